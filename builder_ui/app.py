@@ -1,0 +1,68 @@
+"""The Reflex application: every page, and what stands around all of them."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from pathlib import Path
+
+import reflex as rx
+from reflex_base.vars.function import ArgsFunctionOperation
+from reflex_components_core.base.error_boundary import ErrorBoundary
+from reflex_components_core.core.banner import connection_errors_count
+
+from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
+from builder_ui.pages.agent import agent_page
+from builder_ui.pages.agent_state import AgentPage
+from builder_ui.pages.agents import agents_page
+from builder_ui.pages.agents_state import Agents
+from builder_ui.pages.api_keys import api_keys_page
+from builder_ui.pages.api_keys_state import ApiKeys
+from builder_ui.pages.conversations import conversations_page
+from builder_ui.pages.conversations_state import Talks
+from builder_ui.pages.entrance import Entrance, login_page, missing_page, setup_page
+from builder_ui.pages.models import models_page
+from builder_ui.pages.models_state import Models
+from builder_ui.pages.settings import settings_page
+from builder_ui.pages.settings_state import SettingsPage
+from builder_ui.session import remove_setters
+
+WHEN_BROKEN = ArgsFunctionOperation.create(("problem",), rx.Var.create(BrokenPage.create()))
+
+log = logging.getLogger(__name__)
+
+
+def log_failure(exception: Exception) -> None:
+    """Handlers tell people what went wrong themselves (session.py); what arrives here is for the log."""
+    log.error("event failed", exc_info=exception)
+
+
+app = rx.App(
+    app_wraps={
+        (55, "ErrorBoundary"): lambda is_stateful: ErrorBoundary.create(fallback_render=WHEN_BROKEN),
+        (5, "Overlay"): lambda is_stateful: rx.fragment(ConnectionBanner.create(errors=connection_errors_count)),
+    },
+    toaster=rx.toast.provider(position="bottom-right", expand=False, rich_colors=False, close_button=True),
+    frontend_exception_handler=log_failure,
+    backend_exception_handler=log_failure,
+    head_components=[
+        rx.el.meta(name="theme-color", content="#5b5bd6"),
+        rx.el.meta(name="robots", content="noindex"),
+        rx.el.link(rel="icon", href=ICON, type="image/svg+xml"),
+    ],
+)
+
+app.add_page(agents_page, route="/", title="Patchcord", on_load=Agents.load)
+app.add_page(agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=AgentPage.load)
+app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
+app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
+app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)
+app.add_page(settings_page, route="/settings", title="Patchcord", on_load=SettingsPage.load)
+app.add_page(login_page, route="/login", title="Patchcord", on_load=Entrance.at_sign_in)
+app.add_page(setup_page, route="/setup", title="Patchcord", on_load=Entrance.at_setup)
+app.add_page(missing_page, route="/404", title="Patchcord")
+if (Path(__file__).parent / "editor" / "page.py").exists():
+    editor = importlib.import_module("builder_ui.editor.page")
+    app.add_page(editor.flow_page, route=editor.ROUTE, title="Patchcord", on_load=getattr(editor, "ON_LOAD", None))
+
+remove_setters()

@@ -1,0 +1,125 @@
+"""The few React parts that Reflex cannot express: forms that set cookies, moments in words, copying, notices."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import reflex as rx
+from reflex_base.utils.imports import ImportVar
+from reflex_base.vars import VarData
+from reflex_base.vars.function import FunctionVar
+
+for _sibling in ("theme.css",):
+    rx.asset(_sibling, shared=True)
+ICON: Final = rx.asset("icon.svg", shared=True)
+_SESSION: Final = rx.asset("session.jsx", shared=True).importable_path
+_PAGE: Final = rx.asset("page.jsx", shared=True).importable_path
+_SHOW: Final = rx.asset("show.jsx", shared=True).importable_path
+
+_ICONS: Final = "lucide-react@1.26.0"  # the version that Reflex's own icons come from
+
+
+class SignInForm(rx.Component):
+    """E-mail and password, posted by the browser; a password never enters the state."""
+
+    library = _SESSION
+    tag = "SignInForm"
+    lib_dependencies: list[str] = [_ICONS]
+
+
+class OwnerForm(rx.Component):
+    """The first member and the workspace."""
+
+    library = _SESSION
+    tag = "OwnerForm"
+
+
+class LanguageChoice(rx.Component):
+    """The language of the page, before anybody has signed in."""
+
+    library = _SESSION
+    tag = "LanguageChoice"
+
+
+class PageSetup(rx.Component):
+    """Title, language, theme and notices of a page."""
+
+    library = _PAGE
+    tag = "PageSetup"
+    lib_dependencies: list[str] = ["@fontsource-variable/inter@5.3.0"]
+
+    title: rx.Var[str]
+    member: rx.Var[Any]
+    notice: rx.Var[Any]
+
+
+class ConnectionBanner(rx.Component):
+    """Tells that the server cannot be reached, without its address."""
+
+    library = _PAGE
+    tag = "ConnectionBanner"
+
+    errors: rx.Var[int]
+
+
+class BrokenPage(rx.Component):
+    """What a person sees when a page cannot be drawn."""
+
+    library = _PAGE
+    tag = "BrokenPage"
+
+
+class When(rx.Component):
+    """A moment in the words of the reader's language; the exact one on hover."""
+
+    library = _SHOW
+    tag = "When"
+
+    iso: rx.Var[str]
+    kind: rx.Var[str]
+
+
+class CopyButton(rx.Component):
+    """Copies a text, or the value of the field with the id `source`."""
+
+    library = _SHOW
+    tag = "CopyButton"
+
+    text: rx.Var[str]
+    source: rx.Var[str]
+    label: rx.Var[str]
+    compact: rx.Var[bool]
+
+
+class CodeBlock(rx.Component):
+    """Code to copy; {origin} in it becomes the address of this site."""
+
+    library = _SHOW
+    tag = "CodeBlock"
+
+    code: rx.Var[str]
+    label: rx.Var[str]
+
+
+class SiteLink(rx.Component):
+    """The full address of a page of this site."""
+
+    library = _SHOW
+    tag = "SiteLink"
+
+    path: rx.Var[str]
+
+
+class FollowEnd(rx.Component):
+    """A scrolling log that stays at its end; `mark` changes when a line was added."""
+
+    library = _SHOW
+    tag = "FollowEnd"
+
+    mark: rx.Var[str]
+    label: rx.Var[str]
+
+
+def sign_out() -> FunctionVar[Any]:
+    """An `on_click` that ends the session and shows the sign-in page."""
+    return rx.Var(_js_expr="signOut", _var_data=VarData(imports={_SESSION: [ImportVar(tag="signOut")]})).to(FunctionVar)

@@ -1,0 +1,111 @@
+// Small things that pages show and that need no server: moments in the reader's words, code to copy.
+import { useEffect, useRef, useState } from "react";
+import { Button, IconButton, Tooltip } from "@radix-ui/themes";
+import { Check, Copy } from "lucide-react";
+import { tr, useLanguage } from "../i18n/i18n.js";
+
+const STEPS = [["minute", 60], ["hour", 3600], ["day", 86400], ["month", 2629800], ["year", 31557600]];
+
+/** “3 minutes ago” in the language; seconds are never counted aloud. */
+export function ago(language, iso, now) {
+  const seconds = (new Date(iso).getTime() - now) / 1000;
+  const size = Math.abs(seconds);
+  if (size < 45) return tr(language, "time.now");
+  const fits = STEPS.filter(([, length]) => size >= length * 0.75).at(-1) || STEPS[0];
+  return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.round(seconds / fits[1]) || -1, fits[0]);
+}
+
+/** A moment: kind "ago" (the exact time on hover), "time" (hours and minutes) or "date". */
+export function When({ iso, kind = "ago", className }) {
+  const language = useLanguage();
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    if (kind !== "ago") return undefined;
+    const timer = setInterval(() => setNow(Date.now()), 30000);
+    return () => clearInterval(timer);
+  }, [kind]);
+  if (!iso) return null;
+  const moment = new Date(iso);
+  const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(moment);
+  const shown =
+    kind === "ago" ? ago(language, iso, now)
+    : kind === "time" ? new Intl.DateTimeFormat(language, { timeStyle: "short" }).format(moment)
+    : kind === "date" ? new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(moment)
+    : exact;
+  return <time dateTime={iso} title={exact} className={className}>{shown}</time>;
+}
+
+async function copyText(text) {
+  if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+  // A page served over plain http on a LAN has no clipboard API.
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.style.position = "fixed";
+  area.style.opacity = "0";
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+  return undefined;
+}
+
+export function CopyButton({ text, source, label, compact = false }) {
+  const language = useLanguage();
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return undefined;
+    const timer = setTimeout(() => setCopied(false), 1800);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const onClick = async () => {
+    await copyText(source ? document.getElementById(source)?.value || "" : withOrigin(text));
+    setCopied(true);
+  };
+  const words = copied ? tr(language, "common.copied") : label || tr(language, "common.copy");
+  const sign = copied ? <Check size={15} aria-hidden /> : <Copy size={15} aria-hidden />;
+  if (compact) {
+    return (
+      <Tooltip content={words}>
+        <IconButton type="button" variant="ghost" color="gray" aria-label={words} onClick={onClick}>{sign}</IconButton>
+      </Tooltip>
+    );
+  }
+  return <Button type="button" variant="soft" color={copied ? "green" : undefined} onClick={onClick}>{sign}{words}</Button>;
+}
+
+/** Texts made on the server name this site as {origin}: only the browser knows the address it was reached by. */
+export function withOrigin(text) {
+  return (text || "").replaceAll("{origin}", typeof location === "undefined" ? "" : location.origin);
+}
+
+export function CodeBlock({ code, label }) {
+  return (
+    <div className="ps-code">
+      <pre tabIndex={0} aria-label={label}><code>{withOrigin(code)}</code></pre>
+      <CopyButton text={code} compact />
+    </div>
+  );
+}
+
+export function SiteLink({ path }) {
+  return <a className="ps-site-link" href={path} target="_blank" rel="noreferrer">{withOrigin(`{origin}${path}`)}</a>;
+}
+
+/** A scrolling list that stays at its end while new lines come, unless the reader has scrolled up. */
+export function FollowEnd({ mark, label, children }) {
+  const box = useRef(null);
+  const atEnd = useRef(true);
+  useEffect(() => {
+    const element = box.current;
+    if (element && atEnd.current) element.scrollTop = element.scrollHeight;
+  }, [mark]);
+  const onScroll = (event) => {
+    const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+    atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+  };
+  return (
+    <div ref={box} className="ps-transcript-body" tabIndex={0} role="log" aria-label={label} onScroll={onScroll}>
+      {children}
+    </div>
+  );
+}

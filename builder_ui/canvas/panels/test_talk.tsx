@@ -1,0 +1,129 @@
+// The conversation itself: bubbles, buttons, the field to write in, and a banner that says who answers.
+import { ArrowUp, Bot, Cpu, FileText, TriangleAlert } from "lucide-react";
+import { useEffect, useMemo, useRef } from "react";
+import { StepIcon } from "../board/step_icon";
+import { stepName, tintOf } from "../core/hooks";
+import { t } from "../core/i18n";
+import { useEditor } from "../core/store";
+import { IconButton } from "../screen/parts";
+import type { Binding } from "./connection_field";
+import { inline } from "./help_text";
+import { showStep } from "./panel_state";
+import { say, setDraft, skipReply, startTalk, useTalk, type Bubble } from "./talk";
+
+/** What stands behind the answers, and that no real person is reached. */
+export function Answering() {
+  const slots = useEditor((s) => s.doc.connections);
+  const connections = useEditor((s) => s.connections) as Record<string, Binding>;
+  const names = useMemo(() => {
+    const models = Object.entries(slots).filter(([, slot]) => slot.kind === "chat_model").map(([id]) => connections[id]);
+    const real = models.filter((b) => b?.bound && b.connector !== "demo").map((b) => b!.model || b!.label);
+    return { real: [...new Set(real)], demo: models.length - real.length };
+  }, [slots, connections]);
+  const isReal = names.real.length > 0;
+  const text = isReal ? (names.demo ? t("test.answers_both", { names: names.real.join(", ") }) : t("test.answers_real", { names: names.real.join(", ") })) : names.demo ? t("test.answers_demo") : t("test.answers_none");
+  return <p className="pp-answering" data-real={isReal || undefined} data-testid="test-banner">{isReal ? <Cpu size={15} aria-hidden="true" /> : <Bot size={15} aria-hidden="true" />}<span>{text}</span></p>;
+}
+
+export function Conversation() {
+  const { bubbles, isTyping, phase, failure, waits, canSkip } = useTalk();
+  const scroll = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  const last = bubbles[bubbles.length - 1];
+  useEffect(() => {
+    const box = scroll.current;
+    if (box && isAtEnd.current) box.scrollTop = box.scrollHeight;
+  }, [bubbles, isTyping, phase]);
+  const open = bubbles.findLastIndex((b) => b.role === "agent" && b.options.length > 0);
+  const isOpen = open >= 0 && bubbles.slice(open + 1).every((b) => b.role === "agent") && phase === "talking";
+  return (
+    <>
+      <Outdated />
+      <div ref={scroll} className="pp-talk" role="log" aria-live="polite" aria-label={t("test.tab_talk")} tabIndex={0} data-testid="test-log"
+        onScroll={(e) => { isAtEnd.current = e.currentTarget.scrollHeight - e.currentTarget.scrollTop - e.currentTarget.clientHeight < 60; }}>
+        {bubbles.map((b, i) => <BubbleView key={b.key} bubble={b} isFirst={bubbles[i - 1]?.role !== b.role || bubbles[i - 1]?.node !== b.node} isLast={bubbles[i + 1]?.role !== b.role || bubbles[i + 1]?.node !== b.node} canChoose={isOpen && i === open} />)}
+        {(isTyping || phase === "starting") && last?.state !== "streaming" && <div className="pp-typing" role="status" aria-label={phase === "starting" ? t("test.starting") : t("test.typing")}><i /><i /><i /></div>}
+        {!bubbles.length && phase === "talking" && !isTyping && <p className="pp-empty">{t("test.silent")}</p>}
+        {phase === "failed" && (
+          <div className="pp-failure" role="alert">
+            <TriangleAlert size={18} aria-hidden="true" /><p>{failure}</p>
+            <button type="button" className="pp-button" data-tone="primary" onClick={() => void startTalk()}>{t("test.try_again")}</button>
+          </div>
+        )}
+        {phase === "ended" && <div className="pp-after"><button type="button" className="pp-button" onClick={() => void startTalk()}>{t("test.restart")}</button></div>}
+      </div>
+      <Composer waits={waits} canSkip={canSkip} failure={phase === "failed" ? "" : failure} isOver={phase === "ended"} isStarting={phase === "starting"} />
+    </>
+  );
+}
+
+/** The draft was changed after the conversation began. */
+function Outdated() {
+  const revision = useEditor((s) => s.revision);
+  const pending = useEditor((s) => s.pending);
+  const { revision: ours, phase } = useTalk();
+  if (!ours || (phase !== "talking" && phase !== "ended") || (revision <= ours && !pending)) return null;
+  return <div className="pp-outdated" role="status"><span>{t("test.outdated")}</span><button type="button" className="pp-fix" onClick={() => void startTalk()}>{t("test.restart")}</button></div>;
+}
+
+function BubbleView({ bubble, isFirst, isLast, canChoose }: { bubble: Bubble; isFirst: boolean; isLast: boolean; canChoose: boolean }) {
+  const isSelected = useEditor((s) => !!bubble.node && s.selection.length === 1 && s.selection[0] === bubble.node);
+  if (bubble.role === "system")
+    return <div className="pp-event" data-tone={bubble.tone} role={bubble.tone ? "alert" : undefined}><span>{bubble.text}</span>{bubble.node && <StepLink node={bubble.node} />}</div>;
+  return (
+    <div className="pp-said" data-role={bubble.role} data-first={isFirst || undefined} data-selected={isSelected || undefined} data-testid={`bubble-${bubble.role}`}>
+      {bubble.text && <p className="pp-bubble" data-state={bubble.state || undefined} onDoubleClick={() => bubble.node && showStep(bubble.node)}>{bubble.text.split("\n").map((line, i) => <span key={i}>{i > 0 && <br />}{inline(line)}</span>)}</p>}
+      {bubble.media.map((m, i) => m.media === "image" && /^(https:|\/)/.test(m.url)
+        ? <img key={i} className="pp-media" src={m.url} alt={m.name} loading="lazy" referrerPolicy="no-referrer" />
+        : <span key={i} className="pp-file"><FileText size={14} aria-hidden="true" />{m.name || m.url}</span>)}
+      {bubble.role === "agent" && bubble.options.length > 0 && (
+        <div className="pp-options" role="group" aria-label={t("test.options")}>
+          {bubble.options.map((o) => <button key={o.id} type="button" disabled={!canChoose} onClick={(e) => { if (say(o.label, o.id)) e.currentTarget.closest(".pp-test")?.querySelector("textarea")?.focus(); }}>{o.label}</button>)}
+        </div>
+      )}
+      {bubble.state === "lost" && <button type="button" className="pp-fix" data-tone="danger" onClick={() => say(bubble.text, bubble.options[0]?.id, bubble.key)}>{t("test.send_again")}</button>}
+      {isLast && bubble.node && <StepLink node={bubble.node} />}
+    </div>
+  );
+}
+
+export function StepLink({ node }: { node: string }) {
+  const name = useEditor((s) => stepName(s, node));
+  const tint = useEditor((s) => tintOf(s, s.doc.nodes[node]?.type));
+  const icon = useEditor((s) => s.types[s.doc.nodes[node]?.type]?.icon);
+  if (!name) return null;
+  return <button type="button" className="pp-step-link" data-tint={tint} title={t("test.show_step")} onClick={() => showStep(node)}><StepIcon svg={icon} size={12} />{name}</button>;
+}
+
+function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: string; canSkip: boolean; failure: string; isOver: boolean; isStarting: boolean }) {
+  const draft = useTalk((s) => s.draft);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    if (!isStarting) field.current?.focus({ preventScroll: true });
+  }, [isStarting]);
+  useEffect(() => {
+    const area = field.current!;
+    area.style.height = "auto";
+    area.style.height = `${Math.min(140, area.scrollHeight)}px`;
+  }, [draft]);
+  const send = () => {
+    if (isOver) return;
+    if (say(draft)) setDraft("");
+  };
+  return (
+    <form className="pp-composer" onSubmit={(e) => { e.preventDefault(); send(); }}>
+      {failure && <p className="pp-note" data-level="warning" role="alert"><span>{failure}</span></p>}
+      {waits === "reply" && canSkip && <button type="button" className="pp-skip" title={t("test.skip_hint")} onClick={skipReply} data-testid="test-skip">{t("test.skip")}</button>}
+      {waits === "time" && <p className="pp-empty">{t("test.waits_time")}</p>}
+      <div>
+        <textarea ref={field} rows={1} value={draft} placeholder={isOver ? t("test.over_hint") : t("test.say")} aria-label={t("test.say")} maxLength={60_000} data-testid="test-say" onChange={(e) => setDraft(e.target.value)}
+          onKeyDown={(e) => {
+            if (e.key !== "Enter" || e.shiftKey || e.ctrlKey || e.metaKey || e.nativeEvent.isComposing) return;
+            e.preventDefault();
+            send();
+          }} />
+        <IconButton label={t("test.send")} tone="accent" disabled={!draft.trim() || isOver || isStarting} onClick={send} testId="test-send"><ArrowUp size={16} /></IconButton>
+      </div>
+    </form>
+  );
+}

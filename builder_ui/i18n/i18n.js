@@ -1,0 +1,73 @@
+// The interface language in the browser: which one, and the texts of all of them.
+import { useSyncExternalStore } from "react";
+import agents from "./agents.json";
+import channels from "./channels.json";
+import conversations from "./conversations.json";
+import errors from "./errors.json";
+import models from "./models.json";
+import settings from "./settings.json";
+import shell from "./shell.json";
+
+export const LANGUAGES = ["en", "ru", "uk"];
+const KEPT_AS = "patchcord.language";
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...settings };
+const listeners = new Set();
+let current = null;
+
+function firstLanguage() {
+  if (typeof window === "undefined") return "en";
+  let kept = null;
+  try {
+    kept = localStorage.getItem(KEPT_AS);
+  } catch {
+    // Storage may be forbidden; the browser's own languages decide then.
+  }
+  const wanted = [kept, ...(navigator.languages || [])].filter(Boolean).map((code) => code.slice(0, 2));
+  return wanted.find((code) => LANGUAGES.includes(code)) || "en";
+}
+
+export function getLanguage() {
+  if (current === null) current = firstLanguage();
+  return current;
+}
+
+export function setLanguage(code) {
+  if (!LANGUAGES.includes(code) || code === getLanguage()) return;
+  current = code;
+  try {
+    localStorage.setItem(KEPT_AS, code);
+  } catch {
+    // The choice then lasts until the page is closed.
+  }
+  listeners.forEach((listener) => listener());
+}
+
+function subscribe(listener) {
+  const onStorage = (event) => {
+    if (event.key === KEPT_AS && LANGUAGES.includes(event.newValue)) setLanguage(event.newValue);
+  };
+  listeners.add(listener);
+  window.addEventListener("storage", onStorage);
+  return () => {
+    listeners.delete(listener);
+    window.removeEventListener("storage", onStorage);
+  };
+}
+
+export function useLanguage() {
+  return useSyncExternalStore(subscribe, getLanguage, () => "en");
+}
+
+const rules = {};
+
+/** The text of a key. `params.n` chooses among plural forms; {name} is replaced by params.name. */
+export function tr(language, key, params) {
+  const entry = texts[key];
+  if (entry === undefined) return params && params.otherwise !== undefined ? params.otherwise : key;
+  let text = entry[language] ?? entry.en;
+  if (typeof text !== "string") {
+    rules[language] ??= new Intl.PluralRules(language);
+    text = text[rules[language].select(Number(params?.n ?? 0))] ?? text.other;
+  }
+  return params ? text.replace(/\{(\w+)\}/g, (whole, name) => params[name] ?? whole) : text;
+}

@@ -1,0 +1,336 @@
+"""What pages show of the services' rows: small frozen values without secrets and without documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from graph_runtime.contract.catalog import translate
+from graph_runtime.contract.connectors import Connector
+from graph_runtime.contract.forms import form_fields
+from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
+
+FILE_KINDS = ("file", "image", "audio", "video")
+
+
+def moment(value: datetime | str | None) -> str:
+    """A time as the browser reads it, or an empty text."""
+    return value.isoformat() if isinstance(value, datetime) else value or ""
+
+
+def flow_path(agent_id: Any, flow_id: Any, node_id: str = "") -> str:
+    """The address of a flow in the editor, with a step in view."""
+    return f"/agents/{agent_id}/flow/{flow_id}" + (f"?node={node_id}" if node_id else "")
+
+
+@dataclass(frozen=True)
+class AgentItem:
+    """A row of the list of agents."""
+
+    id: str
+    name: str
+    description: str
+    initial: str
+    is_on: bool
+    live_version: int
+    flow_path: str
+    flows: int
+    problems: int
+    conversations_today: int
+    last_activity: str
+    public_id: str
+
+
+def agent_item(row: Any) -> AgentItem:
+    """From the services' row."""
+    return AgentItem(
+        id=str(row.id),
+        name=row.name,
+        description=row.description or "",
+        initial=row.name[:1].upper(),
+        is_on=row.is_on,
+        live_version=row.live_version or 0,
+        flow_path=flow_path(row.id, row.main_flow_id),
+        flows=row.flows,
+        problems=row.problems or 0,
+        conversations_today=row.conversations_today,
+        last_activity=moment(row.last_activity),
+        public_id=row.public_id,
+    )
+
+
+@dataclass(frozen=True)
+class PreviewMessage:
+    """One bubble of a template's preview."""
+
+    side: str
+    text: str
+    options: list[str]
+
+
+@dataclass(frozen=True)
+class TemplateItem:
+    """A template to start from."""
+
+    id: str
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class FlowItem:
+    """A flow of an agent."""
+
+    id: str
+    name: str
+    path: str
+    kind: str
+    live_version: int
+    problems: int
+    updated_at: str
+
+
+def flow_item(row: Any, agent_id: str) -> FlowItem:
+    """From the services' row."""
+    return FlowItem(
+        id=str(row.id),
+        name=row.name,
+        path=flow_path(agent_id, row.id),
+        kind=row.kind,
+        live_version=row.live_version or 0,
+        problems=row.problems or 0,
+        updated_at=moment(row.updated_at),
+    )
+
+
+@dataclass(frozen=True)
+class VersionItem:
+    """A published version, as a line of the agent's diary."""
+
+    number: int
+    comment: str
+    author: str
+    created_at: str
+    is_live: bool
+
+
+def version_item(row: Any, live: int) -> VersionItem:
+    """From the services' row."""
+    return VersionItem(
+        number=row.number,
+        comment=row.comment or "",
+        author=row.author or "",
+        created_at=moment(row.created_at),
+        is_live=row.number == live,
+    )
+
+
+@dataclass(frozen=True)
+class ConnectionItem:
+    """Which model a slot of an agent's flows uses."""
+
+    slot: str
+    label: str
+    choice: str
+    model: str
+
+
+@dataclass(frozen=True)
+class CredentialChoice:
+    """A key in a list to choose from."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True)
+class CredentialItem:
+    """A stored key: everything but the key."""
+
+    id: str
+    connector: str
+    connector_label: str
+    label: str
+    details: str
+    state: str
+    message: str
+    checked_at: str
+    used_by: int
+
+
+def credential_item(row: Any, connector: Connector | None, language: str) -> CredentialItem:
+    """From the services' row; `settings` of it hold no secrets. `connector` is None when it is not installed."""
+    settings: Mapping[str, Any] = row.settings or {}
+    return CredentialItem(
+        id=str(row.id),
+        connector=row.connector,
+        connector_label=connector.label if connector else row.connector,
+        label=row.label,
+        details=str(settings.get("base_url") or ""),
+        state="unknown" if row.check_ok is None else "works" if row.check_ok else "fails",
+        message=translate(connector.texts if connector else {}, row.check_message or "", language),
+        checked_at=moment(row.checked_at),
+        used_by=row.used_by or 0,
+    )
+
+
+@dataclass(frozen=True)
+class ConnectorItem:
+    """A vendor to choose when adding a key."""
+
+    id: str
+    label: str
+    summary: str
+
+
+def connector_item(connector: Connector, language: str) -> ConnectorItem:
+    """In the member's language."""
+    return ConnectorItem(connector.id, connector.label, translate(connector.texts, connector.summary, language))
+
+
+@dataclass(frozen=True)
+class FieldItem:
+    """A field of the form of a key. `kind` is text or password."""
+
+    key: str
+    label: str
+    help: str
+    placeholder: str
+    kind: str
+    default: str
+    is_required: bool
+    is_advanced: bool
+
+
+def field_items(connector: Connector, language: str) -> list[FieldItem]:
+    """The form of a connector's settings in the member's language."""
+    secrets = connector.settings.secret_fields()
+
+    def said(source: str) -> str:
+        return translate(connector.texts, source, language) if source else ""
+
+    return [
+        FieldItem(
+            key=f.key,
+            label=said(f.label),
+            help=said(f.help),
+            placeholder=said(f.placeholder),
+            kind="password" if f.key in secrets else "text",
+            default="" if f.key in secrets else str(f.default or ""),
+            is_required=f.required,
+            is_advanced=f.advanced,
+        )
+        for f in form_fields(connector.settings)
+    ]
+
+
+@dataclass(frozen=True)
+class ApiKeyItem:
+    """An API key: everything but the secret."""
+
+    id: str
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: str
+    last_used_at: str
+    expires_at: str
+
+
+def api_key_item(row: Any) -> ApiKeyItem:
+    """From the services' row."""
+    return ApiKeyItem(
+        id=str(row.id),
+        name=row.name,
+        prefix=row.prefix,
+        scopes=sorted(row.scopes),
+        created_at=moment(row.created_at),
+        last_used_at=moment(row.last_used_at),
+        expires_at=moment(row.expires_at),
+    )
+
+
+@dataclass(frozen=True)
+class NamedItem:
+    """Something to choose by its name."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ConversationItem:
+    """A row of the live list of conversations; empty while none is open."""
+
+    id: str = ""
+    who: str = ""
+    agent: str = ""
+    channel: str = ""
+    status: str = ""
+    waits: str = ""
+    preview: str = ""
+    updated_at: str = ""
+
+
+def conversation_item(row: ConversationRow) -> ConversationItem:
+    """From the services' row."""
+    return ConversationItem(
+        id=row.id,
+        who=row.contact_name,
+        agent=row.agent_name,
+        channel="test" if row.is_test else row.channel,
+        status=row.status,
+        waits=row.waits,
+        preview=(row.preview or "")[:160],
+        updated_at=moment(row.updated_at),
+    )
+
+
+@dataclass(frozen=True)
+class MessageItem:
+    """A bubble (side contact or agent), or a thin line (side system or failed), of a transcript."""
+
+    key: str
+    side: str
+    text: str
+    options: list[str]
+    files: list[str]
+    step: str
+    step_path: str
+    created_at: str
+
+
+def transcript_items(talk: ConversationDetail, labels: Mapping[str, str]) -> list[MessageItem]:
+    """The messages of a conversation, and a line for each turn that failed, in the order they happened.
+
+    `labels`: what a step without a name is called, by its type.
+    """
+    found = [(m["created_at"], _message_item(m, talk, labels)) for m in talk.messages]
+    for turn in talk.turns:
+        if turn["error"]:
+            at = turn.get("ended_at") or turn["started_at"]
+            error = turn["error"]
+            said = str(error.get("message") or error.get("code") or "") if isinstance(error, Mapping) else str(error)
+            found.append((at, MessageItem(f"turn{turn['seq']}", "failed", said, [], [], "", "", moment(at))))
+    return [item for _, item in sorted(found, key=lambda pair: pair[0])]
+
+
+def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapping[str, str]) -> MessageItem:
+    parts: list[Mapping[str, Any]] = list(row["parts"] or ())
+    node = row["node_id"] or ""
+    step = talk.steps.get(node, {})
+    # A step of a sub-flow is named with the path of the steps that run it; its own flow knows it by the last name.
+    own = node.rpartition("/")[2]
+    texts = [str(p["text"]) for p in parts if p.get("text")]
+    return MessageItem(
+        key=str(row["seq"]),
+        side={"contact": "contact", "system": "system"}.get(str(row["role"]), "agent"),
+        text=row["text"] or "\n".join(texts),
+        options=[str(o.get("label") or o.get("id")) for p in parts for o in p.get("options") or ()],
+        files=[str(p.get("name") or p.get("kind")) for p in parts if p.get("kind") in FILE_KINDS],
+        step=step.get("name") or labels.get(step.get("type", ""), ""),
+        step_path=flow_path(talk.row.agent_id, step["flow_id"], own) if step.get("flow_id") else "",
+        created_at=moment(row["created_at"]),
+    )

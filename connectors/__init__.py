@@ -1,0 +1,1 @@
+"""Everything that speaks to one outside system, one folder each."""

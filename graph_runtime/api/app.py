@@ -1,0 +1,91 @@
+"""The root application: our routes first, the screens mounted last, every route behind a named guard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from graph_runtime.api import errors
+from graph_runtime.api.access import refuse_unguarded
+from graph_runtime.api.chat.page import STATIC, ChatFiles
+from graph_runtime.api.editor.rooms import Rooms
+from graph_runtime.api.headers import SecurityHeaders
+from graph_runtime.api.limits import BodyLimit, Places, Windows
+from graph_runtime.api.metrics import Measured
+from graph_runtime.api.routes import builder, chat, documentation, editor, health, session, unknown
+from graph_runtime.api.routes.v1 import conversations, flows
+from graph_runtime.api.screens import lifespan_of, not_built
+from graph_runtime.api.visitors import VisitorTokens
+
+if TYPE_CHECKING:
+    from graph_runtime.bootstrap import Services
+
+ROUTERS: Final = (
+    health.routes,
+    session.open_routes,
+    session.routes,
+    builder.routes,
+    editor.routes,
+    conversations.writing,
+    conversations.reading,
+    flows.reading,
+    flows.writing,
+    flows.publishing,
+    flows.open_routes,
+    documentation.routes,
+    chat.pages,
+    chat.routes,
+    chat.member_routes,
+    unknown.routes,
+    unknown.socket_routes,
+)
+MOUNTS: Final = frozenset({"/static/chat", ""})
+CHATS_PER_ADDRESS: Final = 30
+UPLOADS: Final = (20, 60.0)
+REQUESTS_PER_KEY: Final = (1200, 60.0)
+
+
+def create_app(services: Services, screens: ASGIApp | None = None) -> FastAPI:
+    """The whole web process as one ASGI application.
+
+    Raises: RuntimeError when a route has no guard.
+    """
+    shown = screens or not_built
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if screens is None:
+            yield
+            return
+        async with lifespan_of(screens):
+            yield
+
+    settings = services.settings
+    app = FastAPI(title="Patchcord", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.services = services
+    app.state.rooms = Rooms(services)
+    app.state.catalogs = {}
+    app.state.visitor_tokens = VisitorTokens(settings.secret_key.get_secret_value())
+    app.state.chat_places = Places(CHATS_PER_ADDRESS)
+    app.state.uploads = Windows(*UPLOADS)
+    app.state.key_requests = Windows(*REQUESTS_PER_KEY)
+    errors.install(app)
+    for routes in ROUTERS:
+        # Taken over one by one: an included router would hide its routes from the inventory.
+        app.router.routes.extend(routes.routes)
+    app.router.routes.append(Mount("/static/chat", app=ChatFiles(directory=STATIC), name="static"))
+    app.router.routes.append(Mount("", app=shown, name="screens"))
+    refuse_unguarded(app, mounts=MOUNTS)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(
+        SecurityHeaders, public_url=settings.public_url, screens_pages=settings.screens_dir / "build" / "client"
+    )
+    app.add_middleware(Measured)
+    return app

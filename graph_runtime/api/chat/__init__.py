@@ -1,0 +1,1 @@
+"""The web chat's side of the server: visitors' sockets and what they are told."""

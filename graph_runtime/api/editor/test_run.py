@@ -1,0 +1,104 @@
+"""The test conversation of one editor tab: begun on a snapshot of the draft, its live events relayed to the tab."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from graph_runtime.api.errors import members_of
+from graph_runtime.api.live import feed
+from graph_runtime.contract.errors import BuilderError, InputInvalid
+from graph_runtime.contract.messages import Reply
+from graph_runtime.services.principal import Principal
+
+if TYPE_CHECKING:
+    from graph_runtime.bootstrap import Services
+
+log = logging.getLogger(__name__)
+Frame = dict[str, Any]
+
+
+class TestRun:
+    """At most one conversation at a time; beginning another ends the one before."""
+
+    __test__ = False  # not a test of ours, whatever its name says to pytest
+
+    def __init__(self, services: Services, flow_id: str, agent_id: str, tell: Callable[[Frame], None]) -> None:
+        self._services = services
+        self._flow_id = flow_id
+        self._agent_id = agent_id
+        self._tell = tell
+        self._conversation_id = ""
+        self._relay: asyncio.Task[None] | None = None
+
+    async def start(self, who: Principal, *, language: str | None, contact: dict[str, Any]) -> None:
+        """Begin on the draft as it is now.
+
+        Raises: FlowInvalid when the draft cannot run, AccessDenied, NotFound.
+        """
+        await self.stop(who)
+        version_id = await self._services.publishing.snapshot(who, self._flow_id)
+        conversation_id = await self._services.conversations.start(
+            who,
+            agent_id=self._agent_id,
+            contact=contact,
+            dedupe_key=uuid.uuid4().hex,
+            is_test=True,
+            version_id=version_id,
+            language=language,
+        )
+        self._follow(who, conversation_id)
+
+    async def say(self, who: Principal, *, client_id: str, text: str, option_id: str) -> None:
+        """Send the tester's answer; repeating a `client_id` sends it once. Raises: InputInvalid, Conflict."""
+        if not self._conversation_id:
+            raise InputInvalid("No test is running. Start one first.")
+        reply = Reply(text=text, option_id=option_id)
+        await self._services.conversations.receive(
+            who, self._conversation_id, reply, dedupe_key=client_id, client_id=client_id
+        )
+
+    async def skip(self, who: Principal) -> None:
+        """The client stays silent: the waiting step's time is over now. Raises: InputInvalid, Conflict."""
+        if not self._conversation_id:
+            raise InputInvalid("No test is running. Start one first.")
+        await self._services.conversations.skip_wait(who, self._conversation_id)
+
+    async def stop(self, who: Principal) -> None:
+        """End the conversation and stop watching it."""
+        conversation_id, self._conversation_id = self._conversation_id, ""
+        await self.leave()
+        if conversation_id:
+            await self._services.conversations.end(who, conversation_id, result="test_stopped")
+
+    async def leave(self) -> None:
+        """Stop watching; the conversation stays as it is."""
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.cancel()
+            await asyncio.gather(relay, return_exceptions=True)
+
+    def _follow(self, who: Principal, conversation_id: str) -> None:
+        self._conversation_id = conversation_id
+        self._tell({"t": "test", "conversation_id": conversation_id})
+        self._relay = asyncio.create_task(self._show(who, conversation_id), name="test run")
+
+    async def _show(self, who: Principal, conversation_id: str) -> None:
+        try:
+            async with feed(self._services.conversations.watch(who, conversation_id)) as events:
+                while True:
+                    event = await events.next(3600)
+                    if event is not None:
+                        self._tell({"t": "live", "event": event})
+        except StopAsyncIteration:
+            return
+        except BuilderError as error:
+            self._tell({"t": "live", "event": error_event(error)})
+
+
+def error_event(error: BuilderError) -> dict[str, Any]:
+    """An error as a live event."""
+    return {"type": "error", "code": error.code, "message": error.message, **members_of(error)}

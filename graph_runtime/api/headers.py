@@ -1,0 +1,89 @@
+"""Security headers and content policies, one per group of addresses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+NOTHING: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+DOCS: Final = "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+STORED_FILE: Final = "default-src 'none'; sandbox; frame-ancestors 'self'"
+_CHAT: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' {sockets}; base-uri 'none'; "
+    "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors {framed_by}"
+)
+_SCREENS: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-eval' {hashes}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' {sockets}; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'"
+)
+# Reflex runs `call_script` and `call_function` of its own event handlers through eval(): hence 'unsafe-eval' there.
+_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+
+
+def inline_script_hashes(folder: Path) -> str:
+    """CSP sources for the inline scripts of the prebuilt pages in a folder; empty when there is none."""
+    found: set[str] = set()
+    for page in sorted(folder.glob("**/*.html")) if folder.is_dir() else ():
+        for script in _INLINE_SCRIPT.findall(page.read_bytes()):
+            digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+            found.add(f"'sha256-{digest}'")
+    return " ".join(sorted(found))
+
+
+def chat_policy(*, is_https: bool, framed_by: str) -> str:
+    """The policy of a chat page. `framed_by`: the sources of frame-ancestors."""
+    return _CHAT.format(sockets="wss:" if is_https else "ws:", framed_by=framed_by)
+
+
+class SecurityHeaders:
+    """Adds the headers of a path's group to every answer, unless the route has set its own."""
+
+    def __init__(self, app: ASGIApp, *, public_url: str, screens_pages: Path) -> None:
+        self.app = app
+        self._is_https = public_url.startswith("https://")
+        # Older Safari does not count wss: as 'self'; the host is known only to the browser, so the scheme must do.
+        sockets = "wss:" if self._is_https else "ws:"
+        self._screens = _SCREENS.format(hashes=inline_script_hashes(screens_pages), sockets=sockets)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"]
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add(MutableHeaders(scope=message), path)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def _add(self, headers: MutableHeaders, path: str) -> None:
+        # A policy governs documents; on the screens' thirty scripts and fonts it would be 40 kB of the first page.
+        if not path.startswith("/assets/"):
+            headers.setdefault("Content-Security-Policy", self._policy(path))
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "same-origin")
+        headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+        if not path.startswith("/widget"):
+            headers.setdefault("X-Frame-Options", "SAMEORIGIN" if "/files/" in path else "DENY")
+            headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        if path.startswith(("/api/", "/health")):
+            headers.setdefault("Cache-Control", "no-store")
+        if self._is_https:
+            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+
+    def _policy(self, path: str) -> str:
+        if path.startswith("/api/docs"):
+            return DOCS
+        if path.startswith(("/api/", "/health", "/metrics", "/widget.js")):
+            return NOTHING
+        return self._screens

@@ -1,0 +1,148 @@
+"""The composition root: settings become a catalog, a database and the services of one process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graph_runtime.contract.catalog import Catalog, load_catalog
+from graph_runtime.engine.http import HttpDoor
+from graph_runtime.engine.models import ModelRunner
+from graph_runtime.engine.turn import Budget
+from graph_runtime.engine.validate import FlowCheck
+from graph_runtime.services.accounts import Accounts
+from graph_runtime.services.agents import Agents
+from graph_runtime.services.api_keys import ApiKeys
+from graph_runtime.services.bound_models import BoundModels
+from graph_runtime.services.channels import Channels
+from graph_runtime.services.clock import Clock, system_clock
+from graph_runtime.services.contacts import Contacts
+from graph_runtime.services.conversation_side import ConversationSide
+from graph_runtime.services.conversations import Conversations
+from graph_runtime.services.credentials import Credentials
+from graph_runtime.services.drafts import Drafts
+from graph_runtime.services.files import Files
+from graph_runtime.services.idempotency import Idempotency
+from graph_runtime.services.live import Live
+from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
+from graph_runtime.services.publishing import Publishing
+from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.vault import Vault
+from graph_runtime.services.workspace_settings import WorkspaceSettings
+from graph_runtime.settings import Settings, SettingsRefused
+from graph_runtime.storage.database import Database
+from graph_runtime.storage.encryption import KeyRing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything a route, a page, a worker or a call may ask for."""
+
+    settings: Settings
+    catalog: Catalog
+    check: FlowCheck
+    database: Database
+    accounts: Accounts
+    agents: Agents
+    drafts: Drafts
+    publishing: Publishing
+    credentials: Credentials
+    models: BoundModels
+    vault: Vault
+    api_keys: ApiKeys
+    workspace_settings: WorkspaceSettings
+    conversation_side: ConversationSide
+    conversations: Conversations
+    live: Live
+    contacts: Contacts
+    channels: Channels
+    files: Files
+    idempotency: Idempotency
+
+    async def close(self) -> None:
+        """Let running turns end, then let go of the database."""
+        try:
+            await self.conversation_side.close()
+        finally:
+            await self.database.close()
+            if _current == [self]:
+                _current.clear()
+
+
+_current: list[Services] = []
+
+
+def current() -> Services:
+    """The services of this process, for screens that are loaded by name.
+
+    Raises: RuntimeError before `build`
+    """
+    if not _current:
+        raise RuntimeError("the services are not built yet; call bootstrap.build first")
+    return _current[0]
+
+
+async def build(
+    settings: Settings,
+    *,
+    catalog: Catalog | None = None,
+    clock: Clock = system_clock,
+    password_cost: PasswordCost = TODAYS_COST,
+) -> Services:
+    """Open the database and put the services together. The last three are for tests.
+
+    Raises: SettingsRefused, DatabaseRefused, VaultLocked when an older secret key is missing
+    """
+    if settings.database_url is None:
+        raise SettingsRefused("No database is known. Set DATABASE_URL, or run ./patchcord up, which brings its own.")
+    if catalog is None:
+        catalog = load_catalog(settings.plugin_packages)
+    check = FlowCheck(catalog)
+    database = Database(settings.database_url.get_secret_value())
+    await database.open()
+    try:
+        vault = Vault(database, _key_ring(settings))
+        if settings.previous_secret_keys:
+            await vault.rewrap()
+        models = BoundModels(database, catalog, vault)
+        budget = Budget(
+            steps=settings.turn_max_steps, seconds=settings.turn_max_seconds, tokens=settings.turn_max_tokens
+        )
+        side = ConversationSide(
+            database, catalog, Outside(runner=ModelRunner(), models=models.chat_model, http=HttpDoor(), budget=budget)
+        )
+        await side.open()
+    except BaseException:
+        await database.close()
+        raise
+    drafts = Drafts(database, catalog, check)
+    services = Services(
+        settings=settings,
+        catalog=catalog,
+        check=check,
+        database=database,
+        accounts=Accounts(database, Passwords(password_cost), clock),
+        agents=Agents(database, catalog, check, clock),
+        drafts=drafts,
+        publishing=Publishing(database, catalog, check, drafts),
+        credentials=Credentials(database, catalog, vault, clock),
+        models=models,
+        vault=vault,
+        api_keys=ApiKeys(database, clock),
+        workspace_settings=WorkspaceSettings(database, clock),
+        conversation_side=side,
+        conversations=side.conversations,
+        live=side.live,
+        contacts=side.contacts,
+        channels=Channels(database),
+        files=Files(database, side.conversations),
+        idempotency=Idempotency(database),
+    )
+    _current[:] = [services]
+    return services
+
+
+def _key_ring(settings: Settings) -> KeyRing:
+    secrets = [settings.secret_key, *settings.previous_secret_keys]
+    if not all(secret.get_secret_value() for secret in secrets):
+        raise SettingsRefused("PATCHCORD_SECRET_KEY is empty. Set at least 32 random characters.")
+    return KeyRing([secret.get_secret_value() for secret in secrets])

@@ -1,0 +1,1 @@
+"""The command line: starting, supervising and checking the program; imports nothing heavy."""

@@ -1,0 +1,101 @@
+"""What the engine tells its observers: things that happened, past tense, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineEvent:
+    """Root: where and when it happened."""
+
+    workspace_id: str
+    conversation_id: str
+    turn_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted(EngineEvent):
+    """A turn began; `trigger` is "message", "start", "timer"."""
+
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeEntered(EngineEvent):
+    """The conversation came to a step."""
+
+    node_id: str
+    node_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLeft(EngineEvent):
+    """The conversation left a step through a port; `port` is "" while it waits there. `ms` is the time spent."""
+
+    node_id: str
+    port: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextStreamed(EngineEvent):
+    """A piece of an answer that is not final yet; `key` names the message it belongs to. `reset` drops what came."""
+
+    node_id: str
+    key: str
+    text: str
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSaid(EngineEvent):
+    """A step said something; it becomes final with the turn's commit."""
+
+    node_id: str
+    key: str
+    parts: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariableSet(EngineEvent):
+    """A step set a variable."""
+
+    node_id: str
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAnswered(EngineEvent):
+    """A model call ended; `cost_microusd` is None when unknown. `replayed` when a recorded answer was re-used."""
+
+    node_id: str
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost_microusd: int | None
+    ms: float
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFailed(EngineEvent):
+    """A step failed; `message` is safe to show to members."""
+
+    node_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded(EngineEvent):
+    """A turn was committed; `waits` is "reply", "time" or "" when the conversation is over."""
+
+    waits: str
+    steps: int
+    ms: float

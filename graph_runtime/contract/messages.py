@@ -1,0 +1,90 @@
+"""What is said in a conversation, independent of channel: parts the agent sends, replies the contact gives."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Text(_Wire):
+    """Plain or lightly marked-up text (`**bold**`, `*italic*`, `[label](url)`, lists).
+
+    `typing_ms`: a live channel shows that somebody is typing for this long before the text; others ignore it.
+    """
+
+    kind: Literal["text"] = "text"
+    text: str
+    typing_ms: int = Field(0, ge=0, le=10_000)
+
+
+class Option(_Wire):
+    """One button. `id` is stable, `label` is what the person sees."""
+
+    id: str
+    label: str
+
+
+class Choices(_Wire):
+    """A question with buttons; channels without buttons show a numbered list."""
+
+    kind: Literal["choices"] = "choices"
+    text: str
+    options: tuple[Option, ...]
+
+
+class Media(_Wire):
+    """A picture, sound, video or document, by public URL or by the id of a stored file."""
+
+    kind: Literal["media"] = "media"
+    media: Literal["image", "audio", "video", "document"] = "image"
+    url: str = ""
+    file_id: str = ""
+    name: str = ""
+    caption: str = ""
+
+
+Part = Annotated[Text | Choices | Media, Field(discriminator="kind")]
+
+
+class Attachment(_Wire):
+    """A file the contact sent, stored by us. `size` in bytes."""
+
+    file_id: str
+    name: str
+    mime: str
+    size: int
+
+
+class Reply(_Wire):
+    """What the contact sent. `option_id` when a button was pressed; `text` is then its label."""
+
+    text: str = ""
+    option_id: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    language: str = ""
+    at: datetime | None = None
+
+
+class SaidMessage(_Wire):
+    """One line of a transcript as steps see it (`ctx.history`)."""
+
+    role: Literal["contact", "agent", "member"]
+    text: str
+
+
+def plain_text(part: Part) -> str:
+    """The words of a part, without buttons or media."""
+    if isinstance(part, Media):
+        return part.caption
+    return part.text
+
+
+def dump_part(part: Part) -> dict[str, Any]:
+    """JSON form of a part, as stored and sent."""
+    return part.model_dump(mode="json")

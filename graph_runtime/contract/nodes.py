@@ -1,0 +1,231 @@
+"""The node contract: a type, its settings and ports, and the halves that run; what a node sees and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from graph_runtime.contract.conditions import Condition
+from graph_runtime.contract.forms import FormField, NodeSettings, form_fields, setting
+from graph_runtime.contract.messages import Part, Reply, SaidMessage
+from graph_runtime.contract.models import ModelReply, ModelRequest
+
+__all__ = [
+    "AwaitReply", "AwaitTime", "Category", "EndConversation", "Leave", "NodeContext", "NodeSettings", "NodeType",
+    "Outcome", "Port", "setting",
+]  # fmt: skip
+
+Category = Literal["talk", "ask", "ai", "logic", "data", "crm", "people", "phone", "time", "start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A named exit. `kind` colours its wire; `optional` exits may stay open (the conversation then ends quietly)."""
+
+    id: str
+    label: str
+    kind: Literal["normal", "error", "no_reply"] = "normal"
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Go on through this port."""
+
+    port: str = "next"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitReply:
+    """Wait for the contact. `no_reply_after` (seconds) wakes the step with `reply=None` when nobody answers."""
+
+    no_reply_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitTime:
+    """Wait until a moment (aware UTC); the step's `resumes` half then runs."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndConversation:
+    """The conversation (or the sub-flow) is over. `result` is a label for reports, such as "won"."""
+
+    result: str = ""
+    goal_value: float | None = None
+    tags: tuple[str, ...] = ()
+
+
+Outcome = Leave | AwaitReply | AwaitTime | EndConversation
+
+
+class NodeContext(Protocol):
+    """A step's one door to the world.
+
+    Everything sent outside is recorded under `step_id`, so a repeated turn re-uses the result instead of repeating it.
+    """
+
+    @property
+    def step_id(self) -> str:
+        """Idempotency key of this visit of this step: `conversation/turn/node/visit`."""
+        ...
+
+    @property
+    def language(self) -> str:
+        """Language of the conversation: "en", "ru", "uk"."""
+        ...
+
+    @property
+    def channel(self) -> str:
+        """Kind of channel: "web_chat", "api", "test", later "telegram", "phone" …"""
+        ...
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """JSON values this step keeps between its halves and visits in this conversation (counters, partial answers)."""
+        ...
+
+    def get(self, name: str) -> Any:
+        """A variable's value; None when it has none."""
+        ...
+
+    def resolve(self, ref: str) -> Any:
+        """Value of a reference path such as `var.budget` or `contact.first_name`; None when there is none."""
+        ...
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a variable. JSON values only; at most 100 kB."""
+        ...
+
+    def output(self, name: str, value: Any) -> None:
+        """Set an output of this step, readable as `step.<node id>.<name>`."""
+        ...
+
+    def render(self, text: str, extra: Mapping[str, Any] | None = None) -> str:
+        """Fill a Liquid text with the conversation's values. Never raises: a broken text is said as it is written."""
+        ...
+
+    def text(self, field: str, source: str) -> str:
+        """The translation of a settings text for this conversation's language (i18n of the flow), else `source`."""
+        ...
+
+    def check(self, condition: Condition) -> bool:
+        """Evaluate a condition."""
+        ...
+
+    def now(self) -> datetime:
+        """The moment of this turn (aware UTC); the virtual clock in the simulator."""
+        ...
+
+    async def say(self, *parts: Part) -> None:
+        """Send parts to the contact as one message."""
+        ...
+
+    def history(self, limit: int) -> tuple[SaidMessage, ...]:
+        """The last messages of the conversation, oldest first, the contact's newest included."""
+        ...
+
+    async def model(
+        self, request: ModelRequest, *, connection: str, fallback: str = "", stream: bool = False
+    ) -> ModelReply:
+        """Ask the model bound to a connection slot, then the one of `fallback`.
+
+        `stream=True` shows the text to the contact while it comes; say the same text afterwards to make it final.
+        Raises: ConnectorError when every model failed. The answer is recorded as an effect.
+        """
+        ...
+
+    async def http(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        seconds: float = 20.0,
+    ) -> tuple[int, Any]:
+        """Call an HTTP service (guarded against internal addresses); status and parsed JSON or text. Recorded."""
+        ...
+
+
+RunHalf = Callable[[Any, NodeContext], Awaitable[Outcome]]
+ReplyHalf = Callable[[Any, NodeContext, Reply | None], Awaitable[Outcome]]
+Upgrade = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, str], list[str]]]
+SettingsClass = type[NodeSettings]
+Outputs = tuple[Port, ...] | Callable[[Any], tuple[Port, ...]]
+
+
+@dataclass(kw_only=True)
+class NodeType:
+    """One kind of step.
+
+    `outputs` may be a function of the settings; ports have stable ids. `effect`: what a repeated call would do outside;
+    `latency` is used by checks and the voice filler. `waits` says the step waits for the contact ("reply") or time.
+    `entry`: a conversation may begin here. `ends`: the path may stop here. `subflow`: settings field naming another flow
+    (the compiler expands it).
+    """
+
+    type: str
+    version: int = 1
+    category: Category
+    label: str
+    summary: str
+    settings: SettingsClass
+    outputs: Outputs = (Port("next", "Next"),)
+    effect: Literal["none", "idempotent", "irreversible"] = "none"
+    latency: Literal["instant", "fast", "slow"] = "instant"
+    waits: Literal["", "reply", "time"] = ""
+    entry: bool = False
+    ends: bool = False
+    subflow: str = ""
+    limits_loops: bool = False
+    """The step counts its visits and leaves by another exit at its limit, so a loop through it ends."""
+    step_outputs: Mapping[str, str] = field(default_factory=dict)
+    """Outputs readable as `step.<id>.<name>`: name → label."""
+    story: tuple[str, ...] = ()
+    """Settings whose first non-empty text is shown on the card."""
+    folder: Path | None = None
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """English text → {"ru": …, "uk": …}; read from `texts.json` by the catalog."""
+
+    run: RunHalf | None = field(default=None, repr=False)
+    reply: ReplyHalf | None = field(default=None, repr=False)
+    resume: RunHalf | None = field(default=None, repr=False)
+    upgrades: dict[int, Upgrade] = field(default_factory=dict, repr=False)
+
+    def runs(self, half: RunHalf) -> RunHalf:
+        """Register the half that runs when the conversation enters the step."""
+        self.run = half
+        return half
+
+    def replies(self, half: ReplyHalf) -> ReplyHalf:
+        """Register the half that runs when the contact answers; `reply` is None when nobody did in time."""
+        self.reply = half
+        return half
+
+    def resumes(self, half: RunHalf) -> RunHalf:
+        """Register the half that runs when the awaited time has come."""
+        self.resume = half
+        return half
+
+    def upgrade(self, from_version: int) -> Callable[[Upgrade], Upgrade]:
+        """Register `settings -> (settings, {old port: new port}, notes)` from one version to the next."""
+
+        def register(step: Upgrade) -> Upgrade:
+            self.upgrades[from_version] = step
+            return step
+
+        return register
+
+    def ports(self, settings: NodeSettings) -> tuple[Port, ...]:
+        """The exits for these settings."""
+        return self.outputs(settings) if callable(self.outputs) else self.outputs
+
+    def form(self) -> tuple[FormField, ...]:
+        """The fields of the inspector."""
+        return form_fields(self.settings)

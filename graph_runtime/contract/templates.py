@@ -1,0 +1,73 @@
+"""Liquid texts with limits: what a text reads, whether it can be read, and how it is filled. Never evaluates code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from liquid import BoundTemplate, Environment
+from liquid.exceptions import LiquidError
+
+from graph_runtime.contract.errors import TemplateInvalid
+
+MAX_SOURCE = 20_000
+MAX_OUTPUT_BYTES = 200_000
+ROOTS = ("var", "contact", "message", "conversation", "call", "step", "now", "workspace")
+
+
+class _Limited(Environment):
+    loop_iteration_limit = 1_000
+    local_namespace_limit = 50_000
+    output_stream_limit = MAX_OUTPUT_BYTES
+    context_depth_limit = 10
+
+
+_ENVIRONMENT = _Limited(extra=False, autoescape=False, loader=None)
+
+
+@lru_cache(maxsize=4096)
+def parse(source: str) -> BoundTemplate:
+    """Parse a text. Raises: TemplateInvalid with the line and what to mend."""
+    if len(source) > MAX_SOURCE:
+        raise TemplateInvalid(f"This text is longer than {MAX_SOURCE} characters. Shorten it.", limit=MAX_SOURCE)
+    try:
+        return _ENVIRONMENT.from_string(source)
+    except (LiquidError, RecursionError) as e:
+        raise TemplateInvalid(
+            f"The text cannot be read: {_reason(e)}. Check the double braces and the names inside them.",
+            reason=_reason(e),
+        ) from None
+
+
+def render(source: str, values: Mapping[str, Any]) -> str:
+    """Fill a text. Raises: TemplateInvalid when it cannot be read or exceeds a limit."""
+    if "{{" not in source and "{%" not in source:
+        return source
+    try:
+        return parse(source).render(**values)
+    except (LiquidError, RecursionError) as e:
+        raise TemplateInvalid(
+            f"The text could not be filled in: {_reason(e)}. Make it simpler.", reason=_reason(e)
+        ) from None
+
+
+@lru_cache(maxsize=4096)
+def variables(source: str) -> frozenset[str]:
+    """Reference paths a text reads, such as `var.budget`; empty for a text that cannot be read."""
+    if "{{" not in source and "{%" not in source:
+        return frozenset()
+    try:
+        analysis = parse(source).analyze()
+    except (TemplateInvalid, LiquidError):
+        return frozenset()
+    return frozenset(
+        ".".join(str(s) for s in variable.segments)
+        for places in analysis.globals.values()
+        for variable in places
+        if all(isinstance(s, str | int) for s in variable.segments)
+    )
+
+
+def _reason(error: Exception) -> str:
+    return str(error.args[0]) if error.args else type(error).__name__

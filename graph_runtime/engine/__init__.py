@@ -1,0 +1,1 @@
+"""Flow version → LangGraph → events; the only importer of langgraph."""

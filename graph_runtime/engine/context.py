@@ -1,0 +1,197 @@
+"""A step's one door to the world: the engine's side of `NodeContext`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import ormsgpack
+
+from graph_runtime.contract import events as happened
+from graph_runtime.contract import templates
+from graph_runtime.contract.conditions import Condition, evaluate
+from graph_runtime.contract.errors import NodeFailed, StepLimitReached, TemplateInvalid, TooLarge, Unreachable
+from graph_runtime.contract.messages import Part, SaidMessage, dump_part, plain_text
+from graph_runtime.contract.models import ModelReply, ModelRequest
+from graph_runtime.engine.checkpoint import clean, json_values
+from graph_runtime.engine.effects import dump_reply, load_reply, once
+from graph_runtime.engine.program import Step
+from graph_runtime.engine.render import resolve, roots, variable
+from graph_runtime.engine.turn import Half, Said, TurnRun
+
+MAX_VALUE_BYTES = 100_000
+NO_MODEL = "No model is connected to this step. Choose one under Models & keys."
+
+
+class StepContext:
+    """One visit of one step. Implements `contract.nodes.NodeContext`."""
+
+    __slots__ = ("_half", "_ordinal", "_step", "_streaming", "_turn", "_visit")
+
+    def __init__(self, turn: TurnRun, step: Step, visit: int, half: Half) -> None:
+        self._turn = turn
+        self._step = step
+        self._visit = visit
+        self._half = half
+        self._ordinal = 0
+        self._streaming = ""
+
+    @property
+    def step_id(self) -> str:
+        t = self._turn.trigger
+        half = "" if self._half == "run" else f".{self._half}"
+        return f"{t.conversation_id}/{t.turn}/{self._step.id}{half}/{self._visit}"
+
+    @property
+    def language(self) -> str:
+        return self._turn.trigger.language
+
+    @property
+    def channel(self) -> str:
+        return self._turn.trigger.channel
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        return self._turn.state.memory.setdefault(self._step.id, {})
+
+    def get(self, name: str) -> Any:
+        return variable(self._turn, self._step.scope, name)
+
+    def resolve(self, ref: str) -> Any:
+        return resolve(self._turn, self._step.scope, ref)
+
+    def set(self, name: str, value: Any) -> None:
+        self._turn.set_variable(self._step.scope, self._step.id, name, self._checked(name, value))
+
+    def output(self, name: str, value: Any) -> None:
+        self._turn.state.outputs.setdefault(self._step.id, {})[name] = self._checked(name, value)
+
+    def _checked(self, name: str, value: Any) -> Any:
+        value = json_values(value)
+        if len(ormsgpack.packb(value)) > MAX_VALUE_BYTES:
+            raise TooLarge(
+                f"The value for “{name}” is larger than 100 kB. Keep less of it.", name=name, limit=MAX_VALUE_BYTES
+            )
+        return value
+
+    def render(self, text: str, extra: Mapping[str, Any] | None = None) -> str:
+        if "{{" not in text and "{%" not in text:
+            return text
+        values = roots(self._turn, self._step.scope)
+        try:
+            return templates.render(text, values | dict(extra) if extra else values)
+        except TemplateInvalid as e:
+            self._turn.emit(happened.NodeFailed, node_id=self._step.id, code=e.code, message=e.message)
+            return text
+
+    def text(self, field: str, source: str) -> str:
+        flow = self._step.scope.flow
+        return flow.i18n.get(self.language, {}).get(f"{self._step.local_id}.{field}") or source
+
+    def check(self, condition: Condition) -> bool:
+        return evaluate(condition, self.resolve, self.render)
+
+    def now(self) -> datetime:
+        return self._turn.trigger.now
+
+    async def say(self, *parts: Part) -> None:
+        if not parts:
+            return
+        turn = self._turn
+        dumped = tuple(json_values(dump_part(p)) for p in parts)
+        text = clean("\n".join(t for t in map(plain_text, parts) if t))
+        ordinal = len(turn.messages) + 1
+        key = self._next_key()
+        self._streaming = ""
+        turn.messages.append(Said(key, ordinal, self._step.id, dumped, text))
+        turn.emit(happened.MessageSaid, node_id=self._step.id, key=key, parts=dumped)
+
+    def _next_key(self) -> str:
+        return f"{self._turn.trigger.turn}.{len(self._turn.messages) + 1}"
+
+    def history(self, limit: int) -> tuple[SaidMessage, ...]:
+        said = tuple(SaidMessage(role="agent", text=m.text) for m in self._turn.messages if m.text)
+        known = self._turn.trigger.history + said
+        return known[-limit:] if limit > 0 else ()
+
+    async def model(
+        self, request: ModelRequest, *, connection: str, fallback: str = "", stream: bool = False
+    ) -> ModelReply:
+        doors = self._turn.doors
+        if doors.runner is None or doors.models is None:
+            raise Unreachable(NO_MODEL, reason="no_model")
+        began = time.perf_counter()
+
+        async def ask() -> dict[str, Any]:
+            assert doors.runner is not None
+            assert doors.models is not None
+            sources = [*await doors.models(connection), *(await doors.models(fallback) if fallback else ())]
+            on_delta = self._stream if stream else None
+            return dump_reply(await doors.runner.run(request, sources, on_delta, self._reset if stream else None))
+
+        self._check_tokens()
+        data, replayed = await once(doors.effects, self._effect_key(), "model", self._step.id, ask)
+        reply = load_reply(data)
+        if replayed and stream:
+            self._stream(reply.text)
+        usage = reply.usage
+        self._turn.tokens += usage.input_tokens + usage.output_tokens
+        self._turn.emit(
+            happened.ModelAnswered,
+            node_id=self._step.id,
+            provider=reply.provider,
+            model=reply.model,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_microusd=usage.cost_microusd,
+            ms=round((time.perf_counter() - began) * 1000, 1),
+            replayed=replayed,
+        )
+        return reply
+
+    def _check_tokens(self) -> None:
+        limit = self._turn.doors.budget.tokens
+        if self._turn.tokens >= limit:
+            raise StepLimitReached(
+                f"This turn has used more than {limit} tokens. Ask the models less in one turn.",
+                node_id=self._step.id,
+                limit=limit,
+            )
+
+    def _stream(self, text: str) -> None:
+        self._streaming = self._next_key()
+        self._turn.emit(happened.TextStreamed, node_id=self._step.id, key=self._streaming, text=clean(text))
+
+    def _reset(self) -> None:
+        if self._streaming:
+            key, self._streaming = self._streaming, ""
+            self._turn.emit(happened.TextStreamed, node_id=self._step.id, key=key, text="", reset=True)
+
+    async def http(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        seconds: float = 20.0,
+    ) -> tuple[int, Any]:
+        door = self._turn.doors.http
+        if door is None:
+            raise NodeFailed("Calling web services is not possible here.", node_id=self._step.id)
+
+        async def call() -> list[Any]:
+            return list(await door.call(method, url, headers=dict(headers or {}), body=body, seconds=seconds))
+
+        (status, answer), _ = await once(self._turn.doors.effects, self._effect_key(), "http", self._step.id, call)
+        return int(status), answer
+
+    def _effect_key(self) -> str:
+        self._ordinal += 1
+        return f"{self.step_id}/{self._ordinal}"
+
+    def close(self) -> None:
+        """The half is over: text that was streamed but never said is taken back."""
+        self._reset()

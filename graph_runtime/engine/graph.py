@@ -1,0 +1,76 @@
+"""Builds the LangGraph graph of a flow: one node where a conversation begins and one for each place where it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from langgraph.graph import END, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from graph_runtime.engine.checkpoint import TurnSaver
+from graph_runtime.engine.program import Step
+from graph_runtime.engine.steps import run_step
+from graph_runtime.engine.turn import Go, Half, TurnRun, Wait
+
+Graph = CompiledStateGraph[Any, TurnRun, Any, Any]
+ENTRY = "entry"
+
+
+class Channels(TypedDict, total=False):
+    """LangGraph's channels: one, holding the conversation's state as JSON values."""
+
+    data: dict[str, Any]
+
+
+SAVER = TurnSaver()
+"""One for the process: it keeps nothing between turns."""
+
+
+def build_graph(steps: Mapping[str, Step], first: str, *, fused: bool) -> Graph:
+    """Compile.
+
+    Fused: whatever runs without waiting is one LangGraph node, a loop over steps; LangGraph sees only the places where
+    the conversation begins and waits. Not fused: each step is a LangGraph node. Both give the same result.
+    """
+    graph: StateGraph[Any, TurnRun, Any, Any] = StateGraph(Channels, context_schema=TurnRun)
+    graph.add_node(ENTRY, _node(first, "run", waits=False, fused=fused))
+    waiting: list[str] = []
+    for step in steps.values():
+        if not fused:
+            graph.add_node(_name(step.id, "run"), _node(step.id, "run", waits=False, fused=False))
+        if step.type is not None and step.problem is None:
+            halves: tuple[tuple[Half, object], ...] = (("reply", step.type.reply), ("resume", step.type.resume))
+            for half, function in halves:
+                if function is not None:
+                    waiting.append(_name(step.id, half))
+                    graph.add_node(waiting[-1], _node(step.id, half, waits=True, fused=fused))
+    graph.set_entry_point(ENTRY)
+    # LangGraph starts a resumed node from its first line. The graph stops before a waiting half and nothing of it has
+    # run by then; the same as `interrupt()` on its first line, without raising and running it twice.
+    return graph.compile(checkpointer=SAVER, interrupt_before=waiting)
+
+
+def _node(step_id: str, half: Half, *, waits: bool, fused: bool) -> Any:
+    """An async function (state, runtime) → Command; LangGraph's overloads have no name for its type."""
+
+    async def run(state: Channels, runtime: Runtime[TurnRun]) -> Command[Any]:
+        turn = runtime.context
+        turn.state.load(state.get("data"))
+        outcome = await run_step(turn, step_id, turn.answered_half(half) if waits else half)
+        while fused and isinstance(outcome, Go):
+            outcome = await run_step(turn, outcome.step_id, "run")
+        if isinstance(outcome, Go):
+            goto: str = _name(outcome.step_id, "run")
+        else:
+            goto = _name(outcome.step_id, outcome.half) if isinstance(outcome, Wait) else END
+        return Command(update={"data": turn.state.dump()}, goto=goto)
+
+    return run
+
+
+def _name(step_id: str, half: Half) -> str:
+    # LangGraph reserves ":" and "|" in names; "/" of sub-flows and "." are free.
+    return step_id if half == "run" else f"{step_id}.{half}"

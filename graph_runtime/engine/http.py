@@ -1,0 +1,206 @@
+"""The one way flows call web services: http and https to public addresses only, checked at the moment of connecting."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import socket
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpcore2
+
+from graph_runtime.contract.errors import OutcomeUnknown, Refused, Unreachable
+
+MAX_BODY_BYTES = 5_000_000
+MAX_DECODED_BYTES = 20_000_000
+MAX_REDIRECTS = 3
+PORTS = frozenset({80, 443, 8080, 8443})
+CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+_HOP_BY_HOP = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"})
+_WRAPPED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "2002::/16", "2001::/32")))
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""(host, port) → addresses as text."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is of the public internet; addresses that carry another one inside are not."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        elif ip.scope_id or any(ip in network for network in _WRAPPED):
+            return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Every address of a name."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Resolves once, refuses a name with any address that is not public, connects to an address it has checked.
+
+    The name stays with the connection for TLS and the Host header.
+    """
+
+    def __init__(self, resolve_name: Resolve, private_hosts: frozenset[str]) -> None:
+        self._resolve = resolve_name
+        self._private_hosts = private_hosts
+        self._network = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        try:
+            addresses = await asyncio.wait_for(self._resolve(host, port), timeout)
+        except (OSError, UnicodeError, TimeoutError):
+            raise Unreachable(f"The address of {host} cannot be found. Check its spelling.", host=host) from None
+        if f"{host}:{port}" not in self._private_hosts:
+            if port not in PORTS:
+                raise Refused(f"Port {port} may not be called. Use 80, 443, 8080 or 8443.", port=port)
+            if not addresses or not all(map(is_public, addresses)):
+                raise Refused(
+                    f"{host} is an address inside this network, and flows may not call those. Use a public address.",
+                    host=host,
+                )
+        last: Exception | None = None
+        for address in addresses:
+            try:
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as e:
+                last = e
+        raise last or httpcore2.ConnectError("no address")
+
+    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
+        raise Refused("Sockets of this machine may not be called.")
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class HttpDoor:
+    """`private_hosts`: "host:port" pairs an administrator has allowed though they are not public."""
+
+    def __init__(self, *, resolve_name: Resolve = resolve, private_hosts: frozenset[str] = frozenset()) -> None:
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            network_backend=_GuardedBackend(resolve_name, private_hosts),
+            max_connections=100,
+            keepalive_expiry=5.0,
+        )
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        await self._pool.aclose()
+
+    async def call(
+        self, method: str, url: str, *, headers: dict[str, str], body: Any, seconds: float
+    ) -> tuple[int, Any]:
+        """Status and parsed JSON or text. At most three redirects, 5 MB (20 MB unpacked).
+
+        Raises: Refused (address, size, redirects), Unreachable, OutcomeUnknown (it may have been carried out).
+        """
+        content, headers = _content(body, {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP})
+        try:
+            async with asyncio.timeout(seconds):
+                for _ in range(MAX_REDIRECTS + 1):
+                    _check_url(url)
+                    status, got, raw = await self._once(method, url, headers, content)
+                    if status not in (301, 302, 303, 307, 308) or "location" not in got:
+                        return status, _parsed(got, raw)
+                    target = urljoin(url, got["location"])
+                    if urlsplit(target)[:2] != urlsplit(url)[:2]:
+                        headers = {k: v for k, v in headers.items() if k.lower() not in CREDENTIALS}
+                    if status == 303 or (status in (301, 302) and method.upper() == "POST"):
+                        method, content = "GET", b""
+                    url = target
+        except TimeoutError:
+            raise self._unanswered(method, url, f"did not answer within {seconds:.0f} s") from None
+        except (httpcore2.ConnectError, httpcore2.ConnectTimeout, ssl.SSLError):
+            raise Unreachable(f"{urlsplit(url).hostname} cannot be reached. Check the address.") from None
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
+            raise self._unanswered(method, url, "broke the connection off") from None
+        raise Refused(f"{urlsplit(url).hostname} redirects too often. Use the address it ends at.")
+
+    @staticmethod
+    def _unanswered(method: str, url: str, what: str) -> Unreachable | OutcomeUnknown:
+        sentence = f"{urlsplit(url).hostname} {what}. Try again later."
+        return Unreachable(sentence) if method.upper() in ("GET", "HEAD") else OutcomeUnknown(sentence)
+
+    async def _once(
+        self, method: str, url: str, headers: dict[str, str], content: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        sent = {"Host": urlsplit(url).netloc.rpartition("@")[2], "Accept-Encoding": "gzip", **headers}
+        if content:
+            sent["Content-Length"] = str(len(content))
+        async with self._pool.stream(
+            method.upper(),
+            url,
+            headers=[(k.encode("latin-1", "replace"), v.encode("latin-1", "replace")) for k, v in sent.items()],
+            content=content or None,
+            extensions={"timeout": {"connect": 5.0, "pool": 5.0}},
+        ) as response:
+            got = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
+            raw = bytearray()
+            async for piece in response.aiter_stream():
+                raw += piece
+                if len(raw) > MAX_BODY_BYTES:
+                    raise Refused("The answer is larger than 5 MB. Ask the service for less.", limit=MAX_BODY_BYTES)
+        return response.status, got, bytes(raw)
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise Refused(
+            "This is not an address that can be called. It must begin with http:// or https://.", url=url[:200]
+        )
+    if any(ord(c) <= 32 or ord(c) == 127 for c in url):
+        raise Refused("The address contains a space or a control character. Remove it.", url=url[:200])
+
+
+def _content(body: Any, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]:
+    if any("\n" in f"{k}{v}" or "\r" in f"{k}{v}" for k, v in headers.items()):
+        raise Refused("A header contains a line break. Remove it.")
+    if body is None:
+        return b"", headers
+    is_text = isinstance(body, str)
+    raw = body if is_text else json.dumps(body, ensure_ascii=False)
+    if not any(k.lower() == "content-type" for k in headers):
+        headers = headers | {"Content-Type": "text/plain; charset=utf-8" if is_text else "application/json"}
+    return raw.encode("utf-8", "replace"), headers
+
+
+def _parsed(headers: dict[str, str], raw: bytes) -> Any:
+    """JSON when the answer says or looks so, else text."""
+    if headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+        unpacker = zlib.decompressobj(47)
+        try:
+            raw = unpacker.decompress(raw, MAX_DECODED_BYTES)
+        except zlib.error:
+            raise Unreachable("The answer is damaged. Try again later.") from None
+        if unpacker.unconsumed_tail:
+            raise Refused("The answer is larger than 20 MB. Ask the service for less.", limit=MAX_DECODED_BYTES)
+    text = raw.decode("utf-8", "replace")
+    if "json" in headers.get("content-type", "") or text[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    return text

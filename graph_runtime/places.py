@@ -1,0 +1,22 @@
+"""Where things are and listen unless somebody says otherwise; standard library only, so that every start is quick."""
+
+import os
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8600
+
+
+def default_data_dir() -> Path:
+    """The folder for data of this account, outside the repository (the screens' hot reload watches that)."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "Patchcord"
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "patchcord"
+
+
+def default_screens_dir() -> Path:
+    """Where the prebuilt screens are kept; building them again takes half a minute, so they outlive a data folder."""
+    return REPOSITORY / "webroot"

@@ -1,0 +1,50 @@
+"""The conversation side of one process, put together: what bootstrap builds and the worker and the tests use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graph_runtime.contract.catalog import Catalog
+from graph_runtime.services.contacts import Contacts
+from graph_runtime.services.conversations import Conversations
+from graph_runtime.services.live import Live
+from graph_runtime.services.turn_runner import Outside, TurnRunner
+from graph_runtime.services.versions import Versions
+from graph_runtime.storage.conversations import ConversationReader
+from graph_runtime.storage.database import Database
+from graph_runtime.storage.instance import Instance
+from graph_runtime.storage.timers import Sweep
+from graph_runtime.storage.turns import TurnStore
+
+
+class ConversationSide:
+    """`open` before the first conversation; `close` lets running turns end or hands them over."""
+
+    def __init__(self, database: Database, catalog: Catalog, outside: Outside) -> None:
+        self.database = database
+        self._outside = outside
+        self.instance = Instance(database.dedicated)
+        self.store = TurnStore(database, self.instance.number)
+        self.reader = ConversationReader(database)
+        self.live = Live(self._read, self.instance.number, database.listen, self.instance.listens)
+        self.versions = Versions(self.reader, catalog)
+        self.runner = TurnRunner(self.store, self.versions, self.live, outside)
+        self.conversations = Conversations(self.store, self.reader, self.runner, self.live, self.versions)
+        self.contacts = Contacts(self.reader)
+        self.sweep = Sweep(database, self.instance.number)
+
+    async def open(self) -> None:
+        """Show this process as alive."""
+        await self.instance.open(self.store.news.look)
+
+    async def close(self, seconds: float = 10.0) -> None:
+        """`seconds`: how long running turns may take to end."""
+        await self.runner.close(seconds)
+        await self.store.news.close()
+        await self.live.close()
+        await self.instance.close()
+        if self._outside.http is not None:
+            await self._outside.http.close()
+
+    async def _read(self, workspace_id: str, conversation_id: str, after_seq: int) -> list[dict[str, Any]]:
+        return await self.reader.messages(workspace_id, conversation_id, after_seq=after_seq)

@@ -1,0 +1,290 @@
+"""Credentials: entering, checking and deleting them; secrets go in and never come out."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from graph_runtime.contract.catalog import Catalog
+from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings
+from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, NotFound
+from graph_runtime.services.bound_models import saved_settings
+from graph_runtime.services.clock import Clock, system_clock
+from graph_runtime.services.principal import Principal
+from graph_runtime.services.vault import Vault
+from graph_runtime.storage import audit
+from graph_runtime.storage import credentials as rows
+from graph_runtime.storage.database import Connection, Database, Row
+
+CHECK_SECONDS = 25.0
+_HINT_FROM = 12
+"""Secrets shorter than this show none of their characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRow:
+    """A credential as it is shown: `settings` without secrets, `hints` with the last characters of each secret."""
+
+    id: str
+    connector: str
+    label: str
+    settings: dict[str, Any]
+    hints: dict[str, str]
+    check_ok: bool | None
+    check_message: str
+    checked_at: datetime | None
+    models: tuple[str, ...]
+    used_by: int
+    agents: tuple[str, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One connection slot of an agent that a credential serves."""
+
+    agent_id: str
+    agent: str
+    is_on: bool
+    slot: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entered:
+    """What a person entered, sorted by where it goes."""
+
+    public: dict[str, Any]
+    secrets: dict[str, str]
+
+
+class Credentials:
+    """The workspace's keys to outside systems."""
+
+    def __init__(self, database: Database, catalog: Catalog, vault: Vault, clock: Clock = system_clock) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._vault = vault
+        self._clock = clock
+
+    def connectors(self) -> list[Connector]:
+        """What can be connected, those that need no credential last."""
+        return sorted(self._catalog.connectors.values(), key=lambda c: (not c.needs_credential, c.label))
+
+    async def list(self, principal: Principal) -> list[CredentialRow]:
+        """Newest first, never with a secret. Raises: AccessDenied."""
+        principal.require("credential.use")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            return [_shown(row) for row in await rows.list_credentials(connection)]
+
+    async def get(self, principal: Principal, credential_id: str) -> CredentialRow:
+        """Raises: AccessDenied, NotFound."""
+        principal.require("credential.use")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            return _shown(await _found(connection, credential_id))
+
+    async def create(
+        self, principal: Principal, connector: str, label: str, values: Mapping[str, Any]
+    ) -> CredentialRow:
+        """Raises: AccessDenied, InputInvalid with the field."""
+        principal.require("credential.manage")
+        kind = self._connector(connector)
+        entered = _sort(kind, values)
+        credential_id = str(uuid.uuid4())
+        async with self._database.workspace(principal.workspace_id) as connection:
+            sealed, number = await self._vault.seal(
+                connection, principal.workspace_id, (credential_id, 1), entered.secrets
+            )
+            row = {
+                "id": credential_id,
+                "connector": kind.id,
+                "label": _label(label or kind.label),
+                "public": entered.public,
+                "hints": _hints(entered.secrets),
+                "secrets": sealed,
+                "data_key_number": number,
+            }
+            await rows.add_credential(connection, row)
+            await self._note(connection, principal, "credential.created", credential_id)
+            return _shown(await _found(connection, credential_id))
+
+    async def replace_secret(
+        self, principal: Principal, credential_id: str, values: Mapping[str, Any], *, label: str | None = None
+    ) -> CredentialRow:
+        """New values for a credential; a field left out keeps its value.
+
+        Where the secret is sent cannot change without entering the secret again: otherwise a saved key could be
+        led to another address.
+
+        Raises: AccessDenied, NotFound, InputInvalid, VaultLocked
+        """
+        principal.require("credential.manage")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            row = await _found(connection, credential_id, for_update=True)
+            kind = self._connector(row["connector"])
+            secret_fields = kind.settings.secret_fields()
+            given = {k: v for k, v in values.items() if k not in secret_fields or v}
+            missing = sorted(set(row["secrets"]) - set(given))
+            kept = (
+                await self._vault.open(
+                    connection,
+                    principal.workspace_id,
+                    (row["id"], row["version"]),
+                    {k: row["secrets"][k] for k in missing},
+                )
+                if missing
+                else {}
+            )
+            entered = _sort(kind, {**row["public"], **kept, **given})
+            if missing and entered.public != row["public"]:
+                raise InputInvalid(
+                    "The settings of the connection changed, so enter the key again. A saved key is never sent to a "
+                    "new address.",
+                    field=missing[0],
+                )
+            version = row["version"] + 1
+            sealed, number = await self._vault.seal(
+                connection, principal.workspace_id, (row["id"], version), entered.secrets
+            )
+            changed = {
+                "label": _label(label or row["label"]),
+                "public": entered.public,
+                "hints": _hints(entered.secrets),
+                "secrets": sealed,
+                "data_key_number": number,
+                "version": version,
+            }
+            await rows.replace_values(connection, row["id"], changed)
+            await self._note(connection, principal, "credential.replaced", credential_id)
+            return _shown(await _found(connection, credential_id))
+
+    async def check(self, principal: Principal, credential_id: str) -> CheckResult:
+        """Try the credential with its vendor, and remember the answer.
+
+        Raises: AccessDenied, NotFound, VaultLocked
+        """
+        principal.require("credential.use")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            row = await _found(connection, credential_id)
+            kind = self._connector(row["connector"])
+            settings = await saved_settings(self._vault, connection, principal.workspace_id, kind, row)
+        result = await _try(kind, settings)
+        noted = {
+            "is_ok": result.ok,
+            "message": result.message,
+            "models": list(result.models),
+            "now": self._clock(),
+            "version": row["version"],
+        }
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await rows.note_check(connection, credential_id, noted)
+        return result
+
+    async def uses(self, principal: Principal, credential_id: str) -> tuple[Use, ...]:
+        """The agents that would lose their model. Raises: AccessDenied, NotFound."""
+        principal.require("credential.use")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _found(connection, credential_id)
+            return tuple(Use(**row) for row in await rows.uses(connection, credential_id))
+
+    async def delete(self, principal: Principal, credential_id: str, *, even_if_used: bool = False) -> tuple[Use, ...]:
+        """Destroy the secret; the slots it served, which the demo model answers from now on.
+
+        Raises: AccessDenied, NotFound, Conflict when agents use it and `even_if_used` is not set
+        """
+        principal.require("credential.manage")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _found(connection, credential_id, for_update=True)
+            used = tuple(Use(**row) for row in await rows.uses(connection, credential_id))
+            if used and not even_if_used:
+                agents = ", ".join(dict.fromkeys(use.agent for use in used))
+                raise Conflict(
+                    f"These agents use this key: {agents}. Give them another model first, or delete it all the same: "
+                    "then the demo model (not an AI) answers there.",
+                    agents=agents,
+                )
+            await rows.delete_credential(connection, credential_id)
+            await self._note(connection, principal, "credential.deleted", credential_id)
+        return used
+
+    def _connector(self, connector: str) -> Connector:
+        kind = self._catalog.connectors.get(connector)
+        if kind is None:
+            raise InputInvalid(f"There is no connector “{connector}”.", field="connector", connector=connector)
+        return kind
+
+    async def _note(self, connection: Connection, principal: Principal, action: str, credential_id: str) -> None:
+        await audit.append(connection, principal.actor, action, {"credential_id": credential_id}, self._clock())
+
+
+async def _found(connection: Connection, credential_id: str, *, for_update: bool = False) -> Row:
+    row = await rows.get_credential(connection, credential_id, for_update=for_update)
+    if row is None:
+        raise NotFound("There is no such credential. It may have been deleted; reload the list.")
+    return row
+
+
+async def _try(kind: Connector, settings: CredentialSettings) -> CheckResult:
+    if kind.check is None:
+        return CheckResult(ok=True, message="Saved. This connector has no way to try a key.")
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await kind.check(settings)
+    except TimeoutError:
+        return CheckResult(
+            ok=False, message=f"{kind.label} did not answer within {CHECK_SECONDS:.0f} seconds. Try again later."
+        )
+    except BuilderError as error:
+        return CheckResult(ok=False, message=error.message)
+
+
+def _sort(kind: Connector, values: Mapping[str, Any]) -> _Entered:
+    try:
+        settings = kind.settings.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputInvalid(f"“{field}”: {first['msg']}. Correct it and save again.", field=field) from None
+    public, secrets = {}, {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            if text := value.get_secret_value().strip():
+                secrets[name] = text
+        elif name not in kind.settings.secret_fields():
+            public[name] = value
+    return _Entered({k: v for k, v in settings.model_dump(mode="json").items() if k in public}, secrets)
+
+
+def _hints(secrets: Mapping[str, str]) -> dict[str, str]:
+    return {field: f"…{text[-4:]}" if len(text) >= _HINT_FROM else "…" for field, text in secrets.items()}
+
+
+def _label(text: str) -> str:
+    label = " ".join(text.split())
+    if not 1 <= len(label) <= 200:
+        raise InputInvalid("A name has 1 to 200 characters.", field="label")
+    return label
+
+
+def _shown(row: Row) -> CredentialRow:
+    return CredentialRow(
+        id=row["id"],
+        connector=row["connector"],
+        label=row["label"],
+        settings=row["public"],
+        hints=row["hints"],
+        check_ok=row["is_ok"],
+        check_message=row["check_message"],
+        checked_at=row["checked_at"],
+        models=tuple(row["models"]),
+        used_by=len(row["used_by"]),
+        agents=tuple(row["used_by"]),
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,284 @@
+"""Runs the waiting triggers of a conversation: lease, engine, one commit, news; and gives up decently."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from graph_runtime.analytics.recorder import Recorder
+from graph_runtime.contract.errors import LeaseLost
+from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
+from graph_runtime.engine.run import SORRY, TurnResult, run_turn
+from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trigger
+from graph_runtime.services.heartbeat import Heart
+from graph_runtime.services.live import Live
+from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
+from graph_runtime.services.versions import PinnedVersion, Versions
+from graph_runtime.storage.outbox import recipient
+from graph_runtime.storage.turns import Committed, EffectRows, LeasedTurn, TurnRows, TurnStore
+
+log = structlog.get_logger(__name__)
+MAX_ATTEMPTS = 3
+HISTORY_MESSAGES = 60
+ANSWERS_KEPT = 500
+
+FindModels = Callable[[str, str, str], Awaitable[Sequence[Any]]]
+"""(workspace, agent, connection slot) → models, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What turns reach the world through, the same for all conversations."""
+
+    runner: AsksModels | None = None
+    models: FindModels | None = None
+    http: CallsHttp | None = None
+    budget: Budget = field(default_factory=Budget)
+
+
+class TurnRunner:
+    """One for a process."""
+
+    def __init__(self, store: TurnStore, versions: Versions, live: Live, outside: Outside) -> None:
+        self._store = store
+        self._versions = versions
+        self._live = live
+        self._outside = outside
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._by_conversation: dict[str, asyncio.Task[None]] = {}
+        self._answers: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
+        self._is_closing = False
+
+    def start(self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None) -> asyncio.Task[None]:
+        """Run what waits, in a task of its own."""
+        task = asyncio.create_task(
+            self.run_pending(workspace_id, conversation_id, turn), name=f"turn {conversation_id}"
+        )
+        self._tasks.add(task)
+        self._by_conversation[conversation_id] = task
+
+        def forget(done: asyncio.Task[None]) -> None:
+            self._tasks.discard(done)
+            if self._by_conversation.get(conversation_id) is done:
+                del self._by_conversation[conversation_id]
+
+        task.add_done_callback(forget)
+        return task
+
+    @property
+    def running(self) -> list[asyncio.Task[None]]:
+        """Tasks of the turns in progress."""
+        return [*self._tasks]
+
+    def task(self, conversation_id: str) -> asyncio.Task[None] | None:
+        """The task of this process that runs a conversation's turns now."""
+        return self._by_conversation.get(conversation_id)
+
+    def answer(self, conversation_id: str, inbox_id: str) -> list[dict[str, Any]] | None:
+        """What the agent said to a trigger, if this process committed that turn a moment ago."""
+        return self._answers.get((conversation_id, inbox_id))
+
+    async def close(self, seconds: float = 10.0) -> None:
+        """Let running turns end; what does not end in time is handed over to other processes."""
+        self._is_closing = True
+        tasks = [*self._tasks]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def run_pending(self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None) -> None:
+        """Run turns until none waits, or another process has the conversation. Never raises for a failing turn."""
+        turn = turn or await self._store.lease(workspace_id, conversation_id)
+        while turn is not None:
+            has_more = await self._run_guarded(workspace_id, conversation_id, turn)
+            if not has_more:
+                return
+            if self._is_closing:
+                await self._hand_over((workspace_id, conversation_id), turn, uncount=False)
+                return
+            turn = await self._store.lease(workspace_id, conversation_id, epoch=turn.epoch)
+
+    async def _run_guarded(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> bool:
+        """One turn; True when another trigger waits."""
+        place = (workspace_id, conversation_id)
+        work = asyncio.current_task()
+        assert work is not None
+        heart = Heart(self._store, place, turn.epoch, work)
+        try:
+            committed = await self._run_one(workspace_id, conversation_id, turn)
+            return committed.has_more
+        except LeaseLost:
+            log.warning("lease_lost", conversation_id=conversation_id)
+        except asyncio.CancelledError:
+            if not heart.has_failed:
+                await self._hand_over(place, turn, uncount=True)
+                raise
+            log.warning("lease_lost", conversation_id=conversation_id)
+            work.uncancel()
+        except Exception:
+            # Counted as an attempt; the sweeper brings it back, and after the last attempt it is put aside.
+            log.exception("turn_failed", conversation_id=conversation_id, attempts=turn.attempts)
+            self._live.publish(conversation_id, {"type": "reset", "key": ""})
+            await self._hand_over(place, turn, uncount=False)
+        finally:
+            heart.stop()
+        return False
+
+    async def _hand_over(self, place: tuple[str, str], turn: LeasedTurn, *, uncount: bool) -> None:
+        try:
+            await self._store.release(*place, turn.epoch, turn.inbox_id, uncount=uncount)
+        except Exception:
+            # The lease then lapses by itself, at once when this process dies.
+            log.exception("hand_over_failed", conversation_id=place[1])
+
+    async def _run_one(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> Committed:
+        if turn.attempts > MAX_ATTEMPTS:
+            return await self._put_aside(workspace_id, conversation_id, turn)
+        if _is_stale(turn):
+            return await self._commit(workspace_id, conversation_id, turn, _unchanged(turn, "done"))
+        pinned = await self._versions.get(workspace_id, str(turn.version_id))
+        journal = EffectRows(self._store, workspace_id, conversation_id, turn)
+        recorder = Recorder()
+        doors = Doors(
+            effects=journal,
+            runner=self._outside.runner,
+            models=self._models_of(workspace_id, str(turn.agent_id)),
+            http=self._outside.http,
+            observers=(recorder, LiveObserver(self._live)),
+            budget=self._outside.budget,
+        )
+        trigger = await self._trigger(workspace_id, conversation_id, turn, pinned)
+        result = await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
+        if result.is_over and result.events:
+            recorder.ended(result.events[-1], result.result, result.goal_value)
+        rows = _rows(turn, result, recorder, had_effects=journal.was_used)
+        return await self._commit(workspace_id, conversation_id, turn, rows, result)
+
+    def _models_of(self, workspace_id: str, agent_id: str) -> Callable[[str], Awaitable[Sequence[Any]]] | None:
+        find = self._outside.models
+        if find is None:
+            return None
+
+        async def models(slot: str) -> Sequence[Any]:
+            return await find(workspace_id, agent_id, slot)
+
+        return models
+
+    async def _trigger(
+        self, workspace_id: str, conversation_id: str, turn: LeasedTurn, pinned: PinnedVersion
+    ) -> Trigger:
+        history: tuple[SaidMessage, ...] = ()
+        if pinned.compiled.reads_history:
+            rows = await self._store.history(workspace_id, conversation_id, HISTORY_MESSAGES, until_seq=turn.inbox_seq)
+            history = tuple(SaidMessage(role=r["role"], text=r["text"]) for r in rows)
+        reply = turn.payload.get("reply")
+        return Trigger(
+            kind=turn.kind,  # type: ignore[arg-type]  # the table's CHECK allows only these
+            workspace_id=workspace_id,
+            conversation_id=conversation_id,
+            turn_id=str(turn.inbox_id),
+            turn=turn.turn_seq + 1,
+            now=turn.run_at,
+            channel=turn.channel_kind,
+            language=turn.language,
+            reply=Reply.model_validate(reply) if reply else None,
+            is_test=turn.is_test,
+            started_at=turn.started_at,
+            contact=turn.contact_fields,
+            contact_variables=turn.contact_variables,
+            workspace=pinned.workspace,
+            history=history,
+        )
+
+    async def _put_aside(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> Committed:
+        """The trigger has failed too often: it becomes a dead letter, and the contact is told."""
+        log.error("trigger_put_aside", conversation_id=conversation_id, attempts=turn.attempts)
+        part = Text(text=SORRY.get(turn.language, SORRY["en"]))
+        said = {"key": f"{turn.turn_seq + 1}.1", "parts": [dump_part(part)], "text": part.text, "node_id": ""}
+        rows = _unchanged(turn, "dead", status="quarantined", said=said, error="too_many_attempts")
+        return await self._commit(workspace_id, conversation_id, turn, rows)
+
+    async def _commit(
+        self,
+        workspace_id: str,
+        conversation_id: str,
+        turn: LeasedTurn,
+        rows: TurnRows,
+        result: TurnResult | None = None,
+    ) -> Committed:
+        committed = await self._store.commit(workspace_id, conversation_id, turn, rows)
+        turn_id = str(turn.inbox_id)
+        said = [
+            message | {
+                "seq": committed.first_seq + place, "role": "agent", "created_at": committed.at, "turn_id": turn_id,
+                "client_id": "", "flags": {},
+            }
+            for place, message in enumerate(rows.record["messages"])
+        ]  # fmt: skip
+        self._answers[conversation_id, turn_id] = said
+        while len(self._answers) > ANSWERS_KEPT:
+            self._answers.popitem(last=False)
+        self._live.changed(workspace_id, conversation_id)
+        if self._live.is_watched(conversation_id):
+            steps, ms = (result.steps, result.ms) if result else (0, 0.0)
+            for event in shown_at_commit(turn_id, rows, said, steps=steps, ms=ms):
+                self._live.publish(conversation_id, event)
+        return committed
+
+
+def _is_stale(turn: LeasedTurn) -> bool:
+    """A timer of a wait that is over (the contact was quicker), or a message to a conversation that has ended."""
+    if turn.kind == "timer":
+        return turn.payload.get("turn_seq") != turn.turn_seq or turn.status == "ended"
+    return turn.status == "ended" and turn.kind == "message"
+
+
+def _unchanged(
+    turn: LeasedTurn, state: str, *, status: str = "", said: dict[str, Any] | None = None, error: str = ""
+) -> TurnRows:
+    record = {
+        "state": state, "trigger": turn.kind, "started_at": turn.run_at.isoformat(), "ms": 0, "attempts": turn.attempts,
+        "error": error, "steps": [], "messages": [said] if said else [],
+    }  # fmt: skip
+    if said:
+        _address(record, turn)
+    return TurnRows(
+        turn.checkpoint, status or turn.status, turn.waits, turn.node_id, due_at=None, keep_timer=True, record=record
+    )
+
+
+def _rows(turn: LeasedTurn, result: TurnResult, recorder: Recorder, *, had_effects: bool) -> TurnRows:
+    record: dict[str, Any] = {
+        "state": "done",
+        "trigger": turn.kind,
+        "started_at": turn.run_at.isoformat(),
+        "ms": result.ms,
+        "attempts": turn.attempts,
+        "error": result.error,
+        "steps": result.path,
+        "messages": [{"key": m.key, "parts": m.parts, "text": m.text, "node_id": m.node_id} for m in result.messages],
+    }
+    if result.is_over:
+        record |= {"result": result.result, "goal_value": result.goal_value, "tags": result.tags}
+    if recorder.rows:
+        record["events"] = recorder.rows
+    if result.contact_changes:
+        record["contact"] = result.contact_changes
+    if had_effects:
+        record["had_effects"] = True
+    _address(record, turn)
+    status = "ended" if result.is_over else "open"
+    return TurnRows(result.state, status, result.waits, result.node_id, result.due_at, result.is_idle, record)
+
+
+def _address(record: dict[str, Any], turn: LeasedTurn) -> None:
+    to = recipient(turn.channel_kind, turn.external_user_id)
+    if to is not None:
+        record["recipient"] = to

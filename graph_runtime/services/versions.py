@@ -1,0 +1,60 @@
+"""Pinned versions, compiled and kept: what a turn runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from graph_runtime.contract.catalog import Catalog
+from graph_runtime.contract.errors import NotFound
+from graph_runtime.contract.flow import load_flow
+from graph_runtime.engine.compile import compile_flow
+from graph_runtime.engine.program import CompiledFlow
+from graph_runtime.storage.conversations import ConversationReader
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedVersion:
+    """A compiled version. `number` None: a test snapshot of a draft."""
+
+    compiled: CompiledFlow
+    number: int | None
+    workspace: dict[str, Any]
+
+
+class Versions:
+    """Compiled versions by id; they never change, so the longest unused ones simply go. `size` in versions."""
+
+    def __init__(self, reader: ConversationReader, catalog: Catalog, *, size: int = 256) -> None:
+        self._reader = reader
+        self._catalog = catalog
+        self._size = size
+        self._kept: OrderedDict[tuple[str, str], PinnedVersion] = OrderedDict()
+        self._loading: dict[tuple[str, str], asyncio.Future[PinnedVersion]] = {}
+
+    async def get(self, workspace_id: str, version_id: str) -> PinnedVersion:
+        """Raises: NotFound, FlowInvalid, FlowDamaged."""
+        key = (workspace_id, version_id)
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+            return found
+        loading = self._loading.get(key)
+        if loading is None:
+            loading = self._loading[key] = asyncio.ensure_future(self._load(workspace_id, version_id))
+            loading.add_done_callback(lambda _: self._loading.pop(key, None))
+        return await asyncio.shield(loading)
+
+    async def _load(self, workspace_id: str, version_id: str) -> PinnedVersion:
+        row = await self._reader.version(workspace_id, version_id)
+        if row is None:
+            raise NotFound("This version of the flow does not exist.", version_id=version_id)
+        bundle = {flow_id: load_flow(document) for flow_id, document in (row["bundle"] or {}).items()}
+        compiled = compile_flow(load_flow(row["document"]), bundle, self._catalog)
+        pinned = PinnedVersion(compiled, row["number"], {"id": workspace_id, "name": row["workspace_name"] or ""})
+        self._kept[workspace_id, version_id] = pinned
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return pinned

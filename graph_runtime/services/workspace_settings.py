@@ -1,0 +1,103 @@
+"""Settings of a workspace: its name, language and time zone."""
+
+from __future__ import annotations
+
+import zoneinfo
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from graph_runtime.contract.errors import InputInvalid, NotFound
+from graph_runtime.contract.flow import LANGUAGES
+from graph_runtime.services.clock import Clock, system_clock
+from graph_runtime.services.principal import Principal
+from graph_runtime.storage import accounts as rows
+from graph_runtime.storage import agents as agent_rows
+from graph_runtime.storage import audit
+from graph_runtime.storage import credentials as credential_rows
+from graph_runtime.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettingsRow:
+    """Every setting with its value; `language` is the one new agents start with."""
+
+    name: str = ""
+    language: str = "en"
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """A model with its key; without a key it is the demo model."""
+
+    credential_id: str | None = None
+    connector: str = ""
+    model: str = ""
+
+
+class WorkspaceSettings:
+    """Reading and changing them."""
+
+    def __init__(self, database: Database, clock: Clock = system_clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def get(self, principal: Principal) -> WorkspaceSettingsRow:
+        """Raises: AccessDenied."""
+        principal.require("agent.read")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            stored = await rows.settings(connection)
+        known = asdict(WorkspaceSettingsRow())
+        return WorkspaceSettingsRow(**{k: v for k, v in stored.items() if k in known})
+
+    async def update(self, principal: Principal, **changes: Any) -> WorkspaceSettingsRow:
+        """Raises: AccessDenied, InputInvalid."""
+        principal.require("settings.manage")
+        for key, value in changes.items():
+            _check(key, value)
+        async with self._database.workspace(principal.workspace_id) as connection:
+            for key, value in changes.items():
+                await rows.set_setting(connection, principal.workspace_id, key, value)
+            await audit.append(
+                connection, principal.actor, "settings.changed", {"keys": sorted(changes)}, self._clock()
+            )
+        return await self.get(principal)
+
+    async def default_model(self, principal: Principal) -> ChosenModel:
+        """What answers in slots that chose nothing themselves. Raises: AccessDenied."""
+        principal.require("agent.read")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            row = await credential_rows.default(connection)
+        return ChosenModel(row["id"], row["bound_connector"], row["model"]) if row else ChosenModel()
+
+    async def set_default_model(
+        self, principal: Principal, *, credential_id: str | None, connector: str, model: str
+    ) -> ChosenModel:
+        """Without a key the demo model becomes the default.
+
+        Raises: AccessDenied, NotFound
+        """
+        principal.require("settings.manage", "credential.use")
+        chosen = {"credential_id": credential_id, "connector": connector, "model": model[:200]}
+        async with self._database.workspace(principal.workspace_id) as connection:
+            if credential_id is not None and await agent_rows.connector_of(connection, credential_id) != connector:
+                raise NotFound("This key does not exist any more. Choose another one under Models & keys.")
+            await rows.set_setting(connection, principal.workspace_id, "default_model", chosen)
+            await audit.append(
+                connection, principal.actor, "settings.changed", {"keys": ["default_model"]}, self._clock()
+            )
+        return await self.default_model(principal)
+
+
+def _check(key: str, value: Any) -> None:
+    if key == "name":
+        if not isinstance(value, str) or not 1 <= len(value.strip()) <= 200:
+            raise InputInvalid("The name of the workspace has 1 to 200 characters.", field="name")
+    elif key == "language":
+        if value not in LANGUAGES:
+            raise InputInvalid(f"The language is one of {', '.join(LANGUAGES)}.", field="language")
+    elif key == "time_zone":
+        if value not in zoneinfo.available_timezones():
+            raise InputInvalid("There is no such time zone. It looks like Europe/Kyiv.", field="time_zone")
+    else:
+        raise InputInvalid(f"There is no setting “{key}”.", field=key)

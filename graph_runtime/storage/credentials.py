@@ -1,0 +1,132 @@
+"""Rows of credentials and of the data keys that seal their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from graph_runtime.storage.database import Connection, Row
+
+_JSON = frozenset({"public", "hints", "secrets", "models"})
+_LIST = (
+    "SELECT c.*, coalesce((SELECT array_agg(DISTINCT a.name ORDER BY a.name) FROM agent_connection b"
+    " JOIN agent a ON a.id = b.agent_id WHERE b.credential_id = c.id), '{}') AS used_by FROM credential c"
+)
+
+
+async def list_credentials(connection: Connection) -> list[Row]:
+    """With the names of the agents that use each; newest first."""
+    return await (await connection.execute(_LIST + " ORDER BY c.created_at DESC")).fetchall()
+
+
+async def get_credential(connection: Connection, credential_id: str, *, for_update: bool = False) -> Row | None:
+    lock = " FOR UPDATE OF c" if for_update else ""
+    return await (await connection.execute(_LIST + " WHERE c.id = %s" + lock, (credential_id,))).fetchone()
+
+
+async def add_credential(connection: Connection, values: Mapping[str, Any]) -> None:
+    await connection.execute(
+        "INSERT INTO credential (id, workspace_id, connector, label, public, hints, secrets, data_key_number)"
+        " VALUES (%(id)s, current_setting('app.workspace_id')::uuid, %(connector)s, %(label)s, %(public)s, %(hints)s,"
+        " %(secrets)s, %(data_key_number)s)",
+        _as_json(values),
+    )
+
+
+async def replace_values(connection: Connection, credential_id: str, values: Mapping[str, Any]) -> None:
+    """New values under the next version; what was found about the old ones is forgotten."""
+    await connection.execute(
+        "UPDATE credential SET label = %(label)s, public = %(public)s, hints = %(hints)s, secrets = %(secrets)s,"
+        " data_key_number = %(data_key_number)s, version = %(version)s, is_ok = NULL, checked_at = NULL,"
+        " check_message = '', models = '[]', updated_at = now() WHERE id = %(id)s",
+        _as_json({**values, "id": credential_id}),
+    )
+
+
+async def reseal(connection: Connection, credential_id: str, secrets: Mapping[str, str], number: int) -> None:
+    await connection.execute(
+        "UPDATE credential SET secrets = %s, data_key_number = %s WHERE id = %s",
+        (Jsonb(dict(secrets)), number, credential_id),
+    )
+
+
+async def note_check(connection: Connection, credential_id: str, values: Mapping[str, Any]) -> None:
+    """Only while the credential is still the `version` that was tried."""
+    await connection.execute(
+        "UPDATE credential SET is_ok = %(is_ok)s, check_message = %(message)s, models = %(models)s,"
+        " checked_at = %(now)s WHERE id = %(id)s AND version = %(version)s",
+        _as_json({**values, "id": credential_id}),
+    )
+
+
+async def delete_credential(connection: Connection, credential_id: str) -> bool:
+    """Slots bound to it become free."""
+    return (await connection.execute("DELETE FROM credential WHERE id = %s", (credential_id,))).rowcount == 1
+
+
+async def uses(connection: Connection, credential_id: str) -> list[Row]:
+    """`agent_id`, `agent`, `is_on`, `slot` and `model` of every slot bound to it."""
+    cursor = await connection.execute(
+        "SELECT a.id AS agent_id, a.name AS agent, a.is_on, b.slot, b.model FROM agent_connection b"
+        " JOIN agent a ON a.id = b.agent_id WHERE b.credential_id = %s ORDER BY a.name, b.slot",
+        (credential_id,),
+    )
+    return await cursor.fetchall()
+
+
+async def bound(connection: Connection, agent_id: str, slot: str) -> Row | None:
+    """The binding of a slot (`bound_connector`, `model`), with its credential if it has one."""
+    cursor = await connection.execute(
+        "SELECT b.connector AS bound_connector, b.model, c.id, c.connector, c.public, c.secrets, c.version"
+        " FROM agent_connection b LEFT JOIN credential c ON c.id = b.credential_id"
+        " WHERE b.agent_id = %s AND b.slot = %s",
+        (agent_id, slot),
+    )
+    return await cursor.fetchone()
+
+
+async def default(connection: Connection) -> Row | None:
+    """The workspace's default model in the columns of `bound`; None while it is the demo model or its key is gone."""
+    cursor = await connection.execute(
+        "SELECT s.value->>'connector' AS bound_connector, s.value->>'model' AS model,"
+        " c.id, c.connector, c.public, c.secrets, c.version"
+        " FROM setting s JOIN credential c ON c.id::text = s.value->>'credential_id' WHERE s.key = 'default_model'"
+    )
+    return await cursor.fetchone()
+
+
+async def data_keys(connection: Connection) -> list[Row]:
+    """`number`, `wrapped` and `wrapped_by` of the workspace's data keys, newest first."""
+    cursor = await connection.execute("SELECT number, wrapped, wrapped_by FROM data_key ORDER BY number DESC")
+    return await cursor.fetchall()
+
+
+async def add_data_key(connection: Connection, number: int, wrapped: bytes, wrapped_by: str) -> bool:
+    """False when another process was first with this number."""
+    cursor = await connection.execute(
+        "INSERT INTO data_key (workspace_id, number, wrapped, wrapped_by)"
+        " VALUES (current_setting('app.workspace_id')::uuid, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (number, wrapped, wrapped_by),
+    )
+    return cursor.rowcount == 1
+
+
+async def rewrap_data_key(connection: Connection, number: int, wrapped: bytes, wrapped_by: str) -> None:
+    await connection.execute(
+        "UPDATE data_key SET wrapped = %s, wrapped_by = %s WHERE number = %s", (wrapped, wrapped_by, number)
+    )
+
+
+async def drop_data_keys(connection: Connection, *, below: int) -> None:
+    await connection.execute("DELETE FROM data_key WHERE number < %s", (below,))
+
+
+async def workspaces_with_secrets(system: Connection) -> list[str]:
+    cursor = await system.execute("SELECT workspaces_with_secrets() AS id")
+    return [str(row["id"]) async for row in cursor]
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: Jsonb(v) if k in _JSON else v for k, v in values.items()}

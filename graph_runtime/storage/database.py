@@ -1,0 +1,211 @@
+"""The process's way to PostgreSQL: pooled transactions bound to one workspace, and notifications."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import select
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_dumps
+from psycopg.types.string import StrDumperUnknown, TextLoader
+from psycopg_pool import AsyncConnectionPool
+
+from graph_runtime.contract.errors import BuilderError, InputInvalid, NotFound
+
+Connection = psycopg.AsyncConnection[DictRow]
+Row = dict[str, Any]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+class DatabaseRefused(BuilderError):
+    """The database or the role may not be used as it is; the message says what to change."""
+
+    code = "database_refused"
+
+
+class Database:
+    """One per process. Every connection is under a role that row-level security binds."""
+
+    def __init__(self, url: str, *, min_size: int = 2, max_size: int = 12) -> None:
+        self._url = url
+        self._max_size = max_size
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            min_size=min(min_size, max_size),
+            max_size=max_size,
+            open=False,
+            timeout=20,
+            kwargs={"autocommit": True, "row_factory": dict_row},
+            configure=_configure,
+            name="patchcord",
+        )
+
+    async def open(self) -> None:
+        """Connect and make sure that row-level security binds this role.
+
+        Raises: DatabaseRefused
+        """
+        await self._pool.open(wait=True)
+        try:
+            await self._check_role()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def _check_role(self) -> None:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT rolname, rolsuper OR rolbypassrls AS bypasses,"
+                " EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind = 'r'"
+                "         AND c.relnamespace = 'public'::regnamespace) AS owns"
+                " FROM pg_roles r WHERE rolname = current_user"
+            )
+            role = await cursor.fetchone()
+        if role is None or role["bypasses"] or role["owns"]:
+            name = role["rolname"] if role else "?"
+            raise DatabaseRefused(
+                f"DATABASE_URL signs in as {name}, a role that can see past the walls between workspaces (a superuser, "
+                "BYPASSRLS, or the owner of the tables). Use patchcord_app or a role granted to it for DATABASE_URL, and "
+                "the owner only for PATCHCORD_DATABASE_ADMIN_URL.",
+                role=name,
+            )
+
+    @asynccontextmanager
+    async def workspace(self, workspace_id: str) -> AsyncIterator[Connection]:
+        """One transaction that sees and writes the rows of one workspace.
+
+        Raises: NotFound when an id is not one, InputInvalid for a NUL; whatever the block raises, after a rollback.
+        """
+        async with AsyncExitStack() as stack:
+            connection = await self._begin(stack, workspace_id)
+            try:
+                yield connection
+            except psycopg.errors.InvalidTextRepresentation as error:
+                raise NotFound("There is no such thing in this workspace. Go back and open it again.") from error
+            except psycopg.DataError as error:
+                if error.sqlstate is not None:
+                    raise
+                # Refused before it was sent: a text with NUL, which PostgreSQL cannot keep.
+                raise InputInvalid("A text holds a character that cannot be stored (NUL). Remove it.") from error
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[Connection]:
+        """One transaction with no workspace: tables look empty, only the look-up functions see rows."""
+        async with AsyncExitStack() as stack:
+            yield await self._begin(stack, "")
+
+    @asynccontextmanager
+    async def direct(self) -> AsyncIterator[Connection]:
+        """A pooled connection in autocommit with no workspace, for functions that set it themselves.
+
+        Connections that died with an earlier server are replaced first, without asking the server.
+        """
+        connection = await self._pool.getconn()
+        try:
+            while not _is_alive(connection):
+                await connection.close()
+                await self._pool.putconn(connection)
+                connection = await self._pool.getconn()
+            yield connection
+        finally:
+            await self._pool.putconn(connection)
+
+    async def dedicated(self) -> Connection:
+        """A new autocommit connection outside the pool (session locks, notifications); the caller closes it."""
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, row_factory=dict_row)
+        await _configure(connection)
+        return connection
+
+    async def _begin(self, stack: AsyncExitStack, workspace_id: str) -> Connection:
+        """Begin a transaction; connections that died with an earlier server are replaced on the way."""
+        for left in range(self._max_size, -1, -1):
+            try:
+                async with AsyncExitStack() as attempt:
+                    connection = await attempt.enter_async_context(self._pool.connection())
+                    await attempt.enter_async_context(connection.transaction())
+                    await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
+                    await stack.enter_async_context(attempt.pop_all())
+                    return connection
+            except psycopg.OperationalError:
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def listen(self, *channels: str) -> AsyncIterator[tuple[str, str]]:
+        """Notifications as (channel, payload), for ever.
+
+        Once listening, and again after every lost connection, each channel yields an empty payload: something may
+        have been said before, look for yourself.
+        """
+        failures = 0
+        while True:
+            with contextlib.suppress(psycopg.OperationalError):
+                connection = await self.dedicated()
+                try:
+                    for channel in channels:
+                        await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                    failures = 0
+                    for channel in channels:
+                        yield channel, ""
+                    async for note in connection.notifies():
+                        yield note.channel, note.payload
+                finally:
+                    await connection.close()
+            await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+            failures += 1
+
+
+def _is_alive(connection: Connection) -> bool:
+    """Whether the server has not hung up. It says next to nothing unasked to an idle connection except good-bye."""
+    if connection.closed:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
+
+
+class _StorableText(StrDumperUnknown):
+    """Text as PostgreSQL can keep it: without NUL, lone surrogates replaced."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        try:
+            return super().dump(obj)
+        except (psycopg.DataError, UnicodeEncodeError):
+            return super().dump(_storable(obj))
+
+
+async def _configure(connection: Connection) -> None:
+    connection.adapters.register_loader("uuid", TextLoader)
+    connection.adapters.register_dumper(str, _StorableText)
+    set_json_dumps(dumps_json, connection)
+
+
+def dumps_json(value: Any) -> str:
+    """JSON that PostgreSQL can keep: it has no place for NUL and lone surrogates, which are left out or replaced."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if "\\u0000" in text or (not text.isascii() and _SURROGATE.search(text)):
+        text = json.dumps(_storable(value), ensure_ascii=False, separators=(",", ":"))
+    return text
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(k): _storable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(v) for v in value]
+    return value

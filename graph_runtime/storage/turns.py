@@ -1,0 +1,297 @@
+"""The hot path of a turn in the database: accept a trigger, lease, note effects, commit. One round trip each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row, dict_row, scalar_row, tuple_row
+from psycopg.types.json import Jsonb
+
+from graph_runtime.contract.errors import LeaseLost
+from graph_runtime.storage.news import Direct, News
+
+LEASE_SECONDS = 30
+LEASE_LOST = "Another process took this conversation over."
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedTrigger:
+    """What a trigger became. `seq`: of the contact's message, 0 when the trigger is none."""
+
+    inbox_id: UUID | None
+    seq: int
+    is_new: bool
+    status: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    """Who talks to which agent, and where. `version_id` None: the live one; `language` None: the agent's."""
+
+    agent_id: str
+    channel_id: str | None
+    channel_kind: str
+    external_user_id: str
+    contact: dict[str, Any]
+    dedupe_key: str
+    version_id: str | None
+    is_test: bool
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A begun conversation, or the problem: "no_agent", "agent_off", "no_version"."""
+
+    conversation_id: UUID | None
+    is_new: bool
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedTurn:
+    """All that a turn starts from. `turn_seq`: turns committed so far. `effects`: results of an earlier attempt."""
+
+    epoch: int
+    inbox_id: UUID
+    kind: str
+    payload: dict[str, Any]
+    inbox_seq: int
+    attempts: int
+    run_at: datetime
+    agent_id: UUID
+    channel_id: UUID | None
+    channel_kind: str
+    contact_id: UUID
+    version_id: UUID
+    is_test: bool
+    language: str
+    status: str
+    waits: str
+    node_id: str
+    checkpoint: bytes | None
+    turn_seq: int
+    started_at: datetime
+    contact_fields: dict[str, Any]
+    contact_variables: dict[str, Any]
+    effects: dict[str, Any] | None
+    external_user_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Seq of the turn's first message, whether more triggers wait, and the time of the commit."""
+
+    first_seq: int
+    has_more: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRows:
+    """What a turn writes. `record` is `commit_turn`'s p_turn."""
+
+    checkpoint: bytes | None
+    status: str
+    waits: str
+    node_id: str
+    due_at: datetime | None
+    keep_timer: bool
+    record: dict[str, Any]
+
+
+class TurnStore:
+    """`owner`: this process's number (`Instance.number`)."""
+
+    def __init__(self, database: Direct, owner: int) -> None:
+        self._database = database
+        self.owner = owner
+        self.news = News(database, owner)
+
+    async def accept(
+        self,
+        workspace_id: str,
+        conversation_id: str,
+        *,
+        dedupe_key: str,
+        kind: str,
+        payload: dict[str, Any],
+        parts: list[dict[str, Any]] | None = None,
+        text: str = "",
+        client_id: str = "",
+        contact: tuple[str, str] | None = None,
+    ) -> tuple[AcceptedTrigger | None, LeasedTurn | None]:
+        """Take in a trigger, and the conversation with it in the same transaction when that is free.
+
+        `contact`: (external user, source); the conversation must be theirs, else there is none.
+        """
+        external, source = contact or (None, None)
+        values = (
+            workspace_id, conversation_id, dedupe_key, kind, _json(payload), None if parts is None else _json(parts),
+            text, client_id, external, source, self.owner, LEASE_SECONDS,
+        )  # fmt: skip
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            await cursor.execute(_ACCEPT, values)
+            row = await cursor.fetchone()
+        if row is None:
+            return None, None
+        accepted, must_lease, turn = AcceptedTrigger(*row[:5]), row[5], row[6:]
+        if accepted.is_new and accepted.seq:
+            self.news.tell(workspace_id, conversation_id, accepted.seq)
+        if must_lease:
+            return accepted, await self.lease(workspace_id, conversation_id)
+        return accepted, None if turn[0] is None else LeasedTurn(*turn)
+
+    async def open_conversation(self, workspace_id: str, new: NewConversation) -> tuple[Opened, LeasedTurn | None]:
+        """Begin a conversation and take it at once."""
+        values = (
+            workspace_id, new.agent_id, new.channel_id, new.channel_kind, new.external_user_id, _json(new.contact),
+            new.dedupe_key, new.version_id, new.is_test, new.language, self.owner,
+        )  # fmt: skip
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=class_row(Opened), binary=True)
+            await cursor.execute(_OPEN, values)
+            opened = await cursor.fetchone()
+            if opened is None:
+                # The contact began two conversations at once; the other one has made the contact by now.
+                await cursor.execute(_OPEN, values)
+                opened = await cursor.fetchone()
+            assert opened is not None
+            if not opened.is_new:
+                return opened, None
+            leasing = connection.cursor(row_factory=class_row(LeasedTurn), binary=True)
+            await leasing.execute(_LEASE, (workspace_id, opened.conversation_id, self.owner, 0, LEASE_SECONDS))
+            return opened, await leasing.fetchone()
+
+    async def end(self, workspace_id: str, conversation_id: str, result: str) -> bool:
+        """End a conversation from outside; False when it is over already or not there."""
+        return bool(await self.value(_END, workspace_id, conversation_id, result, self.owner))
+
+    async def lease(self, workspace_id: str, conversation_id: str, *, epoch: int = 0) -> LeasedTurn | None:
+        """Take the conversation and its oldest trigger; None when there is nothing to do or somebody else does it."""
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=class_row(LeasedTurn), binary=True)
+            await cursor.execute(_LEASE, (workspace_id, conversation_id, self.owner, epoch, LEASE_SECONDS))
+            return await cursor.fetchone()
+
+    async def renew(self, workspace_id: str, conversation_id: str, epoch: int) -> bool:
+        """Keep the lease; False when it is gone."""
+        return bool(await self.value(_RENEW, workspace_id, conversation_id, self.owner, epoch, LEASE_SECONDS))
+
+    async def release(
+        self, workspace_id: str, conversation_id: str, epoch: int, inbox_id: UUID, *, uncount: bool
+    ) -> None:
+        """Hand the conversation over without an answer."""
+        await self.value(_RELEASE, workspace_id, conversation_id, self.owner, epoch, inbox_id, uncount)
+
+    async def commit(self, workspace_id: str, conversation_id: str, turn: LeasedTurn, rows: TurnRows) -> Committed:
+        """Write everything. Raises: LeaseLost, and then nothing is written."""
+        values = (
+            workspace_id, conversation_id, self.owner, turn.epoch, turn.inbox_id, rows.checkpoint, rows.status,
+            rows.waits, rows.node_id, rows.due_at, rows.keep_timer, _json(rows.record),
+        )  # fmt: skip
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=class_row(Committed), binary=True)
+            try:
+                await cursor.execute(_COMMIT, values)
+            except psycopg.DatabaseError as e:
+                if e.sqlstate == "PC001":
+                    raise LeaseLost(LEASE_LOST) from None
+                raise
+            committed = await cursor.fetchone()
+        assert committed is not None
+        self.news.tell(workspace_id, conversation_id, committed.first_seq + len(rows.record["messages"]) - 1)
+        return committed
+
+    async def history(
+        self, workspace_id: str, conversation_id: str, limit: int, *, until_seq: int
+    ) -> list[dict[str, Any]]:
+        """The last messages, oldest first: {role, text}. Of the contact's only those up to `until_seq`, it comes last."""
+        async with self._database.direct() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(_HISTORY, {"id": conversation_id, "until": until_seq, "limit": limit})
+            return await cursor.fetchall()
+
+    async def value(self, statement: str, *values: Any) -> Any:
+        """The single value a statement gives."""
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(statement, values)
+            return await cursor.fetchone()
+
+
+class EffectRows:
+    """The journal of one turn's effects, in the database. Implements `engine.effects.EffectJournal`."""
+
+    def __init__(self, store: TurnStore, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> None:
+        self._store = store
+        self._workspace_id = workspace_id
+        self._conversation_id = conversation_id
+        self._turn = turn
+        self._known: dict[str, Any] = dict(turn.effects or {})
+        self.was_used = bool(self._known)
+
+    async def recorded(self, key: str) -> Any | None:
+        """The result of a call that is known to have ended."""
+        return self._known.get(key)
+
+    async def begin(self, key: str, kind: str, node_id: str) -> None:
+        """Note that the call is about to be made. Raises: LeaseLost."""
+        self.was_used = True
+        turn = self._turn
+        is_ours = await self._store.value(
+            _BEGIN_EFFECT, self._workspace_id, self._conversation_id, self._store.owner, turn.epoch,
+            key, turn.turn_seq + 1, kind, node_id,
+        )  # fmt: skip
+        if not is_ours:
+            raise LeaseLost(LEASE_LOST)
+
+    async def finish(self, key: str, result: Any) -> None:
+        """Note its result."""
+        self._known[key] = result
+        await self._store.value(_FINISH_EFFECT, self._workspace_id, key, _json(result))
+
+
+def _json(value: Any) -> Jsonb:
+    return Jsonb(value, dumps=_dumps)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_ACCEPT = (
+    "SELECT inbox_id, seq, is_new, status, at, must_lease, (leased).* FROM accept_trigger(%s::uuid, %s::uuid, "
+    "%s::text, %s::text, %s::jsonb, %s::jsonb, %s::text, %s::text, %s::text, %s::uuid, %s::bigint, %s::integer)"
+)
+_OPEN = (
+    "SELECT * FROM open_conversation(%s::uuid, %s::uuid, %s::uuid, %s::text, %s::text, %s::jsonb, %s::text, %s::uuid, "
+    "%s::boolean, %s::text, %s::bigint)"
+)
+_END = "SELECT end_conversation(%s::uuid, %s::uuid, %s::text, %s::bigint)"
+_LEASE = "SELECT * FROM lease_turn(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::integer)"
+_COMMIT = (
+    "SELECT * FROM commit_turn(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::bytea, %s::text, %s::text, "
+    "%s::text, %s::timestamptz, %s::boolean, %s::jsonb)"
+)
+_RENEW = "SELECT renew_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::integer)"
+_RELEASE = "SELECT release_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"
+_BEGIN_EFFECT = (
+    "SELECT begin_effect(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::text, %s::integer, %s::text, %s::text)"
+)
+_FINISH_EFFECT = "SELECT finish_effect(%s::uuid, %s::text, %s::jsonb)"
+_HISTORY = """
+    SELECT role, text FROM (
+        SELECT role, text, seq FROM message
+        WHERE conversation_id = %(id)s AND (role <> 'contact' OR seq <= %(until)s) AND role <> 'system' AND text <> ''
+        ORDER BY (role = 'contact' AND seq = %(until)s) DESC, seq DESC LIMIT %(limit)s
+    ) m ORDER BY (role = 'contact' AND seq = %(until)s), seq
+"""

@@ -1,0 +1,378 @@
+"""Public fakes for authors of steps and connectors: a context in memory, a scripted model, a clock, a channel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from graph_runtime.contract import conditions, templates
+from graph_runtime.contract.errors import ConnectorError, TemplateInvalid, Unreachable
+from graph_runtime.contract.messages import Choices, Part, Reply, SaidMessage, plain_text
+from graph_runtime.contract.models import ModelEvent, ModelReply, ModelRequest, ModelUsage, TextDelta
+from graph_runtime.contract.nodes import AwaitReply, AwaitTime, EndConversation, Leave, NodeType, Outcome
+
+__all__ = ["ExampleRun", "FakeChannel", "FakeClock", "FakeContext", "FakeModel", "run_example", "sequence_rule"]
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+"""Where a FakeClock starts: a Monday, so that examples with weekdays are stable."""
+
+Answer = str | dict[str, Any] | ModelReply | Exception
+"""A model's scripted answer: text, structured data, a whole reply, or the error it raises."""
+
+
+class FakeClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: datetime = NOON) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        """The present moment (aware UTC)."""
+        return self.at
+
+    def advance(self, **delta: float) -> None:
+        """Move on by `timedelta(**delta)`."""
+        self.at += timedelta(**delta)
+
+
+class FakeChannel:
+    """Remembers what would have reached the contact: one tuple of parts per message."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[Part, ...]] = []
+
+    def send(self, parts: tuple[Part, ...]) -> None:
+        """Take one message."""
+        self.messages.append(parts)
+
+    @property
+    def texts(self) -> list[str]:
+        """The words of each message; parts are joined by a line break."""
+        return ["\n".join(t for p in parts if (t := plain_text(p))) for parts in self.messages]
+
+    @property
+    def buttons(self) -> list[str]:
+        """Labels of the buttons of the last message."""
+        last = self.messages[-1] if self.messages else ()
+        return [o.label for p in last if isinstance(p, Choices) for o in p.options]
+
+
+class FakeModel:
+    """A chat model that answers from a script, or by a rule `request -> answer`; keeps every request."""
+
+    provider = "fake"
+    name = "fake"
+
+    def __init__(self, answers: Iterable[Answer] = (), rule: Callable[[ModelRequest], Answer] | None = None) -> None:
+        self.answers = list(answers)
+        self.rule = rule
+        self.requests: list[ModelRequest] = []
+
+    def answer(self, request: ModelRequest) -> ModelReply:
+        """The next answer. Raises: the scripted error; Unreachable when the script is over."""
+        self.requests.append(request)
+        if self.answers:
+            given = self.answers.pop(0)
+        elif self.rule is not None:
+            given = self.rule(request)
+        else:
+            raise Unreachable("The fake model has no more answers. Add one to its script.")
+        if isinstance(given, Exception):
+            raise given
+        if isinstance(given, ModelReply):
+            return given
+        is_data = isinstance(given, dict)
+        text = json.dumps(given, ensure_ascii=False) if is_data else str(given)
+        data = given if isinstance(given, dict) else None
+        return ModelReply(text, data=data, usage=ModelUsage(10, 5, 0, 100), model=self.name, provider=self.provider)
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Word by word, then the whole reply."""
+        reply = self.answer(request)
+        if request.schema is None:
+            for word in reply.text.split(" "):
+                yield TextDelta(word + " ")
+        yield reply
+
+
+@dataclass
+class FakeContext:
+    """A whole NodeContext in memory. Fill in what the step reads, run it, look at what it did.
+
+    `models` maps a connection slot to its model, "*" stands for any slot; `i18n` maps language to
+    {settings field: text}; `http_answers` are (status, body) pairs or errors, in order.
+    """
+
+    variables: dict[str, Any] = field(default_factory=dict)
+    contact: dict[str, Any] = field(default_factory=dict)
+    message: dict[str, Any] = field(default_factory=dict)
+    conversation: dict[str, Any] = field(default_factory=lambda: {"id": "c_1"})
+    call: dict[str, Any] = field(default_factory=dict)
+    workspace: dict[str, Any] = field(default_factory=lambda: {"name": "Workspace"})
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    language: str = "en"
+    channel: str = "test"
+    node_id: str = "n_1"
+    memory: dict[str, Any] = field(default_factory=dict)
+    i18n: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    models: dict[str, FakeModel] = field(default_factory=dict)
+    http_answers: list[tuple[int, Any] | Exception] = field(default_factory=list)
+    http_requests: list[dict[str, Any]] = field(default_factory=list)
+    clock: FakeClock = field(default_factory=FakeClock)
+    sent: FakeChannel = field(default_factory=FakeChannel)
+    transcript: list[SaidMessage] = field(default_factory=list)
+    streamed: list[str] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    visit: int = 1
+
+    @property
+    def step_id(self) -> str:
+        """A stable key of this visit."""
+        return f"c_1/t_1/{self.node_id}/{self.visit}"
+
+    def get(self, name: str) -> Any:
+        """A variable's value."""
+        return self.variables.get(name)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a variable. Raises: TypeError for what is not JSON."""
+        json.dumps(value)
+        self.variables[name] = value
+
+    def output(self, name: str, value: Any) -> None:
+        """Set an output of this step."""
+        json.dumps(value)
+        self.outputs[name] = value
+        self.steps.setdefault(self.node_id, {})[name] = value
+
+    def roots(self) -> dict[str, Any]:
+        """Everything a text or a reference may read."""
+        return {
+            "var": self.variables, "contact": self.contact, "message": self.message, "call": self.call,
+            "conversation": self.conversation, "workspace": self.workspace, "step": self.steps,
+            "now": self.clock.now().isoformat(),
+        }  # fmt: skip
+
+    def resolve(self, ref: str) -> Any:
+        """Value of a reference path; None when there is none."""
+        value: Any = self.roots()
+        for part in ref.split("."):
+            if isinstance(value, Mapping):
+                value = value.get(part)
+            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+                value = value[int(part)]
+            else:
+                return None
+        return value
+
+    def render(self, text: str, extra: Mapping[str, Any] | None = None) -> str:
+        """Fill a Liquid text; a broken one is returned as it is."""
+        try:
+            return templates.render(text, self.roots() | dict(extra or {}))
+        except TemplateInvalid:
+            return text
+
+    def text(self, field: str, source: str) -> str:
+        """The translation of a settings text."""
+        return self.i18n.get(self.language, {}).get(field) or source
+
+    def check(self, condition: conditions.Condition) -> bool:
+        """Evaluate a condition."""
+        return conditions.evaluate(condition, self.resolve, self.render)
+
+    def now(self) -> datetime:
+        """The clock's moment."""
+        return self.clock.now()
+
+    async def say(self, *parts: Part) -> None:
+        """Send one message to the fake channel."""
+        self.sent.send(parts)
+        self.transcript.append(SaidMessage(role="agent", text="\n".join(plain_text(p) for p in parts)))
+
+    def hear(self, reply: Reply) -> None:
+        """Take a message of the contact: `message` and the history change as in a real turn."""
+        self.message = {
+            "text": reply.text,
+            "option_id": reply.option_id,
+            "attachments": [a.model_dump() for a in reply.attachments],
+        }
+        self.transcript.append(SaidMessage(role="contact", text=reply.text))
+
+    def history(self, limit: int) -> tuple[SaidMessage, ...]:
+        """The last messages."""
+        return tuple(self.transcript[-limit:]) if limit > 0 else ()
+
+    async def model(
+        self, request: ModelRequest, *, connection: str, fallback: str = "", stream: bool = False
+    ) -> ModelReply:
+        """Ask the model of a slot, then the fall-back's. Raises: ConnectorError when all failed."""
+        failure: ConnectorError = Unreachable(f"No model is bound to “{connection}”. Bind one in the agent's settings.")
+        for slot in (connection, fallback):
+            model = self.models.get(slot) or self.models.get("*")
+            if not slot or model is None:
+                continue
+            try:
+                reply = model.answer(request)
+            except ConnectorError as e:
+                failure = e
+                continue
+            if stream:
+                self.streamed.append(reply.text)
+            return reply
+        raise failure
+
+    async def http(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        seconds: float = 20.0,
+    ) -> tuple[int, Any]:
+        """The next of `http_answers`. Raises: the scripted error; Unreachable when there is none."""
+        self.http_requests.append(
+            {"method": method, "url": url, "headers": dict(headers or {}), "body": body, "seconds": seconds}
+        )
+        if not self.http_answers:
+            raise Unreachable("No answer is scripted for this HTTP call. Fill http_answers.")
+        answer = self.http_answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleRun:
+    """What an example did. `port` is "" when the step waits or ended; `waits` is "reply", "time" or ""."""
+
+    outcome: Outcome
+    context: FakeContext
+
+    @property
+    def port(self) -> str:
+        """The exit taken."""
+        return self.outcome.port if isinstance(self.outcome, Leave) else ""
+
+    @property
+    def waits(self) -> str:
+        """What the step waits for."""
+        return {AwaitReply: "reply", AwaitTime: "time"}.get(type(self.outcome), "")
+
+    def differences(self, expected: Mapping[str, Any]) -> list[str]:
+        """Sentences on what differs from an example's `expected`; empty when it holds.
+
+        Keys: port, waits, ends (result label), goal_value, tags, said (all messages, or the parts' JSON),
+        said_contains (per message), buttons, variables, outputs, asked_model (parts of the last request).
+        """
+        ctx, out = self.context, self.outcome
+        ended = out if isinstance(out, EndConversation) else None
+        found: dict[str, Any] = {
+            "port": self.port,
+            "waits": self.waits,
+            "ends": ended.result if ended else None,
+            "goal_value": ended.goal_value if ended else None,
+            "tags": list(ended.tags) if ended else [],
+            "buttons": ctx.sent.buttons,
+            "said": ctx.sent.texts,
+            "parts": [[p.model_dump(mode="json") for p in parts] for parts in ctx.sent.messages],
+            "variables": {k: ctx.variables.get(k) for k in expected.get("variables", {})},
+            "outputs": {k: ctx.outputs.get(k) for k in expected.get("outputs", {})},
+        }
+        wrong = [
+            f"{key}: expected {value!r}, found {found[key]!r}"
+            for key, value in expected.items()
+            if key in found and found[key] != value
+        ]
+        for text, part in zip(expected.get("said_contains", ()), [*ctx.sent.texts, *[""] * 20], strict=False):
+            if text not in part:
+                wrong.append(f"said: expected {text!r} in {part!r}")
+        unknown = set(expected) - set(found) - {"said_contains"}
+        return wrong + [f"the example expects an unknown thing: {key}" for key in sorted(unknown)]
+
+
+async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> ExampleRun:
+    """Run one entry of an `examples.json` in memory.
+
+    `given`: settings, variables, contact, language, channel, i18n, memory, history [[role, text]], message (the text
+    the contact wrote before), replies (text, {"option_id"}, {"attachments"}, or null for silence), model (answers,
+    {"error": code}), http ([status, body]), now (ISO), subflow {"exit", "variables"} for steps that run another flow.
+    """
+    given = example.get("given", {})
+    settings = node_type.settings.model_validate(given.get("settings", {}))
+    ctx = _context(given)
+    if node_type.subflow and "subflow" in given:
+        return ExampleRun(_leave_subflow(settings, given["subflow"], ctx), ctx)
+    if node_type.run is None:
+        raise AssertionError(f"{node_type.type} has no run half")
+    outcome = await node_type.run(settings, ctx)
+    replies = list(given.get("replies", ()))
+    while True:
+        if isinstance(outcome, AwaitReply) and replies and node_type.reply is not None:
+            reply = _reply(replies.pop(0))
+            if reply is not None:
+                ctx.hear(reply)
+            outcome = await node_type.reply(settings, ctx, reply)
+        elif isinstance(outcome, AwaitTime) and node_type.resume is not None and given.get("time_passes"):
+            ctx.clock.at = outcome.until
+            outcome = await node_type.resume(settings, ctx)
+        else:
+            return ExampleRun(outcome, ctx)
+
+
+def _context(given: Mapping[str, Any]) -> FakeContext:
+    ctx = FakeContext(
+        variables=dict(given.get("variables", {})),
+        contact=dict(given.get("contact", {})),
+        language=given.get("language", "en"),
+        channel=given.get("channel", "test"),
+        memory=dict(given.get("memory", {})),
+        i18n=given.get("i18n", {}),
+        steps=dict(given.get("steps", {})),
+    )
+    if "now" in given:
+        ctx.clock.at = datetime.fromisoformat(given["now"])
+    for role, text in given.get("history", ()):
+        ctx.transcript.append(SaidMessage(role=role, text=text))
+    if "message" in given:
+        ctx.hear(Reply(text=given["message"]))
+    if "model" in given:
+        ctx.models["*"] = FakeModel([_answer(a) for a in given["model"]])
+    ctx.http_answers.extend((status, body) for status, body in given.get("http", ()))
+    return ctx
+
+
+def _reply(given: str | Mapping[str, Any] | None) -> Reply | None:
+    if given is None:
+        return None
+    return Reply(text=given) if isinstance(given, str) else Reply.model_validate(given)
+
+
+def _answer(given: Any) -> Answer:
+    if isinstance(given, dict) and set(given) == {"error"}:
+        return Unreachable(f"The model is down ({given['error']}).")
+    answer: Answer = given
+    return answer
+
+
+def _leave_subflow(settings: Any, result: Mapping[str, Any], ctx: FakeContext) -> Outcome:
+    """What the compiled sub-flow does at its end: hand values back and leave by the exit of the same id."""
+    for row in settings.returns:
+        ctx.set(row.variable, result.get("variables", {}).get(row.source))
+    return Leave(result["exit"])
+
+
+def sequence_rule(rules: Sequence[tuple[str, Answer]]) -> Callable[[ModelRequest], Answer]:
+    """A rule for FakeModel: the first answer whose word occurs in the request's last message."""
+
+    def rule(request: ModelRequest) -> Answer:
+        text = request.messages[-1].text.casefold() if request.messages else ""
+        for word, answer in rules:
+            if word.casefold() in text:
+                return answer
+        return Unreachable("No rule fits this request.")
+
+    return rule

@@ -1,0 +1,1 @@
+"""The background process: conversations left behind, timers."""

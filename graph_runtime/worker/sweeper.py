@@ -1,0 +1,42 @@
+"""Finds conversations whose process died or never woke, and runs them here."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from graph_runtime.services.turn_runner import TurnRunner
+from graph_runtime.storage.timers import Sweep
+
+log = structlog.get_logger(__name__)
+SECONDS = 2.0
+AT_ONCE = 20
+
+
+class Sweeper:
+    """Every two seconds: what a dead process leaves is taken over within three."""
+
+    def __init__(self, sweep: Sweep, runner: TurnRunner, *, seconds: float = SECONDS) -> None:
+        self._sweep = sweep
+        self._runner = runner
+        self._seconds = seconds
+
+    async def run(self) -> None:
+        """For ever; a database that is away is asked again."""
+        while True:
+            try:
+                await self.once()
+            except Exception:
+                log.exception("sweep_failed")
+            await asyncio.sleep(self._seconds)
+
+    async def once(self) -> int:
+        """One look; how many conversations were taken up."""
+        free = AT_ONCE - len(self._runner.running)
+        if free <= 0:
+            return 0
+        left_behind = await self._sweep.pending(free)
+        for workspace_id, conversation_id in left_behind:
+            self._runner.start(workspace_id, conversation_id)
+        return len(left_behind)

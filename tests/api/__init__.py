@@ -1,0 +1,1 @@
+"""HTTP and WebSocket, tested on a real socket over real PostgreSQL."""

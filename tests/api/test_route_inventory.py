@@ -1,0 +1,249 @@
+"""Every way in × {nobody, the owner, another workspace, a key without the scope}; a new way in must be entered here."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx2
+import pytest
+from fastapi.routing import APIRoute, APIWebSocketRoute
+
+from graph_runtime.bootstrap import Services
+from graph_runtime.services.principal import Principal
+from tests.api.conftest import Address, Member, key_client
+from tests.api.flows import GREETING
+from tests.api.sockets import page, refused
+
+SCOPES = ("conversations:write", "conversations:read", "flows:read", "flows:write", "flows:publish")
+Guard = Literal["public", "member", "visitor", "key"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one route is called. `scope`: what a key needs; `owner`: what its owner gets; `other`: what a stranger gets."""
+
+    guard: Guard
+    scope: str = ""
+    body: Any = None
+    owner: int = 200
+    other: int = 200
+    query: dict[str, Any] = field(default_factory=dict)
+
+
+EDITS = {"client": "t", "seq": 1, "base_revision": 1, "edits": [{"kind": "rename_flow", "name": "Mine now"}]}
+BIND = {"connector": "demo_model", "model": "demo"}
+WRITE = "conversations:write"
+
+WAYS: dict[str, Way] = {
+    "GET /health/live": Way("public"),
+    "GET /health/ready": Way("public"),
+    "GET /metrics": Way("public"),
+    "GET /api/owner": Way("public"),
+    "POST /api/owner": Way("public", body={}, owner=422, other=422),
+    "POST /api/session": Way("public", body={}, owner=422, other=422),
+    "GET /api/docs": Way("public"),
+    "GET /api/docs.css": Way("public"),
+    "GET /api/openapi.json": Way("public"),
+    "GET /api/v1/schema/flow-1.json": Way("public"),
+    "GET /chat/{public_id}": Way("public", owner=0, other=0),
+    "GET /widget/{public_id}": Way("public", owner=0, other=0),
+    "GET /widget.js": Way("public", owner=0, other=0),
+    "* /api/{rest:path}": Way("public", owner=404, other=404),
+    # The public id is what a visitor knows; there is no other workspace to be a stranger to.
+    "GET /api/chat/{public_id}": Way("public"),
+    "POST /api/chat/{public_id}/files": Way("visitor"),
+    "GET /api/chat/{public_id}/files/{file_id}": Way("visitor"),
+    "GET /api/builder/catalog": Way("member"),
+    "POST /api/builder/ports": Way("member", body={"type": "start"}),
+    "GET /api/builder/flows/{flow_id}": Way("member", other=404),
+    "POST /api/builder/flows/{flow_id}/edits": Way("member", body=EDITS, owner=409, other=404),
+    "GET /api/builder/flows/{flow_id}/publish": Way("member", other=404),
+    "POST /api/builder/flows/{flow_id}/publish": Way("member", body={"revision": 2}, other=404),
+    "GET /api/builder/flows/{flow_id}/versions": Way("member", other=404),
+    "POST /api/builder/flows/{flow_id}/restore": Way("member", body={"number": 1}, other=404),
+    "GET /api/builder/files/{file_id}": Way("member", other=404),
+    "POST /api/builder/agents/{agent_id}/flows": Way("member", body={"name": "Sub"}, owner=201, other=404),
+    "PUT /api/builder/agents/{agent_id}/connections/{slot}": Way("member", body=BIND, owner=204, other=404),
+    "POST /api/v1/agents/{agent_id}/conversations": Way("key", WRITE, body={}, owner=201, other=404),
+    "POST /api/v1/conversations/{conversation_id}/messages": Way("key", WRITE, body={"text": "Ann"}, other=404),
+    "GET /api/v1/conversations": Way("key", "conversations:read"),
+    "GET /api/v1/conversations/{conversation_id}": Way("key", "conversations:read", other=404),
+    "GET /api/v1/conversations/{conversation_id}/messages": Way("key", "conversations:read", other=404),
+    "GET /api/v1/conversations/{conversation_id}/events": Way("key", "conversations:read", other=404),
+    "POST /api/v1/conversations/{conversation_id}/end": Way("key", WRITE, owner=204, other=404),
+    "GET /api/v1/agents": Way("key", "flows:read"),
+    "GET /api/v1/agents/{agent_id}": Way("key", "flows:read", other=404),
+    "GET /api/v1/flows": Way("key", "flows:read"),
+    "GET /api/v1/flows/{flow_id}": Way("key", "flows:read", other=404),
+    "GET /api/v1/flows/{flow_id}/versions": Way("key", "flows:read", other=404),
+    "PUT /api/v1/flows/{flow_id}/draft": Way("key", "flows:write", body=GREETING, other=404),
+    "POST /api/v1/flows/{flow_id}/publish": Way("key", "flows:publish", body={}, other=404),
+    # Last, because the session is over afterwards.
+    "DELETE /api/session": Way("member", owner=204, other=204),
+}
+SOCKETS = {"/ws/editor/{flow_id}", "/ws/chat/{public_id}", "/ws/{rest:path}"}
+
+
+@dataclass
+class World:
+    """Two workspaces: Acme, which owns everything named in `ids`, and Globex."""
+
+    owner: httpx2.AsyncClient
+    other: httpx2.AsyncClient
+    owner_key: httpx2.AsyncClient
+    other_key: httpx2.AsyncClient
+    ids: dict[str, str]
+
+    def path(self, template: str) -> str:
+        template = template.replace("{rest:path}", "nowhere")
+        for name, value in self.ids.items():
+            template = template.replace("{" + name + "}", value)
+        assert "{" not in template
+        return template
+
+
+async def cookie_of(services: Services, who: Principal) -> str:
+    assert who.member_id is not None
+    token = await services.accounts._new_session(who.workspace_id, who.member_id, "owner", "member.signed_in")
+    return f"patchcord_session={token.token}"
+
+
+@pytest.fixture
+async def world(
+    services: Services, ann: Member, agent: Any, address: Address, other_workspace: Principal
+) -> AsyncIterator[World]:
+    conversation_id = await services.conversations.start(ann.who, agent_id=agent.id, dedupe_key="one")
+    channel = await services.channels.web_chat(agent.public_id)
+    visitor = channel.access("v_1")
+    talk = await services.conversations.start(visitor, dedupe_key="v_1:1")
+    file = await services.files.add(visitor, talk, b"%PDF-1.7 secret")
+    ids = {
+        "flow_id": agent.main_flow_id,
+        "agent_id": agent.id,
+        "conversation_id": conversation_id,
+        "file_id": file.file_id,
+        "public_id": agent.public_id,
+        "slot": "main",
+    }
+    headers = {"Cookie": await cookie_of(services, other_workspace), "Origin": address.http}
+    async with (
+        httpx2.AsyncClient(base_url=address.http, timeout=20, headers=headers) as other,
+        await key_client(services, ann.who, address, *SCOPES) as owner_key,
+        await key_client(services, other_workspace, address, *SCOPES) as other_key,
+    ):
+        yield World(ann.client, other, owner_key, other_key, ids)
+
+
+def served(address: Address) -> dict[str, APIRoute]:
+    """Every HTTP route as "METHOD path"; the one that takes all methods as "* path"."""
+    found: dict[str, APIRoute] = {}
+    for route in address.app.router.routes:
+        if isinstance(route, APIRoute):
+            methods = ["*"] if len(route.methods or ()) > 5 else sorted(route.methods or ())
+            found |= {f"{method} {route.path}": route for method in methods}
+    return found
+
+
+async def call(client: httpx2.AsyncClient, world: World, name: str) -> int:
+    """The status of the route's answer; 401 and 403 must be problems."""
+    method, template = name.replace("*", "GET").split(" ")
+    body = None if WAYS[name].body is None else json.dumps(WAYS[name].body)
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    async with client.stream(method, world.path(template), content=body, headers=headers) as answer:
+        if answer.status_code in (401, 403, 404) and template.startswith("/api"):
+            assert answer.headers["content-type"] == "application/problem+json", name
+        return answer.status_code
+
+
+def test_every_route_is_in_the_table(address: Address) -> None:
+    assert set(served(address)) == set(WAYS)
+    sockets = {r.path for r in address.app.router.routes if isinstance(r, APIWebSocketRoute)}
+    assert sockets == SOCKETS
+
+
+async def test_nobody_gets_only_what_is_public(address: Address, world: World, anonymous: httpx2.AsyncClient) -> None:
+    for name, way in WAYS.items():
+        status = await call(anonymous, world, name)
+        if way.guard == "public":
+            assert status not in (401, 403), name
+        else:
+            assert status == 401 or (status == 422 and name.endswith("/files")), f"{name}: {status}"
+
+
+async def test_the_owner_gets_their_own(world: World) -> None:
+    for name, way in WAYS.items():
+        if way.guard != "visitor" and way.owner:
+            status = await call(world.owner_key if way.guard == "key" else world.owner, world, name)
+            assert status == way.owner, f"{name}: {status}"
+
+
+async def test_another_workspace_finds_nothing(world: World, services: Services, ann: Member, admin: Any) -> None:
+    before = rows_of(admin, ann.who)
+    for name, way in WAYS.items():
+        if way.guard != "visitor" and way.other:
+            status = await call(world.other_key if way.guard == "key" else world.other, world, name)
+            assert status == way.other, f"{name}: {status}"
+    assert rows_of(admin, ann.who) == before
+
+
+async def test_lists_of_another_workspace_are_empty(world: World) -> None:
+    for path, key in (("conversations", "conversations"), ("agents", "agents"), ("flows", "flows")):
+        assert (await world.other_key.get(f"/api/v1/{path}")).json()[key] == []
+    agents_of_others = await world.other_key.get("/api/v1/flows", params={"agent_id": world.ids["agent_id"]})
+    assert agents_of_others.status_code == 404
+
+
+async def test_a_key_without_the_scope_gets_nothing(
+    world: World, services: Services, ann: Member, address: Address
+) -> None:
+    for name, way in WAYS.items():
+        if way.guard == "key":
+            rest = [scope for scope in SCOPES if scope != way.scope]
+            async with await key_client(services, ann.who, address, *rest) as client:
+                assert await call(client, world, name) == 403, name
+        if way.guard == "member":
+            # A key is not a session.
+            assert await call(world.owner_key, world, name) == 401, name
+
+
+async def test_a_members_cookie_is_not_a_key(world: World) -> None:
+    for name, way in WAYS.items():
+        if way.guard == "key":
+            assert await call(world.owner, world, name) == 401, name
+
+
+async def test_ids_that_are_none_find_nothing(world: World) -> None:
+    hostile = ["0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b", "x", "%00", "' OR 1=1 --", "..%2f..", "9" * 300]
+    for name, way in WAYS.items():
+        if way.other != 404 or way.guard == "public":
+            continue
+        for value in hostile:
+            ids = dict.fromkeys(world.ids, value) | {"slot": "main"}
+            strange = World(world.owner, world.other, world.owner_key, world.other_key, ids)
+            status = await call(world.owner_key if way.guard == "key" else world.owner, strange, name)
+            assert status in (404, 422), f"{name} with {value!r}: {status}"
+
+
+async def test_sockets(world: World, address: Address) -> None:
+    editor = address.ws + world.path("/ws/editor/{flow_id}")
+    async with page(editor, Origin=address.http) as nobody:
+        assert (await nobody.closed())[0] == 4401
+    async with page(editor, Origin=address.http, Cookie=world.other.headers["cookie"]) as stranger:
+        assert (await stranger.closed())[0] == 4404
+    secret = world.owner_key.headers["authorization"]
+    async with page(editor, Origin=address.http, Authorization=secret) as program:
+        assert (await program.closed())[0] == 4401
+    assert await refused(f"{address.ws}/ws/nowhere", Origin=address.http) == 403
+
+
+def rows_of(admin: Any, who: Principal) -> dict[str, Any]:
+    """A digest of every table's rows of a workspace whose rows only its members change."""
+    tables = ("agent", "flow", "flow_edit", "version", "agent_connection", "channel", "conversation", "message", "file")
+    return {
+        table: admin.execute(
+            f"SELECT md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) FROM {table} t WHERE workspace_id = %s",
+            (who.workspace_id,),
+        ).fetchone()
+        for table in (*tables, "credential", "setting", "inbox", "audit")
+    }

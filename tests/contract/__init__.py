@@ -1,0 +1,1 @@
+"""Tests of the contract: pure data, no service needed."""

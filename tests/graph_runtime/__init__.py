@@ -1,0 +1,1 @@
+"""Tests of the product without screens, vendors or phones."""

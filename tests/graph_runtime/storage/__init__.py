@@ -1,0 +1,1 @@
+"""The launcher of PostgreSQL and what lies around it."""

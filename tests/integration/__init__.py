@@ -1,0 +1,1 @@
+"""Parts working together on a real PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Tests of every step and of the tools around them."""

@@ -1,0 +1,251 @@
+"""The walls between workspaces: in every table, for every statement, whatever the program asks."""
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from graph_runtime.services.principal import Principal
+from graph_runtime.storage.database import Database
+from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
+
+Admin = psycopg.Connection[tuple[object, ...]]
+
+DENIED = -1
+
+EXEMPT = {
+    "alembic_version": "which migrations ran; no data of anybody, and the program may not even read it",
+    "sign_in_limit": "counts attempts by hash before any workspace is known; forced, with no policy for the program",
+}
+
+ROWS_OF_A_WORKSPACE = """
+WITH w AS (SELECT %(w)s::uuid AS id),
+agents AS (INSERT INTO agent (workspace_id, name, public_id) SELECT id, 'A', %(r)s FROM w RETURNING id),
+flows AS (INSERT INTO flow (workspace_id, agent_id, kind, name, document)
+    SELECT %(w)s, id, 'main', 'F', '{}' FROM agents RETURNING id),
+edits AS (INSERT INTO flow_edit (workspace_id, flow_id, revision, client, seq, edits, paths)
+    SELECT %(w)s, id, 1, 'c', 1, '[]', '{}' FROM flows),
+versions AS (INSERT INTO version (workspace_id, flow_id, number, document, content_hash)
+    SELECT %(w)s, id, 1, '{}', 'h' FROM flows RETURNING id),
+channels AS (INSERT INTO channel (workspace_id, agent_id, connector, public_id)
+    SELECT %(w)s, id, 'web_chat', %(r)s FROM agents RETURNING id),
+keys AS (INSERT INTO data_key (workspace_id, number, wrapped, wrapped_by) VALUES (%(w)s, 1, 'x', 'k')),
+credentials AS (INSERT INTO credential (workspace_id, connector, label, data_key_number)
+    VALUES (%(w)s, 'openai', 'L', 1) RETURNING id),
+connections AS (INSERT INTO agent_connection (workspace_id, agent_id, slot, credential_id, connector)
+    SELECT %(w)s, a.id, 'llm', c.id, 'openai' FROM agents a, credentials c),
+sessions AS (INSERT INTO session (workspace_id, member_id, token_hash, created_at, used_at, expires_at)
+    VALUES (%(w)s, %(m)s, sha256(%(r)s::bytea), now(), now(), now())),
+api_keys AS (INSERT INTO api_key (workspace_id, name, shown, secret_hash, scopes)
+    VALUES (%(w)s, 'K', 'k', sha256(%(r)s::bytea), '{}') RETURNING id),
+settings AS (INSERT INTO setting VALUES (%(w)s, 'language', '"en"')),
+files AS (INSERT INTO file (workspace_id, name, mime, size, content) VALUES (%(w)s, 'f', 'text/plain', 1, 'x')),
+lines AS (INSERT INTO audit (workspace_id, seq, at, actor, action, hash)
+    VALUES (%(w)s, 1, now(), 'system', 'x', sha256('x'))),
+contacts AS (INSERT INTO contact (workspace_id) VALUES (%(w)s) RETURNING id),
+identities AS (INSERT INTO contact_identity (source_id, external_user_id, workspace_id, contact_id)
+    SELECT a.id, 'u', %(w)s, c.id FROM agents a, contacts c),
+conversations AS (INSERT INTO conversation (workspace_id, agent_id, channel_id, contact_id, version_id, channel_kind,
+        language)
+    SELECT %(w)s, a.id, h.id, c.id, v.id, 'web_chat', 'en' FROM agents a, channels h, contacts c, versions v
+    RETURNING id),
+inboxes AS (INSERT INTO inbox (workspace_id, source_id, dedupe_key, conversation_id, kind)
+    SELECT %(w)s, a.id, %(r)s, c.id, 'start' FROM agents a, conversations c RETURNING id),
+turns AS (INSERT INTO turn (workspace_id, conversation_id, seq, inbox_id, trigger, started_at, ms, attempts, steps)
+    SELECT %(w)s, c.id, 1, i.id, 'start', now(), 1, 1, '[]' FROM conversations c, inboxes i),
+effects AS (INSERT INTO effect (workspace_id, effect_key, conversation_id, turn_seq, kind, node_id)
+    SELECT %(w)s, %(r)s, id, 1, 'model', 'n' FROM conversations),
+messages AS (INSERT INTO message (workspace_id, conversation_id, seq, role, parts)
+    SELECT %(w)s, id, 1, 'agent', '[]' FROM conversations),
+outboxes AS (INSERT INTO outbox (workspace_id, effect_key, conversation_id, channel_id, recipient, ordinal, parts)
+    SELECT %(w)s, %(r)s, c.id, h.id, 'r', 1, '[]' FROM conversations c, channels h),
+timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
+    SELECT %(w)s, id, now(), 1 FROM conversations),
+events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)
+    SELECT %(w)s, c.id, i.id, now(), 'turn_ended' FROM conversations c, inboxes i),
+answers AS (INSERT INTO idempotency (workspace_id, api_key_id, key, request_hash)
+    SELECT %(w)s, id, 'k', 'h' FROM api_keys)
+SELECT 1
+"""
+
+
+@pytest.fixture
+def tables(admin: Admin) -> list[str]:
+    rows = admin.execute(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        " ORDER BY relname"
+    )
+    return [str(row[0]) for row in rows]
+
+
+@pytest.fixture
+def two_workspaces(admin: Admin, owner: Principal, other_workspace: Principal) -> list[Principal]:
+    """Each with rows in the tables above."""
+    both = [owner, other_workspace]
+    for who in both:
+        admin.execute(ROWS_OF_A_WORKSPACE, {"w": who.workspace_id, "m": who.member_id, "r": uuid4().hex})
+    return both
+
+
+def test_every_table_belongs_to_a_workspace_behind_forced_security(admin: Admin, tables: list[str]) -> None:
+    bad = {}
+    for table in set(tables) - EXEMPT.keys():
+        row = admin.execute(
+            "SELECT relrowsecurity, relforcerowsecurity,"
+            " EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND attname = 'workspace_id'"
+            "         AND atttypid = 'uuid'::regtype AND (attnotnull OR attgenerated <> '')),"
+            " EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid"
+            "         AND pg_get_expr(polqual, polrelid) LIKE '%%app.workspace_id%%')"
+            " FROM pg_class c WHERE relname = %s AND relnamespace = 'public'::regnamespace",
+            (table,),
+        ).fetchone()
+        if row != (True, True, True, True):
+            bad[table] = row
+    assert not bad
+
+
+def test_no_policy_lets_the_program_past_its_workspace(admin: Admin) -> None:
+    for_everyone = admin.execute(
+        "SELECT tablename, policyname FROM pg_policies WHERE schemaname = 'public'"
+        " AND roles && ARRAY['public', 'patchcord_app']::name[]"
+        " AND (coalesce(qual, with_check) NOT LIKE '%app.workspace_id%'"
+        "      OR coalesce(with_check, qual) NOT LIKE '%app.workspace_id%')"
+    ).fetchall()
+    assert for_everyone == []
+
+
+def test_the_exemptions_still_exist_and_stay_closed(
+    admin: Admin, tables: list[str], postgres: EmbeddedPostgres
+) -> None:
+    assert set(tables) >= EXEMPT.keys()
+    with psycopg.connect(postgres.app_url, autocommit=True) as app:
+        for table in EXEMPT:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute(sql.SQL("SELECT FROM {}").format(sql.Identifier(table)))
+
+
+async def test_no_statement_reaches_rows_of_another_workspace(
+    database: Database, two_workspaces: list[Principal], admin: Admin, tables: list[str]
+) -> None:
+    owner, other = two_workspaces
+    filled = 0
+    for table in set(tables) - EXEMPT.keys():
+        name = sql.Identifier(table)
+        count = sql.SQL("SELECT count(*) FROM {} WHERE workspace_id = %s").format(name)
+        before = admin.execute(count, (other.workspace_id,)).fetchone()
+        filled += before != (0,)
+        assert await _rows(database, owner, count, other.workspace_id) == [{"count": 0}]
+        mine = sql.SQL("SELECT count(*) FROM {} WHERE workspace_id <> %s").format(name)
+        assert await _rows(database, owner, mine, owner.workspace_id) == [{"count": 0}]
+        same = sql.Identifier("name" if table == "workspace" else "workspace_id")
+        for statement in (
+            sql.SQL("UPDATE {} SET {} = {} WHERE workspace_id = %s").format(name, same, same),
+            sql.SQL("DELETE FROM {} WHERE workspace_id = %s").format(name),
+        ):
+            assert await _affected(database, owner, statement, other.workspace_id) in (0, DENIED)
+        assert admin.execute(count, (other.workspace_id,)).fetchone() == before
+    assert filled == len(set(tables) - EXEMPT.keys())  # an empty table proves nothing: give it a row above
+
+
+async def test_no_row_can_be_put_into_another_workspace(
+    database: Database, two_workspaces: list[Principal], tables: list[str]
+) -> None:
+    owner, other = two_workspaces
+    outcomes = {}
+    for table in set(tables) - EXEMPT.keys() - {"workspace"}:
+        name = sql.Identifier(table)
+        copy = sql.SQL(
+            "INSERT INTO {} OVERRIDING SYSTEM VALUE SELECT"
+            " (jsonb_populate_record(t, jsonb_build_object('workspace_id', %s::text))).* FROM {} t"
+        )
+        move = sql.SQL("UPDATE {} SET workspace_id = %s")
+        for kind, statement in (("copy", copy.format(name, name)), ("move", move.format(name))):
+            outcomes[table, kind] = await _affected(database, owner, statement, other.workspace_id)
+    assert set(outcomes.values()) == {DENIED}
+
+
+async def test_a_foreign_id_cannot_be_referred_to(
+    database: Database, two_workspaces: list[Principal], admin: Admin
+) -> None:
+    owner, other = two_workspaces
+    foreign = admin.execute("SELECT id::text FROM agent WHERE workspace_id = %s", (other.workspace_id,)).fetchone()
+    assert foreign is not None
+    statement = sql.SQL(
+        "INSERT INTO flow (workspace_id, agent_id, kind, name, document)"
+        " VALUES (current_setting('app.workspace_id')::uuid, %s, 'sub', 'F', '{{}}')"
+    ).format()
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        await _affected(database, owner, statement, str(foreign[0]))
+
+
+async def test_without_a_workspace_there_is_nothing(
+    database: Database, two_workspaces: list[Principal], tables: list[str]
+) -> None:
+    async with database.system() as connection:
+        for table in set(tables) - EXEMPT.keys():
+            cursor = await connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
+            assert await cursor.fetchone() == {"count": 0}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE member DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE member NO FORCE ROW LEVEL SECURITY",
+        "DROP POLICY of_workspace ON member",
+        "CREATE POLICY mine ON member USING (true)",
+        "ALTER ROLE patchcord_app BYPASSRLS",
+        "SET ROLE patchcord_system",
+        "SET ROLE patchcord_owner",
+        "TRUNCATE member",
+        "CREATE TABLE loot (x int)",
+        "SET LOCAL row_security = off; SELECT * FROM member",
+        "ALTER FUNCTION find_member(text) OWNER TO patchcord_app",
+        "ALTER TABLE audit DISABLE TRIGGER audit_only_grows",
+    ],
+)
+def test_the_program_cannot_open_the_walls(postgres: EmbeddedPostgres, statement: str) -> None:
+    with psycopg.connect(postgres.app_url) as app, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        app.execute(statement.encode())
+
+
+def test_a_definer_function_trusts_no_search_path(admin: Admin) -> None:
+    loose = admin.execute(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
+        " AND NOT coalesce(array_to_string(proconfig, ','), '') LIKE '%search_path=%pg_temp%'"
+    ).fetchall()
+    assert loose == []
+    open_to_all = admin.execute(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
+        " AND has_function_privilege('public', oid, 'EXECUTE')"
+    ).fetchall()
+    assert open_to_all == []
+
+
+async def test_a_version_never_changes(database: Database, two_workspaces: list[Principal], admin: Admin) -> None:
+    with pytest.raises(psycopg.errors.RestrictViolation):
+        admin.execute("UPDATE version SET document = '{\"changed\": true}'")
+    admin.execute("UPDATE version SET comment = 'a comment may'")
+
+
+async def _rows(database: Database, who: Principal, statement: sql.Composed, value: str) -> list[dict[str, object]]:
+    async with database.workspace(who.workspace_id) as connection:
+        return await (await connection.execute(statement, (value,))).fetchall()
+
+
+class _Undo(Exception):
+    pass
+
+
+async def _affected(database: Database, who: Principal, statement: sql.Composed, value: str) -> int:
+    """Rows a statement touched, rolled back; DENIED when it may not be done."""
+    count = 0
+    try:
+        async with database.workspace(who.workspace_id) as connection:
+            count = (await connection.execute(statement, (value,))).rowcount
+            raise _Undo
+    except _Undo:
+        return count
+    except psycopg.errors.InsufficientPrivilege:
+        return DENIED
