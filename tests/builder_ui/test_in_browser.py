@@ -21,6 +21,10 @@ from tests.builder_ui.conftest import PASSWORD, Talk
 from tests.builder_ui.tab import Tab
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text("utf-8")
+SETTLED = """async () => {
+  const finite = () => document.getAnimations().filter(a => Number.isFinite(a.effect.getComputedTiming().endTime))
+  for (let still = finite(); still.length; still = finite()) await Promise.allSettled(still.map(a => a.finished))
+}"""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -62,7 +66,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def context(browser: Browser, address: Address) -> AsyncIterator[BrowserContext]:
-    made = await browser.new_context(base_url=address.http, locale="uk", bypass_csp=True)
+    # Without motion: axe judges what is on the screen, and in the middle of a fade that is a colour nobody chose.
+    made = await browser.new_context(base_url=address.http, locale="uk", bypass_csp=True, reduced_motion="reduce")
     made.set_default_timeout(15_000)
     yield made
     await made.close()
@@ -77,6 +82,7 @@ async def sign_in(page: Page) -> None:
 async def serious(page: Page) -> list[str]:
     """What axe calls serious or critical."""
     await page.evaluate(AXE)
+    await page.evaluate(SETTLED)
     found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{v['id']}: {v['nodes'][0]['html'][:200]}"
