@@ -122,7 +122,12 @@ class TurnSaver(BaseCheckpointSaver[int]):
         return 1 if current is None else current + 1
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        return self._runs.get(config["configurable"]["thread_id"])
+        place = config["configurable"]
+        saved = self._runs.get(place["thread_id"])
+        wanted = place.get("checkpoint_id")
+        if saved is None or place.get("checkpoint_ns") or (wanted and wanted != saved.checkpoint["id"]):
+            return None
+        return saved
 
     async def aput(
         self,
@@ -140,6 +145,9 @@ class TurnSaver(BaseCheckpointSaver[int]):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Pending writes are the interrupts only; the place of waiting says the same."""
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        self.drop(thread_id)
 
     async def alist(  # LangGraph's signature
         self, config: RunnableConfig | None, **_: Any
