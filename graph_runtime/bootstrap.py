@@ -13,16 +13,22 @@ from graph_runtime.services.accounts import Accounts
 from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
+from graph_runtime.services.channel_doors import ChannelDoors
+from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.contacts import Contacts
 from graph_runtime.services.conversation_side import ConversationSide
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.credentials import Credentials
+from graph_runtime.services.dead_letters import DeadLetters
+from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.services.drafts import Drafts
 from graph_runtime.services.files import Files
+from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.live import Live
+from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.turn_runner import Outside
@@ -55,6 +61,10 @@ class Services:
     live: Live
     contacts: Contacts
     channels: Channels
+    channel_setup: ChannelSetup
+    hooks: Hooks
+    deliveries: Deliveries
+    dead_letters: DeadLetters
     files: Files
     idempotency: Idempotency
 
@@ -62,6 +72,7 @@ class Services:
         """Let running turns end, then let go of the database."""
         try:
             await self.conversation_side.close()
+            await self.deliveries.close()
         finally:
             await self.database.close()
             if _current == [self]:
@@ -115,6 +126,7 @@ async def build(
         await database.close()
         raise
     drafts = Drafts(database, catalog, check)
+    open_channels = OpenChannels(database, catalog, vault)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -134,6 +146,10 @@ async def build(
         live=side.live,
         contacts=side.contacts,
         channels=Channels(database),
+        channel_setup=ChannelSetup(database, catalog, vault, clock),
+        hooks=Hooks(open_channels, side.receiver, side.outbox, side.runner, side.live),
+        deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
+        dead_letters=DeadLetters(database, side.runner.start, clock),
         files=Files(database, side.conversations),
         idempotency=Idempotency(database),
     )

@@ -18,7 +18,7 @@ from graph_runtime.api.editor.rooms import Rooms
 from graph_runtime.api.headers import SecurityHeaders
 from graph_runtime.api.limits import BodyLimit, Places, Windows
 from graph_runtime.api.metrics import Measured
-from graph_runtime.api.routes import builder, chat, documentation, editor, health, session, unknown
+from graph_runtime.api.routes import builder, channels, chat, documentation, editor, health, hooks, session, unknown
 from graph_runtime.api.routes.v1 import conversations, flows
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
@@ -31,6 +31,7 @@ ROUTERS: Final = (
     session.open_routes,
     session.routes,
     builder.routes,
+    channels.routes,
     editor.routes,
     conversations.writing,
     conversations.reading,
@@ -42,6 +43,7 @@ ROUTERS: Final = (
     chat.pages,
     chat.routes,
     chat.member_routes,
+    hooks.routes,
     unknown.routes,
     unknown.socket_routes,
 )

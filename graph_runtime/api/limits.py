@@ -27,7 +27,7 @@ def body_limit(path: str) -> int | None:
         return MAX_UPLOAD_BYTES + _ROOM_FOR_MULTIPART
     if path.endswith("/draft"):
         return 4 * MEGABYTE + _ROOM_FOR_MULTIPART
-    if path.startswith("/api/"):
+    if path.startswith(("/api/", "/hooks/")):
         return MEGABYTE
     return None
 

@@ -26,6 +26,7 @@ class Capabilities:
 
 WEB_CHAT = Capabilities(8000, 100, 200, True, True, True, "keyed")
 API = Capabilities(256_000, 1000, 1000, True, True, False, "keyed")
+WEBHOOK = API
 
 _LINK = re.compile(r"\[([^\]\n]{1,300})\]\((https?://[^\s)]{1,2000})\)")
 _EMPHASIS = re.compile(r"(\*\*|__|~~|`)(?=\S)(.+?)(?<=\S)\1", re.DOTALL)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from graph_runtime.contract.channels import ChannelOffer
 from graph_runtime.contract.models import ChatModel
 
 
@@ -52,7 +53,8 @@ class Connector:
 
     `chat_model(settings, model)` builds a model; `check(settings)` tries the credential against the vendor.
     `needs_credential=False` is for built-ins (the demo model). `warm_up()` imports what the first call would import;
-    the host runs it in a thread.
+    the host runs it in a thread. `channel`: what the connector knows about places where conversations happen; such a
+    connector has "channel" among its kinds, and `settings` are then what one channel is set up with.
     """
 
     id: str
@@ -65,5 +67,6 @@ class Connector:
     chat_model: Callable[[Any, str], ChatModel] | None = None
     check: Callable[[Any], Awaitable[CheckResult]] | None = None
     warm_up: Callable[[], None] | None = None
+    channel: ChannelOffer | None = None
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
     folder: Path | None = None

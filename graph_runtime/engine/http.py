@@ -8,17 +8,19 @@ import json
 import socket
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
 
+from graph_runtime.contract.channels import HttpAnswer
 from graph_runtime.contract.errors import OutcomeUnknown, Refused, Unreachable
 
 MAX_BODY_BYTES = 5_000_000
 MAX_DECODED_BYTES = 20_000_000
 MAX_REDIRECTS = 3
+KEPT_OF_AN_ANSWER = 64_000
 PORTS = frozenset({80, 443, 8080, 8443})
 CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 _HOP_BY_HOP = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"})
@@ -132,11 +134,53 @@ class HttpDoor:
                     url = target
         except TimeoutError:
             raise self._unanswered(method, url, f"did not answer within {seconds:.0f} s") from None
-        except (httpcore2.ConnectError, httpcore2.ConnectTimeout, ssl.SSLError):
+        except (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout, ssl.SSLError):
             raise Unreachable(f"{urlsplit(url).hostname} cannot be reached. Check the address.") from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
             raise self._unanswered(method, url, "broke the connection off") from None
         raise Refused(f"{urlsplit(url).hostname} redirects too often. Use the address it ends at.")
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: str = "", seconds: float = 20.0
+    ) -> HttpAnswer:
+        """One request, never repeated and never redirected; of the answer's body the first 64 kB.
+
+        Once a status arrived the outcome is known, whatever happens to the body.
+        Raises: Refused (address), Unreachable, OutcomeUnknown (it may have been carried out).
+        """
+        _check_url(url)
+        content, sent = _content(body, {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP})
+        answer: HttpAnswer | None = None
+        try:
+            async with asyncio.timeout(seconds), self._stream(method, url, sent, content) as response:
+                got = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
+                answer = HttpAnswer(response.status, got, b"")
+                raw = bytearray()
+                async for piece in response.aiter_stream():
+                    raw += piece
+                    if len(raw) > KEPT_OF_AN_ANSWER:
+                        break
+                return HttpAnswer(response.status, got, bytes(raw[:KEPT_OF_AN_ANSWER]))
+        except (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout, ssl.SSLError):
+            raise Unreachable(f"{urlsplit(url).hostname} cannot be reached. Check the address.") from None
+        except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
+            if answer is not None:
+                return answer
+            raise OutcomeUnknown(
+                f"{urlsplit(url).hostname} did not answer. It may have received the message."
+            ) from None
+
+    def _stream(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Any:
+        sent = {"Host": urlsplit(url).netloc.rpartition("@")[2], "Accept-Encoding": "gzip", **headers}
+        if content:
+            sent["Content-Length"] = str(len(content))
+        return self._pool.stream(
+            method.upper(),
+            url,
+            headers=[(k.encode("latin-1", "replace"), v.encode("latin-1", "replace")) for k, v in sent.items()],
+            content=content or None,
+            extensions={"timeout": {"connect": 5.0, "pool": 5.0}},
+        )
 
     @staticmethod
     def _unanswered(method: str, url: str, what: str) -> Unreachable | OutcomeUnknown:
@@ -146,16 +190,7 @@ class HttpDoor:
     async def _once(
         self, method: str, url: str, headers: dict[str, str], content: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        sent = {"Host": urlsplit(url).netloc.rpartition("@")[2], "Accept-Encoding": "gzip", **headers}
-        if content:
-            sent["Content-Length"] = str(len(content))
-        async with self._pool.stream(
-            method.upper(),
-            url,
-            headers=[(k.encode("latin-1", "replace"), v.encode("latin-1", "replace")) for k, v in sent.items()],
-            content=content or None,
-            extensions={"timeout": {"connect": 5.0, "pool": 5.0}},
-        ) as response:
+        async with self._stream(method, url, headers, content) as response:
             got = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
             raw = bytearray()
             async for piece in response.aiter_stream():
@@ -163,6 +198,15 @@ class HttpDoor:
                 if len(raw) > MAX_BODY_BYTES:
                     raise Refused("The answer is larger than 5 MB. Ask the service for less.", limit=MAX_BODY_BYTES)
         return response.status, got, bytes(raw)
+
+
+def check_url(url: str) -> bool:
+    """Whether an address can be called at all; where it leads shows only at the moment of connecting."""
+    try:
+        _check_url(url)
+    except (Refused, ValueError):
+        return False
+    return True
 
 
 def _check_url(url: str) -> None:

@@ -13,6 +13,8 @@ from graph_runtime.services.versions import Versions
 from graph_runtime.storage.conversations import ConversationReader
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.instance import Instance
+from graph_runtime.storage.outbox import OutboxStore
+from graph_runtime.storage.receiving import Receiver
 from graph_runtime.storage.timers import Sweep
 from graph_runtime.storage.turns import TurnStore
 
@@ -25,6 +27,8 @@ class ConversationSide:
         self._outside = outside
         self.instance = Instance(database.dedicated)
         self.store = TurnStore(database, self.instance.number)
+        self.outbox = OutboxStore(database, self.instance.number)
+        self.receiver = Receiver(database, self.instance.number, self.store.news)
         self.reader = ConversationReader(database)
         self.live = Live(self._read, self.instance.number, database.listen, self.instance.listens)
         self.versions = Versions(self.reader, catalog)
@@ -41,6 +45,7 @@ class ConversationSide:
         """`seconds`: how long running turns may take to end."""
         await self.runner.close(seconds)
         await self.store.news.close()
+        await self.store.sends.close()
         await self.live.close()
         await self.instance.close()
         if self._outside.http is not None:

@@ -19,6 +19,8 @@ Look = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 """Called every second with a question: does another living process listen to news?"""
 LISTENS = (7106, 1)
 """Locked, shared, by every process that listens to the news of others."""
+SENDS = (7106, 2)
+"""Locked, shared, by every process that sends messages."""
 
 
 class Instance:
@@ -30,6 +32,7 @@ class Instance:
         self._keeper: asyncio.Task[None] | None = None
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._listens = False
+        self._sends = False
         self._look: Look | None = None
 
     async def open(self, look: Look | None = None) -> None:
@@ -46,6 +49,17 @@ class Instance:
                 with contextlib.suppress(psycopg.OperationalError):  # the next session locks it
                     await self._connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", LISTENS)
 
+    async def senders(self) -> int:
+        """How many living processes send messages; from the first question on this one is among them."""
+        if self._connection is None:
+            return 1
+        if not self._sends:
+            await self._connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", SENDS)
+            self._sends = True
+        cursor = self._connection.cursor(row_factory=scalar_row)
+        await cursor.execute(_HOLDERS, SENDS)
+        return int(await cursor.fetchone() or 1)
+
     async def close(self) -> None:
         """Give the number up."""
         if self._keeper is not None:
@@ -59,6 +73,7 @@ class Instance:
         await connection.execute("SELECT pg_advisory_lock(%s)", (self.number,))
         if self._listens:
             await connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", LISTENS)
+        self._sends = False
         return connection
 
     async def _others_listen(self) -> bool:
@@ -97,4 +112,9 @@ _OTHERS_LISTEN = """
         SELECT FROM pg_locks
         WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND objsubid = 2 AND pid <> pg_backend_pid()
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+_HOLDERS = """
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND objsubid = 2
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """

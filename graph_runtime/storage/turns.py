@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.storage.news import Direct, News
+from graph_runtime.storage.outbox import OutboxNews
 
 LEASE_SECONDS = 30
 LEASE_LOST = "Another process took this conversation over."
@@ -113,6 +114,7 @@ class TurnStore:
         self._database = database
         self.owner = owner
         self.news = News(database, owner)
+        self.sends = OutboxNews(database)
 
     async def accept(
         self,
@@ -225,6 +227,8 @@ class TurnStore:
             committed = await cursor.fetchone()
         assert committed is not None
         self.news.tell(workspace_id, conversation_id, committed.first_seq + len(rows.record["messages"]) - 1)
+        if rows.record["messages"] and "recipient" in rows.record:
+            self.sends.tell()
         return committed
 
     async def history(

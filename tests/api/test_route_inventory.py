@@ -16,7 +16,7 @@ from tests.api.flows import GREETING
 from tests.api.sockets import page, refused
 
 SCOPES = ("conversations:write", "conversations:read", "flows:read", "flows:write", "flows:publish")
-Guard = Literal["public", "member", "visitor", "key"]
+Guard = Literal["public", "member", "visitor", "key", "hook"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Way:
 EDITS = {"client": "t", "seq": 1, "base_revision": 1, "edits": [{"kind": "rename_flow", "name": "Mine now"}]}
 BIND = {"connector": "demo_model", "model": "demo"}
 WRITE = "conversations:write"
+WEBHOOK = {"connector": "webhook", "settings": {"url": "https://example.com/hook"}}
 
 WAYS: dict[str, Way] = {
     "GET /health/live": Way("public"),
@@ -65,6 +66,13 @@ WAYS: dict[str, Way] = {
     "GET /api/builder/files/{file_id}": Way("member", other=404),
     "POST /api/builder/agents/{agent_id}/flows": Way("member", body={"name": "Sub"}, owner=201, other=404),
     "PUT /api/builder/agents/{agent_id}/connections/{slot}": Way("member", body=BIND, owner=204, other=404),
+    "GET /api/builder/agents/{agent_id}/channels": Way("member", other=404),
+    "POST /api/builder/agents/{agent_id}/channels": Way("member", body=WEBHOOK, owner=201, other=404),
+    "PATCH /api/builder/channels/{channel_id}": Way("member", body={"label": "Ours"}, other=404),
+    "POST /api/builder/channels/{channel_id}/secret": Way("member", other=404),
+    "DELETE /api/builder/channels/{channel_id}": Way("member", other=404),
+    # Whoever signs with the channel's secret may come in; tests/connectors/test_webhook_hooks.py signs.
+    "POST /hooks/{connector}/{channel_public_id}": Way("hook", body={}, owner=401, other=401),
     "POST /api/v1/agents/{agent_id}/conversations": Way("key", WRITE, body={}, owner=201, other=404),
     "POST /api/v1/conversations/{conversation_id}/messages": Way("key", WRITE, body={"text": "Ann"}, other=404),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
@@ -117,6 +125,8 @@ async def world(
     channel = await services.channels.web_chat(agent.public_id)
     visitor = channel.access("v_1")
     talk = await services.conversations.start(visitor, dedupe_key="v_1:1")
+    setting = {"url": "https://example.com/hook"}
+    webhook, _ = await services.channel_setup.create(ann.who, agent.id, "webhook", settings=setting)
     file = await services.files.add(visitor, talk, b"%PDF-1.7 secret")
     ids = {
         "flow_id": agent.main_flow_id,
@@ -125,6 +135,9 @@ async def world(
         "file_id": file.file_id,
         "public_id": agent.public_id,
         "slot": "main",
+        "channel_id": webhook.id,
+        "connector": "webhook",
+        "channel_public_id": webhook.path.rpartition("/")[2],
     }
     headers = {"Cookie": await cookie_of(services, other_workspace), "Origin": address.http}
     async with (
@@ -173,7 +186,7 @@ async def test_nobody_gets_only_what_is_public(address: Address, world: World, a
 
 async def test_the_owner_gets_their_own(world: World) -> None:
     for name, way in WAYS.items():
-        if way.guard != "visitor" and way.owner:
+        if way.guard not in ("visitor", "hook") and way.owner:
             status = await call(world.owner_key if way.guard == "key" else world.owner, world, name)
             assert status == way.owner, f"{name}: {status}"
 

@@ -60,6 +60,10 @@ messages AS (INSERT INTO message (workspace_id, conversation_id, seq, role, part
     SELECT %(w)s, id, 1, 'agent', '[]' FROM conversations),
 outboxes AS (INSERT INTO outbox (workspace_id, effect_key, conversation_id, channel_id, recipient, ordinal, parts)
     SELECT %(w)s, %(r)s, c.id, h.id, 'r', 1, '[]' FROM conversations c, channels h),
+letters AS (INSERT INTO dead_letter (workspace_id, source, ref, conversation_id, agent_id, channel_kind, reason, attempts,
+        first_at, last_at)
+    SELECT %(w)s, 'inbox', i.id, c.id, a.id, 'web_chat', 'refused', 1, now(), now()
+    FROM inboxes i, conversations c, agents a),
 timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
     SELECT %(w)s, id, now(), 1 FROM conversations),
 events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)

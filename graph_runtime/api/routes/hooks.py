@@ -1,0 +1,29 @@
+"""Where vendors and other programs post what happened: the raw bytes, verified before anything is believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+
+from graph_runtime.api.access import guard, router, services_of
+
+
+@guard("hook")
+async def hook(request: Request, connector: str) -> None:
+    """A sender who signs: what the headers lack is refused here, the signature is judged with the body by the service.
+
+    Raises: NotFound, SignatureRefused.
+    """
+    services_of(request).hooks.check_headers(connector, request.headers)
+
+
+routes = router(hook)
+
+
+@routes.post("/hooks/{connector}/{channel_public_id}", status_code=202)
+async def receive(request: Request, connector: str, channel_public_id: str) -> dict[str, Any]:
+    """Take in one signed request; 202 once everything in it is committed."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    events = await services_of(request).hooks.receive(connector, channel_public_id, await request.body(), headers)
+    return {"events": [{"conversation_id": e.conversation_id, "is_new": e.is_new} for e in events]}

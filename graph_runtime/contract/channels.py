@@ -1,0 +1,121 @@
+"""Channels: how a connector takes in what contacts send and delivers what agents say, without storage or a web server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol
+
+from graph_runtime.contract.capabilities import Capabilities
+from graph_runtime.contract.errors import NotSignedIn
+from graph_runtime.contract.messages import Part, Reply
+
+InboundKind = Literal[
+    "text", "button", "attachment", "location", "contact", "command", "reaction", "edit", "echo", "status", "system"
+]
+STARTS_A_TURN: Final = frozenset({"text", "button", "attachment", "location", "contact", "command"})
+"""Every other kind is acknowledged and never answered."""
+EVIDENCE_SECONDS: Final = 20.0
+
+
+class SignatureRefused(NotSignedIn):
+    """A webhook that its sender did not sign as agreed."""
+
+    code = "signature_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """One event of a vendor in our words.
+
+    `dedupe_key` is the vendor's own id of the event, unique in the channel. `delivered_key` and `vendor_id`: in a
+    status or echo, our key that came back with it and the vendor's id, which prove that a message of ours arrived.
+    """
+
+    dedupe_key: str
+    external_user_id: str
+    reply: Reply = field(default_factory=Reply)
+    kind: InboundKind = "text"
+    contact: Mapping[str, Any] = field(default_factory=dict)
+    language: str = ""
+    delivered_key: str = ""
+    vendor_id: str = ""
+
+    @property
+    def starts_a_turn(self) -> bool:
+        """Whether the agent answers it."""
+        return self.kind in STARTS_A_TURN
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """What one request delivers. `key` is the same in every attempt; it is the vendor's idempotency key if there is one.
+
+    `at`: the database's clock when the attempt began. `seq`: place in the transcript. `attempt` counts from 1.
+    """
+
+    key: str
+    recipient: str
+    parts: tuple[Part, ...]
+    conversation_id: str
+    seq: int
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ChannelHttp(Protocol):
+    """The guarded way out, which repeats nothing.
+
+    Raises: Unreachable (nothing was delivered), OutcomeUnknown, Refused (address, size).
+    """
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: str = "", seconds: float = 20.0
+    ) -> HttpAnswer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many messages in so many seconds, `burst` of them at once."""
+
+    messages: float
+    seconds: float = 1.0
+    burst: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelOffer:
+    """What a connector knows about its channels; functions are called with its own settings object.
+
+    `required_headers` are looked for before anything is read from the database. `verify(settings, body, headers, now)`
+    judges the raw bytes and raises SignatureRefused; `parse(body, headers)` turns them into messages and raises
+    InputInvalid. `send(settings, message, http)` makes one request, never repeats it, returns the vendor's id ("" when
+    it gives none) and raises Unreachable (not delivered), RateLimited, OutcomeUnknown, Refused or CredentialRejected.
+    `find(settings, message, http)` of a RECONCILE channel looks for an earlier attempt: its vendor id, or None.
+    `one_part_per_request`: each part of a message is a request of its own, remembered one by one.
+    `key_seconds`: how long the receiver of a KEYED channel remembers keys; None: long enough.
+    `private_host(settings)`: "host:port" inside the network that an administrator allowed for this channel, or "".
+    """
+
+    capabilities: Capabilities
+    send: Callable[[Any, OutboundMessage, ChannelHttp], Awaitable[str]]
+    verify: Callable[[Any, bytes, Mapping[str, str], datetime], None] | None = None
+    parse: Callable[[bytes, Mapping[str, str]], Sequence[InboundMessage]] | None = None
+    find: Callable[[Any, OutboundMessage, ChannelHttp], Awaitable[str | None]] | None = None
+    required_headers: tuple[str, ...] = ()
+    one_part_per_request: bool = False
+    evidence_seconds: float = EVIDENCE_SECONDS
+    key_seconds: float | None = None
+    private_host: Callable[[Any], str] | None = None
+    channel_rate: Rate | None = None
+    recipient_rate: Rate | None = None

@@ -1,0 +1,231 @@
+"""Setting up channels that push: add, list, change, switch, give a new secret, delete."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from graph_runtime.contract.catalog import Catalog
+from graph_runtime.contract.connectors import Connector
+from graph_runtime.contract.errors import InputInvalid, NotFound
+from graph_runtime.engine.http import check_url
+from graph_runtime.services.clock import Clock, system_clock
+from graph_runtime.services.open_channels import PREVIOUS
+from graph_runtime.services.principal import Principal
+from graph_runtime.services.vault import Vault
+from graph_runtime.storage import audit
+from graph_runtime.storage import channels as rows
+from graph_runtime.storage.database import Connection, Database, Row
+
+KEPT_HOURS: Final = 24
+SECRET: Final = "secret"  # noqa: S105 (the name of a field)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A channel as it is shown, never with a secret. `path`: where the other side posts to, below our own address.
+
+    `previous_until`: until when the secret before the present one is still taken.
+    """
+
+    id: str
+    agent_id: str
+    connector: str
+    label: str
+    path: str
+    settings: dict[str, Any]
+    is_on: bool
+    paused_until: datetime | None
+    previous_until: datetime | None
+    created_at: datetime
+
+
+def new_secret() -> str:
+    """A secret as Standard Webhooks writes it: `whsec_` and the base64 of 32 random bytes."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+class ChannelSetup:
+    """Editors set channels up; only who may change the workspace's settings lets one reach into the network."""
+
+    def __init__(self, database: Database, catalog: Catalog, vault: Vault, clock: Clock = system_clock) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._vault = vault
+        self._clock = clock
+
+    async def list(self, principal: Principal, agent_id: str) -> list[ChannelRow]:
+        """The agent's channels that push, oldest first. Raises: AccessDenied, NotFound."""
+        principal.require("agent.read")
+        kinds = [c.id for c in self._catalog.connectors.values() if c.channel is not None]
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _agent(connection, agent_id)
+            return [_shown(row) for row in await rows.of_agent(connection, agent_id, kinds)]
+
+    async def create(
+        self, principal: Principal, agent_id: str, connector: str, *, label: str = "", settings: Mapping[str, Any]
+    ) -> tuple[ChannelRow, str]:
+        """The channel, and its secret, which is shown now and never again.
+
+        Raises: AccessDenied, NotFound, InputInvalid.
+        """
+        principal.require("agent.edit")
+        kind = self._kind(connector)
+        public = _public(kind, settings)
+        _require_admin(principal, {}, public)
+        channel_id, secret = str(uuid.uuid4()), new_secret()
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _agent(connection, agent_id)
+            sealed = await self._seal(connection, principal, (channel_id, 1), {SECRET: secret})
+            values = {
+                "id": channel_id, "agent_id": agent_id, "connector": kind.id, "public_id": secrets.token_urlsafe(16),
+                "label": _label(label), "settings": public, "secrets": sealed, "secrets_version": 1,
+            }  # fmt: skip
+            await rows.insert(connection, values)
+            await self._note(connection, principal, "channel.created", channel_id)
+            return _shown(await _found(connection, channel_id)), secret
+
+    async def update(
+        self,
+        principal: Principal,
+        channel_id: str,
+        *,
+        label: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> ChannelRow:
+        """Change the label, or settings; a setting left out keeps its value. Raises: AccessDenied, NotFound, InputInvalid."""
+        principal.require("agent.edit")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            row = await _found(connection, channel_id, for_update=True)
+            public = _public(self._kind(row["connector"]), {**row["settings"], **(settings or {})})
+            _require_admin(principal, row["settings"], public)
+            values = {"settings": public, "label": row["label"] if label is None else _label(label)}
+            await rows.change(connection, channel_id, values)
+            await self._note(connection, principal, "channel.changed", channel_id)
+            return _shown(await _found(connection, channel_id))
+
+    async def set_on(self, principal: Principal, channel_id: str, is_on: bool) -> ChannelRow:
+        """Switched off it takes nothing in, and what it has to send waits until it expires.
+
+        Raises: AccessDenied, NotFound.
+        """
+        principal.require("agent.edit")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _found(connection, channel_id, for_update=True)
+            await rows.change(connection, channel_id, {"is_on": is_on})
+            action = "channel.switched_on" if is_on else "channel.switched_off"
+            await self._note(connection, principal, action, channel_id)
+            return _shown(await _found(connection, channel_id))
+
+    async def rotate_secret(self, principal: Principal, channel_id: str) -> tuple[ChannelRow, str]:
+        """A new secret, shown now and never again; the one before stays valid for a day.
+
+        Raises: AccessDenied, NotFound, VaultLocked.
+        """
+        principal.require("agent.edit")
+        secret = new_secret()
+        async with self._database.workspace(principal.workspace_id) as connection:
+            row = await _found(connection, channel_id, for_update=True)
+            place = (row["id"], row["secrets_version"])
+            opened = await self._vault.open(connection, principal.workspace_id, place, row["secrets"])
+            version = row["secrets_version"] + 1
+            both = {SECRET: secret} | ({PREVIOUS: opened[SECRET]} if opened.get(SECRET) else {})
+            values = {
+                "secrets": await self._seal(connection, principal, (channel_id, version), both),
+                "secrets_version": version, "previous_until": row["at"] + timedelta(hours=KEPT_HOURS),
+            }  # fmt: skip
+            await rows.change(connection, channel_id, values)
+            await self._note(connection, principal, "channel.secret_changed", channel_id)
+            return _shown(await _found(connection, channel_id)), secret
+
+    async def delete(self, principal: Principal, channel_id: str) -> int:
+        """Delete a channel; how many messages it had still to send: they become dead letters.
+
+        Raises: AccessDenied, NotFound.
+        """
+        principal.require("agent.edit")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _found(connection, channel_id, for_update=True)
+            given_up = await rows.delete(connection, channel_id)
+            await self._note(connection, principal, "channel.deleted", channel_id)
+            return given_up
+
+    def _kind(self, connector: str) -> Connector:
+        kind = self._catalog.connectors.get(connector)
+        if kind is None or kind.channel is None:
+            raise InputInvalid(f"There is no kind of channel “{connector}”.", field="connector", connector=connector)
+        return kind
+
+    async def _seal(
+        self, connection: Connection, principal: Principal, place: tuple[str, int], plain: dict[str, str]
+    ) -> dict[str, str]:
+        return (await self._vault.seal(connection, principal.workspace_id, place, plain))[0]
+
+    async def _note(self, connection: Connection, principal: Principal, action: str, channel_id: str) -> None:
+        await audit.append(connection, principal.actor, action, {"channel": channel_id}, self._clock())
+
+
+async def _found(connection: Connection, channel_id: str, *, for_update: bool = False) -> Row:
+    row = await rows.get(connection, channel_id, for_update=for_update)
+    if row is None or row["secrets_version"] == 0:
+        raise NotFound("There is no such channel. It may have been deleted; reload the page.")
+    return row
+
+
+async def _agent(connection: Connection, agent_id: str) -> None:
+    if not await rows.agent_exists(connection, agent_id):
+        raise NotFound("This agent does not exist any more. Go back to the list of agents.")
+
+
+def _public(kind: Connector, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without secrets, checked. Raises: InputInvalid."""
+    hidden = kind.settings.secret_fields()
+    given = {k: v for k, v in values.items() if k not in hidden}
+    try:
+        settings = kind.settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputInvalid(f"“{field}”: {first['msg']}. Correct it and save again.", field=field) from None
+    public = {k: v for k, v in settings.model_dump(mode="json").items() if k not in hidden}
+    public = {k: v.strip() if isinstance(v, str) else v for k, v in public.items()}
+    if "url" in public and not check_url(public["url"]):
+        raise InputInvalid("This is not an address to send to. It must begin with https:// or http://.", field="url")
+    return public
+
+
+def _require_admin(principal: Principal, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """To reach into the network, or to turn a channel that may to another address, takes an administrator."""
+    if not after.get("allow_private_host"):
+        return
+    if any(before.get(key) != after.get(key) for key in ("allow_private_host", "url")):
+        principal.require("settings.manage")
+
+
+def _label(text: str) -> str:
+    label = " ".join(text.split())
+    if len(label) > 200:
+        raise InputInvalid("A name has at most 200 characters.", field="label")
+    return label
+
+
+def _shown(row: Row) -> ChannelRow:
+    return ChannelRow(
+        id=row["id"],
+        agent_id=row["agent_id"],
+        connector=row["connector"],
+        label=row["label"],
+        path=f"/hooks/{row['connector']}/{row['public_id']}",
+        settings=row["settings"],
+        is_on=row["is_on"],
+        paused_until=row["paused_until"] if row["paused_until"] and row["paused_until"] > row["at"] else None,
+        previous_until=row["previous_until"] if row["previous_until"] and row["previous_until"] > row["at"] else None,
+        created_at=row["created_at"],
+    )

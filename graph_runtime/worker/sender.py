@@ -1,0 +1,118 @@
+"""The sender: claims what is due and delivers it, each queue with places of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final
+
+import structlog
+
+from graph_runtime.services.deliveries import Deliveries, Ticket
+from graph_runtime.storage.outbox import OUTBOX_CHANNEL, QUEUES, Queue
+
+log = structlog.get_logger(__name__)
+SECONDS: Final = 2.0
+PLACES: Final[Mapping[Queue, int]] = {"chat": 64, "bulk": 8}
+"""How many messages are on their way at once; a broadcast takes no place from replies."""
+
+Listen = Callable[..., AsyncIterator[tuple[str, str]]]
+
+
+class Sender:
+    """Woken by commits, by its own finished messages and retries, and every two seconds by itself.
+
+    `count`: how many senders live, this one included; each keeps its part of every rate.
+    """
+
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        listen: Listen,
+        *,
+        count: Callable[[], Awaitable[int]] | None = None,
+        seconds: float = SECONDS,
+        places: Mapping[Queue, int] = PLACES,
+    ) -> None:
+        self._deliveries = deliveries
+        self._listen = listen
+        self._count = count
+        self._seconds = seconds
+        self._places = places
+        self._wakes = {queue: asyncio.Event() for queue in QUEUES}
+        self._tasks: dict[str, set[asyncio.Task[None]]] = {queue: set() for queue in QUEUES}
+        deliveries.on_again = self._again
+
+    async def run(self) -> None:
+        """For ever; a database that is away is asked again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._hear())
+            group.create_task(self._look_after())
+            for queue in self._places:
+                group.create_task(self._send(queue))
+
+    async def close(self, seconds: float = 10.0) -> None:
+        """Let messages on their way arrive; what takes longer is left to other processes as unknown."""
+        tasks = [task for of_queue in self._tasks.values() for task in of_queue]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def once(self, queue: Queue = "chat") -> int:
+        """Claim and deliver what is due now; how many attempts."""
+        tickets = await self._deliveries.claim(queue, self._places[queue])
+        await asyncio.gather(*map(self._deliveries.deliver, tickets))
+        return len(tickets)
+
+    def _wake(self) -> None:
+        for event in self._wakes.values():
+            event.set()
+
+    def _again(self, seconds: float) -> None:
+        if seconds < self._seconds:
+            asyncio.get_running_loop().call_later(seconds + 0.005, self._wake)
+
+    async def _hear(self) -> None:
+        async for _ in self._listen(OUTBOX_CHANNEL):
+            self._wake()
+
+    async def _look_after(self) -> None:
+        while True:
+            try:
+                if self._count is not None:
+                    self._deliveries.shares(await self._count())
+                if await self._deliveries.look_after():
+                    self._wake()
+            except Exception:
+                log.exception("look_after_failed")
+            await asyncio.sleep(self._seconds)
+
+    async def _send(self, queue: Queue) -> None:
+        wake, tasks, places = self._wakes[queue], self._tasks[queue], self._places[queue]
+        while True:
+            wake.clear()
+            try:
+                if len(tasks) < places:
+                    for ticket in await self._deliveries.claim(queue, places - len(tasks)):
+                        task = asyncio.create_task(self._deliver(ticket), name=f"send {ticket.claimed.id}")
+                        tasks.add(task)
+                        task.add_done_callback(partial(self._done, queue))
+            except Exception:
+                log.exception("claim_failed", queue=queue)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), self._seconds)
+
+    def _done(self, queue: Queue, task: asyncio.Task[None]) -> None:
+        self._tasks[queue].discard(task)
+        self._wakes[queue].set()
+
+    async def _deliver(self, ticket: Ticket) -> None:
+        try:
+            await self._deliveries.deliver(ticket)
+        except Exception:
+            # The claim lapses by itself, at once when this process dies.
+            log.exception("deliver_failed", outbox_id=str(ticket.claimed.id))
