@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from graph_runtime.services.live import Live, LiveEvent
+from graph_runtime.services.live import Live
 from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage.conversations import ConversationReader
 
 SECOND_LOOK_SECONDS = 1.0
-_NO_MESSAGES = 2**31 - 1
 
 
 class Answers:
@@ -22,6 +21,11 @@ class Answers:
         self._reader = reader
         self._runner = runner
         self._live = live
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """End all waiting without an answer."""
+        self._is_stopping = True
 
     async def of_turn(
         self, workspace_id: str, conversation_id: str, inbox_id: str, seconds: float
@@ -43,7 +47,7 @@ class Answers:
                 or await self._reader.inbox_state(workspace_id, inbox_id) != "pending"
             )
 
-        if not await self._until(workspace_id, conversation_id, is_done, seconds):
+        if not await self._until(conversation_id, is_done, seconds):
             return None
         answer = self._runner.answer(conversation_id, inbox_id)
         return (
@@ -59,28 +63,21 @@ class Answers:
             head = await self._reader.head(workspace_id, conversation_id)
             return head is None or not head["is_running"]
 
-        return await self._until(workspace_id, conversation_id, is_idle, seconds)
+        return await self._until(conversation_id, is_idle, seconds)
 
-    async def _until(
-        self, workspace_id: str, conversation_id: str, is_true: Callable[[], Awaitable[bool]], seconds: float
-    ) -> bool:
+    async def _until(self, conversation_id: str, is_true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with (
-                asyncio.timeout(seconds),
-                self._live.subscribe(workspace_id, conversation_id, after_seq=_NO_MESSAGES) as events,
-            ):
-                running = self._runner.task(conversation_id)
-                if running is not None:
-                    await asyncio.wait({running})
-                while not await is_true():
-                    # Turns of other processes end with no event here, hence the second look.
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(_turn_end(events), SECOND_LOOK_SECONDS)
-                return True
+            async with asyncio.timeout(seconds):
+                with self._live.noticing(conversation_id) as something:
+                    running = self._runner.task(conversation_id)
+                    if running is not None:
+                        await asyncio.wait({running})
+                    while not await is_true():
+                        if self._is_stopping:
+                            return False
+                        # News of another process may be lost with its connection, hence the second look.
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(something.wait(), SECOND_LOOK_SECONDS)
+                        something.clear()
+                    return True
         return False
-
-
-async def _turn_end(events: AsyncIterator[LiveEvent]) -> None:
-    async for event in events:
-        if event["type"] in ("turn", "ended"):
-            return
