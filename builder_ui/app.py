@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from pathlib import Path
 
 import reflex as rx
+import structlog
 from reflex_base.vars.function import ArgsFunctionOperation
 from reflex_components_core.base.error_boundary import ErrorBoundary
 from reflex_components_core.core.banner import connection_errors_count
@@ -29,7 +29,7 @@ from builder_ui.session import remove_setters
 
 WHEN_BROKEN = ArgsFunctionOperation.create(("problem",), rx.Var.create(BrokenPage.create()))
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def log_failure(exception: Exception) -> None:

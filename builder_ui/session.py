@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 from urllib.parse import quote
 
 import reflex as rx
+import structlog
 from reflex_base.event import EventSpec
 from reflex_base.registry import RegistrationContext
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COOKIES: Final = ("__Host-patchcord_session", "patchcord_session")
 HANDLER_MARK: Final = "_asks_who_is_acting"
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def services() -> Services:
@@ -211,7 +211,7 @@ def _tell_failure(state: Session, inner: Callable[..., Any], error: Exception) -
     if isinstance(error, BuilderError):
         state._tell_error(error)  # noqa: SLF001 (a public method would be a handler)
         return
-    log.error("handler failed", exc_info=error, extra={"handler": inner.__qualname__})
+    log.error("handler failed", exc_info=error, handler=inner.__qualname__)
     state._tell("error.error", level="error")  # noqa: SLF001 (a public method would be a handler)
 
 

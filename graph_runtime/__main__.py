@@ -32,6 +32,9 @@ In production (one process per command; see docs/)
   ./patchcord migrate         bring the database up to date
   ./patchcord web             pages, API and web chat on one port
   ./patchcord worker          turns, timers and deliveries
+  ./patchcord backup FILE     all rows of one moment, while it runs (--with-secret-key: the secret key, too)
+  ./patchcord restore FILE    a backup into an empty --data DIR or database; then --release or --discard
+                              what was unfinished in it
 
 Settings of `up`, `web` and `worker`
   --port N     PATCHCORD_PORT          the port to listen on                  (now {{port}})
@@ -173,12 +176,14 @@ def _load(module: str, function: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-PASSES_ARGUMENTS_ON = ("test", "check", "lock", "docs", "new-node", "bench")
+PASSES_ARGUMENTS_ON = ("test", "check", "lock", "docs", "new-node", "bench", "backup", "restore")
 COMMANDS: dict[str, Command] = {
     "up": _up,
     "web": _process("graph_runtime.api.server", "serve"),
     "worker": _process("graph_runtime.worker.main", "run"),
     "migrate": _migrate,
+    "backup": _tool("graph_runtime.cli.backup"),
+    "restore": _tool("graph_runtime.cli.restore"),
     "test": _tool("graph_runtime.cli.test_run"),
     "check": _tool("graph_runtime.cli.checks"),
     "docs": _tool("graph_runtime.cli.docs"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from graph_runtime.contract.catalog import Catalog, load_catalog
 from graph_runtime.engine.http import HttpDoor
@@ -18,12 +19,13 @@ from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.contacts import Contacts
-from graph_runtime.services.conversation_side import ConversationSide
+from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.credentials import Credentials
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.services.drafts import Drafts
+from graph_runtime.services.figures import Figures
 from graph_runtime.services.files import Files
 from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
@@ -31,6 +33,7 @@ from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
 from graph_runtime.services.publishing import Publishing
+from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
 from graph_runtime.services.workspace_settings import WorkspaceSettings
@@ -67,11 +70,15 @@ class Services:
     dead_letters: DeadLetters
     files: Files
     idempotency: Idempotency
+    figures: Figures
+    retention: Retention
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when this process was told to end: it is not ready any more."""
 
     async def close(self) -> None:
         """Let running turns end, then let go of the database."""
         try:
-            await self.conversation_side.close()
+            await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
         finally:
             await self.database.close()
@@ -98,8 +105,9 @@ async def build(
     catalog: Catalog | None = None,
     clock: Clock = system_clock,
     password_cost: PasswordCost = TODAYS_COST,
+    is_worker: bool = False,
 ) -> Services:
-    """Open the database and put the services together. The last three are for tests.
+    """Open the database and put the services together. `catalog`, `clock` and `password_cost` are for tests.
 
     Raises: SettingsRefused, DatabaseRefused, VaultLocked when an older secret key is missing
     """
@@ -111,16 +119,21 @@ async def build(
     database = Database(settings.database_url.get_secret_value())
     await database.open()
     try:
-        vault = Vault(database, _key_ring(settings))
+        ring = _key_ring(settings)
+        vault = Vault(database, ring)
         if settings.previous_secret_keys:
             await vault.rewrap()
         models = BoundModels(database, catalog, vault)
         budget = Budget(
             steps=settings.turn_max_steps, seconds=settings.turn_max_seconds, tokens=settings.turn_max_tokens
         )
-        side = ConversationSide(
-            database, catalog, Outside(runner=ModelRunner(), models=models.chat_model, http=HttpDoor(), budget=budget)
+        part = Part(
+            runs_what_it_accepts=is_worker or settings.turns == "here",
+            shows=is_worker,
+            redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
         )
+        outside = Outside(runner=ModelRunner(), models=models.chat_model, http=HttpDoor(), budget=budget)
+        side = ConversationSide(database, catalog, outside, part)
         await side.open()
     except BaseException:
         await database.close()
@@ -147,11 +160,13 @@ async def build(
         contacts=side.contacts,
         channels=Channels(database),
         channel_setup=ChannelSetup(database, catalog, vault, clock),
-        hooks=Hooks(open_channels, side.receiver, side.outbox, side.runner, side.live),
+        hooks=Hooks(open_channels, side.receiver, side.outbox, side.starts, side.live),
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
         files=Files(database, side.conversations),
         idempotency=Idempotency(database),
+        figures=Figures(database, ring.newest),
+        retention=Retention(database),
     )
     _current[:] = [services]
     return services

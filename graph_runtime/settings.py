@@ -67,6 +67,17 @@ class Settings(BaseSettings):
     """The function that makes the screens' ASGI app, as "module:name"; empty serves the API alone."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    turns: Literal["here", "workers"] = "here"
+    """Who runs a turn that the web process accepted: that process at once, or whichever worker is free."""
+    drain_seconds: float = Field(default=20, ge=0, le=600)
+    """How long running turns may take to end after SIGTERM; what does not is handed over to other processes."""
+    drain_notice_seconds: float = Field(default=0, ge=0, le=120)
+    """How long the web process still serves after it has said that it is not ready any more."""
+    worker_port: int = Field(default=0, ge=0, le=65535)
+    """Where a worker tells its health and figures; 0 is nowhere."""
+    metrics_token: SecretStr = SecretStr("")
+    """With it /metrics answers to `Authorization: Bearer`; without it, in production, to this machine only."""
+
     turn_max_steps: int = Field(default=500, ge=1)
     turn_max_seconds: float = Field(default=120, gt=0)
     turn_max_tokens: int = Field(default=200_000, ge=1)

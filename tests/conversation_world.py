@@ -15,7 +15,7 @@ from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.flow import Flow
 from graph_runtime.contract.messages import Reply
 from graph_runtime.services.channel_access import ChannelAccess
-from graph_runtime.services.conversation_side import ConversationSide
+from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Accepted
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.storage.database import Database
@@ -57,11 +57,13 @@ class Process(ConversationSide):
 
 
 @asynccontextmanager
-async def process(url: str, outside: Outside | None = None, catalog: Catalog = CATALOG) -> AsyncIterator[Process]:
+async def process(
+    url: str, outside: Outside | None = None, catalog: Catalog = CATALOG, part: Part | None = None
+) -> AsyncIterator[Process]:
     """Start the services of one process and stop them."""
     database = Database(url)
     await database.open()
-    side = Process(database, catalog, outside or Outside())
+    side = Process(database, catalog, outside or Outside(), part)
     try:
         await side.open()
         yield side

@@ -10,7 +10,7 @@ import reflex as rx
 from builder_ui.components.parts import card, field, head, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t
-from builder_ui.pages.settings_state import THEMES, SettingsPage
+from builder_ui.pages.settings_state import KEPT, THEMES, SettingsPage
 from builder_ui.session import Session
 
 CREDITS: Final = (
@@ -39,7 +39,7 @@ def settings_page() -> rx.Component:
             class_name="ps-tabs",
         ),
         rx.tabs.content(_you(), value="you", padding_top="18px"),
-        rx.tabs.content(_workspace(), value="workspace", padding_top="18px"),
+        rx.tabs.content(_workspace(), _kept(), value="workspace", padding_top="18px"),
         rx.tabs.content(_about(), value="about", padding_top="18px"),
         default_value="you",
     )
@@ -164,6 +164,40 @@ def _workspace() -> rx.Component:
             on_submit=SettingsPage.rename_workspace,
         ),
     )  # fmt: skip
+
+
+def _kept() -> rx.Component:
+    """How many days each kind of data stays."""
+
+    def days(key: str) -> rx.Component:
+        return rx.fragment(
+            field(
+                t(f"settings.{key}"),
+                rx.text_field(
+                    id=key, name=key, type="number", min=1 if key == "keep_events_days" else 0, max=3650,
+                    default_value=SettingsPage.kept[key], key=SettingsPage.kept[key], required=True, width="140px",
+                ),
+                field_id=key,
+                hint=t(f"settings.{key}_hint"),
+            ),
+            rx.cond(
+                SettingsPage.kept_wrong == key,
+                rx.text(t("settings.keep_wrong"), size="1", color_scheme="red", role="alert"),
+            ),
+        )  # fmt: skip
+
+    return card(
+        t("settings.keep"),
+        rx.form(
+            rx.el.div(
+                *[days(key) for key in KEPT],
+                rx.box(rx.button(t("common.save"), type="submit")),
+                class_name="ps-form",
+            ),
+            on_submit=SettingsPage.keep,
+        ),
+        hint=t("settings.keep_text"),
+    )
 
 
 def _version() -> str:

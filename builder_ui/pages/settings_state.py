@@ -11,6 +11,7 @@ from graph_runtime.contract.errors import InputInvalid
 if TYPE_CHECKING:
     from graph_runtime.services.principal import Principal
 
+KEPT = ("keep_transcripts_days", "keep_events_days", "keep_files_days")
 THEMES = ("system", "light", "dark")
 
 
@@ -18,6 +19,8 @@ class SettingsPage(Session):
     """A password passes through an argument and is never kept here."""
 
     workspace_name: str = ""
+    kept: dict[str, str] = {}
+    kept_wrong: str = ""
     is_loaded: bool = False
     is_changing: bool = False
     wrong_field: str = ""
@@ -26,7 +29,9 @@ class SettingsPage(Session):
     @handler
     async def load(self, who: Principal) -> None:
         """The page was opened."""
-        self.workspace_name = (await services().workspace_settings.get(who)).name or self.me.workspace
+        settings = await services().workspace_settings.get(who)
+        self.workspace_name = settings.name or self.me.workspace
+        self.kept, self.kept_wrong = {key: str(getattr(settings, key)) for key in KEPT}, ""
         self.wrong_field, self.is_changing, self.is_loaded = "", False, True
 
     @handler
@@ -75,3 +80,17 @@ class SettingsPage(Session):
         self.workspace_name = name
         await show_member(self, who)
         self._tell("settings.saved")
+
+    @handler
+    async def keep(self, who: Principal, form: dict[str, Any]) -> None:
+        """For how many days each kind of data is kept."""
+        self.kept = {key: str(form.get(key) or "").strip()[:6] for key in KEPT}
+        self.kept_wrong = next((key for key, days in self.kept.items() if not days.isdecimal()), "")
+        if self.kept_wrong:
+            return
+        try:
+            await services().workspace_settings.update(who, **{key: int(days) for key, days in self.kept.items()})
+        except InputInvalid as error:
+            self.kept_wrong = error.field or KEPT[0]
+        else:
+            self._tell("settings.saved")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
@@ -18,7 +18,7 @@ from graph_runtime.contract.errors import BuilderError
 from graph_runtime.contract.flow import Flow
 from graph_runtime.contract.problems import Problem
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 SENTENCES: Mapping[int, tuple[str, str]] = {
     400: ("bad_request", "The request cannot be read. Check that the body is valid JSON of the documented shape."),
@@ -117,7 +117,7 @@ def members_of(error: BuilderError) -> dict[str, Any]:
 async def _builder_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, BuilderError)
     if error.status >= 500:
-        log.error("request failed", extra={"code": error.code}, exc_info=error)
+        log.error("request failed", code=error.code, exc_info=error)
     return problem_of(error)
 
 
@@ -147,7 +147,7 @@ async def _answer_does_not_fit(_: Request, error: Exception) -> Response:
     """Our own fault; the values that did not fit stay out of the log, because they may be personal."""
     assert isinstance(error, ResponseValidationError)
     places = [".".join(str(part) for part in e["loc"]) for e in error.errors()]
-    log.error("an answer does not fit its model", extra={"places": places})
+    log.error("an answer does not fit its model", places=places)
     code, detail = SENTENCES[500]
     return problem(500, code, detail, params={})
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph_runtime.api.errors import SENTENCES, problem
 from graph_runtime.contract.errors import TooMany
+from graph_runtime.telemetry.metrics import RATE_LIMITED
 
 MEGABYTE = 1_000_000
 MAX_UPLOAD_BYTES = 20 * MEGABYTE
@@ -85,6 +86,7 @@ class Window:
             self._at.popleft()
         if len(self._at) >= self._most:
             wait = self._seconds - (now - self._at[0])
+            RATE_LIMITED.labels("requests").inc()
             raise TooMany(f"That was too much at once. Wait {max(1, round(wait))} seconds and go on.", retry_after=wait)
         self._at.append(now)
 
@@ -121,6 +123,7 @@ class Places:
     def one(self, address: str) -> Iterator[None]:
         """Hold one place. Raises: TooMany."""
         if self._taken[address] >= self._most:
+            RATE_LIMITED.labels("connections").inc()
             raise TooMany("Too many chats are open from this address. Close one and reload the page.")
         self._taken[address] += 1
         try:

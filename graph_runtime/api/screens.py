@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import structlog
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph_runtime.settings import Settings
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _NOT_BUILT: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Patchcord</title>
 <h1>The screens are not built yet</h1>
@@ -35,10 +35,10 @@ def load_screens(settings: Settings) -> ASGIApp | None:
     except ModuleNotFoundError as error:
         if error.name is not None and not module.startswith(error.name):
             raise
-        log.warning("the screens are not installed", extra={"screens": settings.screens})
+        log.warning("the screens are not installed", screens=settings.screens)
         return None
     except FileNotFoundError as error:
-        log.warning("the screens are not built: %s", error)
+        log.warning("the screens are not built", error=str(error))
         return None
     return app
 

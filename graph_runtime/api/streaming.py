@@ -52,7 +52,10 @@ async def _counted(lines: AsyncIterator[str]) -> AsyncIterator[str]:
 async def _for_ever(watching: Watching) -> AsyncIterator[str]:
     async with feed(watching) as events:
         while True:
-            event = await events.next(KEEP_ALIVE_SECONDS)
+            try:
+                event = await events.next(KEEP_ALIVE_SECONDS)
+            except StopAsyncIteration:  # this process ends; the client goes on elsewhere, by the last id
+                return
             yield ": still here\n\n" if event is None else sse(event)
 
 
@@ -60,7 +63,10 @@ async def _to_the_end(watching: Watching, turn: OneTurn) -> AsyncIterator[str]:
     last, is_over, told_at = turn.after, False, time.monotonic()
     async with feed(watching) as events:
         while True:
-            event = await events.next(LAST_EVENTS_SECONDS if is_over else LOOK_AGAIN_SECONDS)
+            try:
+                event = await events.next(LAST_EVENTS_SECONDS if is_over else LOOK_AGAIN_SECONDS)
+            except StopAsyncIteration:
+                return
             if event is None and is_over:
                 return
             if event is None:

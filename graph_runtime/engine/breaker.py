@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from graph_runtime.telemetry.metrics import BREAKER
+
 
 @dataclass(slots=True)
 class _Circuit:
@@ -33,6 +35,7 @@ class Breakers:
         if circuit.probing or self._clock() < circuit.open_until:
             return False
         circuit.probing = True
+        self._show(key)
         return True
 
     def seconds_left(self, key: Hashable) -> float:
@@ -43,7 +46,8 @@ class Breakers:
 
     def succeeded(self, key: Hashable) -> None:
         """The account works: forget its failures."""
-        self._circuits.pop(key, None)
+        if self._circuits.pop(key, None) is not None:
+            self._show(key)
 
     def failed(self, key: Hashable) -> None:
         """The account did not answer properly."""
@@ -52,9 +56,21 @@ class Breakers:
         if circuit.probing or circuit.failures >= self._limit:
             circuit.open_until = self._clock() + self._seconds
         circuit.probing = False
+        self._show(key)
 
     def released(self, key: Hashable) -> None:
         """The call said nothing about the account's health (wrong key, refused request, cancelled)."""
         circuit = self._circuits.get(key)
         if circuit is not None:
             circuit.probing = False
+
+    def _show(self, key: Hashable) -> None:
+        """The worst circuit of a kind (the first part of a key) as a figure."""
+        kind = _kind(key)
+        states = [2 if c.open_until is not None and not c.probing else int(c.probing)
+                  for k, c in self._circuits.items() if _kind(k) == kind]  # fmt: skip
+        BREAKER.labels(kind).set(max(states, default=0))
+
+
+def _kind(key: Hashable) -> str:
+    return str(key[0]) if isinstance(key, tuple) and key else str(key)

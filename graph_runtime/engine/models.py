@@ -13,6 +13,7 @@ from graph_runtime.contract.errors import BadAnswer, BuilderError, ConnectorErro
 from graph_runtime.contract.models import ChatModel, ModelReply, ModelRequest, TextDelta
 from graph_runtime.engine.breaker import Breakers
 from graph_runtime.engine.prices import cost_microusd
+from graph_runtime.telemetry.metrics import RATE_LIMITED
 
 PAUSED = "This model has failed several times in a row and is left alone for half a minute. Try again shortly."
 NONE_CHOSEN = "No model is connected to this step. Choose one under Models & keys."
@@ -145,6 +146,8 @@ class ModelRunner:
             return reply
         except ConnectorError as failure:
             error = failure.code
+            if isinstance(failure, RateLimited):
+                RATE_LIMITED.labels("model").inc()
             if isinstance(failure, Unreachable | BadAnswer):
                 self.breakers.failed(key)
             raise

@@ -16,6 +16,7 @@ from graph_runtime.services.principal import PERMISSIONS, Principal, Role
 from graph_runtime.storage import accounts as rows
 from graph_runtime.storage import audit
 from graph_runtime.storage.database import Database
+from graph_runtime.telemetry.metrics import RATE_LIMITED
 
 SESSION_LASTS = timedelta(days=30)
 _REFRESH_AFTER = timedelta(hours=1)
@@ -192,6 +193,7 @@ class Accounts:
             limits = {account: _PER_ACCOUNT, **others}
             wait_until = await rows.take_sign_in(system, limits, now, free=_FREE_ATTEMPTS, pause_seconds=1)
         if wait_until is not None:
+            RATE_LIMITED.labels("sign_in").inc()
             seconds = max(1, round((wait_until - now).total_seconds()))
             raise TooMany(
                 f"There were too many attempts to sign in. Try again in {_span(seconds)}.",

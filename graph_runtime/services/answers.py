@@ -21,6 +21,11 @@ class Answers:
         self._reader = reader
         self._runner = runner
         self._live = live
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """End all waiting without an answer."""
+        self._is_stopping = True
 
     async def of_turn(
         self, workspace_id: str, conversation_id: str, inbox_id: str, seconds: float
@@ -70,7 +75,9 @@ class Answers:
                     beat.clear()
                     if await is_true():
                         return True
-                    # News of other processes may be lost, hence the second look.
+                    if self._is_stopping:
+                        return False
+                    # News of another process may be lost with its connection, hence the second look.
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(SECOND_LOOK_SECONDS):
                             await beat.wait()

@@ -17,10 +17,11 @@ from graph_runtime.services.conversation_gate import Access, ConversationGate, i
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationPage, Cursor
 from graph_runtime.services.live import Live, LiveEvent
 from graph_runtime.services.principal import Principal
-from graph_runtime.services.turn_runner import TurnRunner
+from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.services.versions import Versions
 from graph_runtime.storage.conversations import ConversationReader
 from graph_runtime.storage.turns import NewConversation, TurnStore
+from graph_runtime.telemetry.metrics import INGEST
 
 MAX_TEXT_BYTES = 64_000
 LANGUAGES = ("en", "ru", "uk")
@@ -52,11 +53,17 @@ class Conversations:
     """Authorises by the access given: a contact sees their own, a member or key those of the workspace."""
 
     def __init__(
-        self, store: TurnStore, reader: ConversationReader, runner: TurnRunner, live: Live, versions: Versions
+        self,
+        store: TurnStore,
+        reader: ConversationReader,
+        starts: TurnStarts,
+        live: Live,
+        versions: Versions,
     ) -> None:
         self._store = store
         self._reader = reader
-        self._runner = runner
+        runner = self._runner = starts.runner
+        self._starts = starts
         self._live = live
         self._versions = versions
         self._gate = ConversationGate(reader)
@@ -105,7 +112,7 @@ class Conversations:
         conversation_id = str(opened.conversation_id)
         if opened.is_new:
             self._live.changed(access.workspace_id, conversation_id)
-            self._runner.start(access.workspace_id, conversation_id, turn)
+            self._starts.begin(access.workspace_id, conversation_id, turn)
         return conversation_id
 
     async def current(self, access: ChannelAccess) -> str | None:
@@ -129,17 +136,18 @@ class Conversations:
         parts = [dump_part(Text(text=text))] if text else []
         parts += [{"kind": "media", "media": "document", "url": "", "caption": "", "file_id": a.file_id, "name": a.name}
                   for a in reply.attachments]  # fmt: skip
-        accepted, turn = await self._store.accept(
-            access.workspace_id,
-            conversation_id,
-            dedupe_key=_key(f"{conversation_id}:{dedupe_key}"),
-            kind="message",
-            payload=json_values({"reply": said.model_dump(mode="json")}),
-            parts=json_values(parts),
-            text=text,
-            client_id=clean(client_id)[:100],
-            contact=_contact(access),
-        )
+        with INGEST.time():
+            accepted, turn = await self._store.accept(
+                access.workspace_id,
+                conversation_id,
+                dedupe_key=_key(f"{conversation_id}:{dedupe_key}"),
+                kind="message",
+                payload=json_values({"reply": said.model_dump(mode="json")}),
+                parts=json_values(parts),
+                text=text,
+                client_id=clean(client_id)[:100],
+                contact=_contact(access),
+            )
         if accepted is None:
             raise no_conversation(conversation_id)
         self._gate.proven(access, conversation_id)
@@ -152,8 +160,7 @@ class Conversations:
             }  # fmt: skip
             self._live.publish(conversation_id, {"type": "message", "message": message})
             self._live.changed(access.workspace_id, conversation_id)
-        if turn is not None:
-            self._runner.start(access.workspace_id, conversation_id, turn)
+            self._starts.go_on(access.workspace_id, conversation_id, turn)
         return Accepted(str(accepted.inbox_id), accepted.seq, accepted.is_new)
 
     async def restart(self, access: Access, conversation_id: str, *, dedupe_key: str) -> None:
@@ -165,12 +172,16 @@ class Conversations:
         )  # fmt: skip
         if accepted is None:
             raise no_conversation(conversation_id)
-        if turn is not None:
-            self._runner.start(access.workspace_id, conversation_id, turn)
+        if accepted.is_new:
+            self._starts.go_on(access.workspace_id, conversation_id, turn)
 
     async def run_pending(self, workspace_id: str, conversation_id: str) -> None:
         """Run the conversation's waiting triggers, unless another process does."""
         await self._runner.run_pending(workspace_id, conversation_id)
+
+    def stop_waiting(self) -> None:
+        """This process ends: answers that are not ready now will be found in the transcript."""
+        self._answers.stop()
 
     async def wait_for_turn(
         self, access: Access, conversation_id: str, inbox_id: str, seconds: float

@@ -17,7 +17,7 @@ from graph_runtime.contract.messages import Reply, Text, dump_part
 from graph_runtime.engine.checkpoint import clean, json_values
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannel, OpenChannels
-from graph_runtime.services.turn_runner import TurnRunner
+from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.storage.outbox import OutboxStore
 from graph_runtime.storage.receiving import Arrival, Received, Receiver, or_away
 
@@ -38,12 +38,12 @@ class Hooks:
     """The way in for channels that push to us. Whoever holds the channel's secret may speak for its contacts."""
 
     def __init__(
-        self, channels: OpenChannels, receiver: Receiver, outbox: OutboxStore, runner: TurnRunner, live: Live
+        self, channels: OpenChannels, receiver: Receiver, outbox: OutboxStore, starts: TurnStarts, live: Live
     ) -> None:
         self._channels = channels
         self._receiver = receiver
         self._outbox = outbox
-        self._runner = runner
+        self._starts = starts
         self._live = live
 
     def check_headers(self, connector: str, headers: Mapping[str, str]) -> None:
@@ -108,8 +108,10 @@ class Hooks:
         conversation_id = str(received.conversation_id)
         if received.is_new:
             self._show(channel, conversation_id, message.reply, received)
-        if turn is not None or received.must_lease:
-            self._runner.start(channel.workspace_id, conversation_id, turn)
+            if received.must_lease:
+                self._starts.begin(channel.workspace_id, conversation_id, turn)
+            else:
+                self._starts.go_on(channel.workspace_id, conversation_id, turn)
         return Hooked(conversation_id, received.is_new)
 
     def _show(self, channel: OpenChannel, conversation_id: str, reply: Reply, received: Received) -> None:

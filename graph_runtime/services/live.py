@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from graph_runtime.storage.show import SHOW_CHANNEL, Show, read_show
+
 LIVE_CHANNEL = "patchcord_live"
 MAX_WAITING = 2000
 RECHECK_SECONDS = 15.0
@@ -33,7 +35,7 @@ class Subscription:
 
     def offer(self, event: LiveEvent) -> None:
         """Put an event before the watcher. One that does not keep up loses the show, never a message."""
-        if self._is_contact and event["type"] not in FOR_CONTACTS and event["type"] != "seq":
+        if self._is_contact and event["type"] not in FOR_CONTACTS and event["type"] not in ("seq", "closing"):
             return
         if self._queue.qsize() >= MAX_WAITING:
             self._must_read = True
@@ -54,6 +56,8 @@ class Subscription:
             except TimeoutError:
                 self._must_read = True  # a notification may have been lost with the connection that carried it
                 continue
+            if event["type"] == "closing":
+                return
             if event["type"] not in ("message", "seq"):
                 yield event
                 continue
@@ -83,7 +87,7 @@ class Pulse:
 
     def offer(self, event: LiveEvent) -> None:
         """Look at an event."""
-        if event["type"] in ("turn", "ended", "seq"):
+        if event["type"] in ("turn", "ended", "seq", "closing"):
             self.beat.set()
 
 
@@ -99,11 +103,13 @@ class Live:
         origin: int,
         listen: Listen | None = None,
         begins_to_listen: Callable[[], Awaitable[None]] | None = None,
+        show: Show | None = None,
     ) -> None:
         self._read = read
         self._origin = str(origin)
         self._listen = listen
         self._begins_to_listen = begins_to_listen
+        self._show = show
         self._rooms: dict[str, set[Subscription | Pulse]] = {}
         self._workspaces: dict[str, set[asyncio.Queue[LiveEvent]]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -115,19 +121,31 @@ class Live:
     async def close(self) -> None:
         """Stop hearing."""
         self._listen = None
+        if self._show is not None:
+            await self._show.close()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
     def is_watched(self, conversation_id: str) -> bool:
-        """Whether anybody here would see an event."""
-        return conversation_id in self._rooms
+        """Whether anybody would see an event."""
+        return conversation_id in self._rooms or (self._show is not None and self._show.is_watched)
 
     def publish(self, conversation_id: str, event: LiveEvent) -> None:
-        """Show an event to the watchers in this process."""
+        """Show an event to the watchers in this process, and in others when this one was told to."""
+        self._tell(conversation_id, event)
+        if self._show is not None:
+            self._show.tell(conversation_id, event)
+
+    def _tell(self, conversation_id: str, event: LiveEvent) -> None:
         for subscription in self._rooms.get(conversation_id, ()):
             subscription.offer(event)
+
+    def end_all(self) -> None:
+        """This process ends: watchers have to go on elsewhere."""
+        for conversation_id in [*self._rooms]:
+            self._tell(conversation_id, {"type": "closing"})
 
     def changed(self, workspace_id: str, conversation_id: str) -> None:
         """A conversation changed: for the live list."""
@@ -185,17 +203,21 @@ class Live:
     async def _hear(self, listen: Listen) -> None:
         if self._begins_to_listen is not None:
             await self._begins_to_listen()
-        async for _, payload in listen(LIVE_CHANNEL):
+        async for channel, payload in listen(LIVE_CHANNEL, SHOW_CHANNEL):
             if not payload:
                 # The connection is new: anything may have been missed.
-                for room in self._rooms:
-                    self.publish(room, {"type": "seq", "seq": 2**31})
+                for room in [*self._rooms]:
+                    self._tell(room, {"type": "seq", "seq": 2**31})
+                continue
+            if channel == SHOW_CHANNEL:
+                for conversation_id, event in read_show(payload, self._origin):
+                    self._tell(conversation_id, event)
                 continue
             parts = payload.split(" ")
             if len(parts) != 4 or parts[3] == self._origin or not parts[2].isdigit():
                 continue
             workspace_id, conversation_id, seq, _ = parts
-            self.publish(conversation_id, {"type": "seq", "seq": int(seq)})
+            self._tell(conversation_id, {"type": "seq", "seq": int(seq)})
             self.changed(workspace_id, conversation_id)
 
 

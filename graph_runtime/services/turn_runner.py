@@ -7,14 +7,17 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import structlog
 
+from graph_runtime.analytics.counting import count_event
 from graph_runtime.analytics.recorder import Recorder
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.engine.run import SORRY, TurnResult, run_turn
 from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trigger
+from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
 from graph_runtime.services.heartbeat import Heart
 from graph_runtime.services.live import Live
@@ -22,6 +25,7 @@ from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
 from graph_runtime.services.versions import PinnedVersion, Versions
 from graph_runtime.storage.outbox import recipient
 from graph_runtime.storage.turns import Committed, EffectRows, LeasedTurn, TurnRows, TurnStore
+from graph_runtime.telemetry.metrics import INBOUND_TO_REPLY, LEASE_STEALS
 
 log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 3
@@ -45,21 +49,26 @@ class Outside:
 class TurnRunner:
     """One for a process."""
 
-    def __init__(self, store: TurnStore, versions: Versions, live: Live, outside: Outside) -> None:
+    def __init__(
+        self, store: TurnStore, versions: Versions, live: Live, outside: Outside, jobs: Jobs | None = None
+    ) -> None:
         self._store = store
         self._versions = versions
         self._live = live
         self._outside = outside
         self._gathering = Gathering(store, live)
+        self._jobs = jobs or NoJobs()
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_conversation: dict[str, asyncio.Task[None]] = {}
         self._answers: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
         self._is_closing = False
 
-    def start(self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None) -> asyncio.Task[None]:
-        """Run what waits, in a task of its own."""
+    def start(
+        self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None, *, is_steal: bool = False
+    ) -> asyncio.Task[None]:
+        """Run what waits, in a task of its own. `is_steal`: another process holds the lease and must be dead."""
         task = asyncio.create_task(
-            self.run_pending(workspace_id, conversation_id, turn), name=f"turn {conversation_id}"
+            self.run_pending(workspace_id, conversation_id, turn, is_steal=is_steal), name=f"turn {conversation_id}"
         )
         self._tasks.add(task)
         self._by_conversation[conversation_id] = task
@@ -71,6 +80,11 @@ class TurnRunner:
 
         task.add_done_callback(forget)
         return task
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing new should be begun here."""
+        return self._is_closing
 
     @property
     def running(self) -> list[asyncio.Task[None]]:
@@ -88,21 +102,28 @@ class TurnRunner:
     async def close(self, seconds: float = 10.0) -> None:
         """Let running turns end; what does not end in time is handed over to other processes."""
         self._is_closing = True
-        tasks = [*self._tasks]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._tasks and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait([*self._tasks], timeout=left)
+            await asyncio.sleep(0)  # finished tasks leave the list in a callback
+        late = [*self._tasks]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
-    async def run_pending(self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None) -> None:
+    async def run_pending(
+        self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None, *, is_steal: bool = False
+    ) -> None:
         """Run turns until none waits, or another process has the conversation. Never raises for a failing turn."""
         turn = turn or await self._store.lease(workspace_id, conversation_id)
+        if turn is not None and is_steal:
+            LEASE_STEALS.inc()
         while turn is not None:
             has_more = await self._run_guarded(workspace_id, conversation_id, turn)
             if not has_more:
                 return
             if self._is_closing:
+                # Only the lease goes: the trigger of this turn is done, the next one was not begun.
                 await self._hand_over((workspace_id, conversation_id), turn, uncount=False)
                 return
             turn = await self._store.lease(workspace_id, conversation_id, epoch=turn.epoch)
@@ -136,6 +157,8 @@ class TurnRunner:
     async def _hand_over(self, place: tuple[str, str], turn: LeasedTurn, *, uncount: bool) -> None:
         try:
             await self._store.release(*place, turn.epoch, turn.inbox_id, uncount=uncount)
+            if self._is_closing:
+                self._jobs.send(HandleTurn(*place))
         except Exception:
             # The lease then lapses by itself, at once when this process dies.
             log.exception("hand_over_failed", conversation_id=place[1])
@@ -156,7 +179,7 @@ class TurnRunner:
                 runner=self._outside.runner,
                 models=self._models_of(workspace_id, str(turn.agent_id)),
                 http=self._outside.http,
-                observers=(recorder, LiveObserver(self._live)),
+                observers=(recorder, LiveObserver(self._live), count_event),
                 budget=self._outside.budget,
             )
             trigger = await self._trigger(workspace_id, conversation_id, turn, pinned)
@@ -222,6 +245,9 @@ class TurnRunner:
         result: TurnResult | None = None,
     ) -> Committed:
         committed = await self._store.commit(workspace_id, conversation_id, turn, rows)
+        if turn.kind != "timer":
+            waited = committed.at.timestamp() - _received_at(turn.inbox_id)
+            INBOUND_TO_REPLY.labels(turn.channel_kind).observe(max(0.0, waited))
         turn_id = str(turn.inbox_id)
         said = [
             message | {
@@ -239,6 +265,11 @@ class TurnRunner:
             for event in shown_at_commit(turn_id, rows, said, steps=steps, ms=ms):
                 self._live.publish(conversation_id, event)
         return committed
+
+
+def _received_at(inbox_id: UUID) -> float:
+    """When a trigger was stored, in seconds since 1970: its id begins with the database's milliseconds (uuidv7)."""
+    return (inbox_id.int >> 80) / 1000
 
 
 def _is_stale(turn: LeasedTurn) -> bool:

@@ -1,10 +1,10 @@
-"""Settings of a workspace: its name, language and time zone."""
+"""Settings of a workspace: its name, language, time zone, and how long it keeps what."""
 
 from __future__ import annotations
 
 import zoneinfo
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
@@ -16,6 +16,9 @@ from graph_runtime.storage import audit
 from graph_runtime.storage import credentials as credential_rows
 from graph_runtime.storage.database import Database
 
+KEPT_DAYS: Final = {"keep_transcripts_days": (0, 3650), "keep_events_days": (1, 3650), "keep_files_days": (0, 3650)}
+"""Least and most days; 0 is for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceSettingsRow:
@@ -24,6 +27,12 @@ class WorkspaceSettingsRow:
     name: str = ""
     language: str = "en"
     time_zone: str = "UTC"
+    keep_transcripts_days: int = 90
+    """Messages and silent conversations; 0 keeps them for ever."""
+    keep_events_days: int = 30
+    """What happened in turns, for reports; and the journal of calls to the outside."""
+    keep_files_days: int = 90
+    """What contacts sent; 0 keeps them as long as their conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,12 @@ def _check(key: str, value: Any) -> None:
     elif key == "language":
         if value not in LANGUAGES:
             raise InputInvalid(f"The language is one of {', '.join(LANGUAGES)}.", field="language")
+    elif key in KEPT_DAYS:
+        least, most = KEPT_DAYS[key]
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise InputInvalid(
+                f"How long something is kept is a whole number of days from {least} to {most}.", field=key
+            )
     elif key == "time_zone":
         if value not in zoneinfo.available_timezones():
             raise InputInvalid("There is no such time zone. It looks like Europe/Kyiv.", field="time_zone")

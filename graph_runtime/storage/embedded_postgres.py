@@ -332,6 +332,21 @@ class EmbeddedPostgres:
         return PostgresFailed(f"PostgreSQL could not {purpose}. It said:\n  {last_words}\nThe log is {self.log_file}.")
 
 
+def running_admin_url(data_dir: Path) -> str:
+    """The owner's address on a server that another process of ours runs on this folder.
+
+    Raises: PostgresFailed when the folder is in use but has no such server.
+    """
+    home = data_dir / "postgres"
+    inside = home / "socket"
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+    folder = inside if len(os.fsencode(inside)) <= LONGEST_SOCKET_FOLDER else Path("/tmp", f"patchcord-{digest}")  # noqa: S108 (only the server's own account can have made it)
+    if not any(folder.glob(".s.PGSQL.*")):
+        raise PostgresFailed(f"Patchcord runs on {data_dir}, but its database does not answer. Try again in a moment.")
+    password = json.loads((data_dir / "postgres-roles.json").read_text())["owner"]
+    return f"postgresql://{OWNER_ROLE}:{quote(password)}@/{DATABASE}?host={quote(str(folder), safe='')}"
+
+
 def _role_statements(owner_password: str, app_password: str) -> list[str]:
     """What must be true of roles and extensions, repeatable, one line each: single-user mode reads lines."""
     return [

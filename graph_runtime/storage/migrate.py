@@ -15,7 +15,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "migrations"
 _LOCK = 0x50_61_74_63_68  # any constant: two processes that migrate take turns
 
 
-def upgrade(admin_url: str) -> list[str]:
+def upgrade(admin_url: str, to: str = "head") -> list[str]:
     """Run what is missing as the owner of the tables, all or nothing; the ids of the migrations that ran.
 
     Raises: psycopg.Error, with the database as it was.
@@ -30,7 +30,15 @@ def upgrade(admin_url: str) -> list[str]:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         before = set(MigrationContext.configure(connection).get_current_heads())
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
         scripts = ScriptDirectory.from_config(config)
         done = {s.revision for head in before for s in scripts.iterate_revisions(head, "base")}
         return [s.revision for s in reversed(list(scripts.walk_revisions())) if s.revision not in done]
+
+
+def revisions() -> set[str]:
+    """The ids of all migrations that this version knows."""
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}

@@ -36,6 +36,11 @@ class News:
         self._telling: asyncio.Task[None] | None = None
         self._is_heard = False
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether another process listens, as far as is known."""
+        return self._is_heard
+
     def tell(self, workspace_id: str, conversation_id: str, seq: int) -> None:
         """A conversation has messages up to `seq`."""
         self._seqs[workspace_id, conversation_id] = seq

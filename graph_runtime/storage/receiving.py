@@ -58,7 +58,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What an event became; `problem` as in 0003_receive.sql."""
+    """What an event became; `problem` as in 0004_receive.sql."""
 
     problem: str
     conversation_id: UUID | None
@@ -70,10 +70,11 @@ class Received:
 
 
 class Receiver:
-    """`owner`: this process's number, which takes the conversation when that is free."""
+    """`owner`: this process's number, which takes the conversation when that is free, unless it leaves all to others."""
 
-    def __init__(self, database: Direct, owner: int, news: News) -> None:
+    def __init__(self, database: Direct, owner: int, news: News, *, takes: bool = True) -> None:
         self._database = database
+        self._statement = _RECEIVE if takes else _RECEIVE_FOR_OTHERS
         self._owner = owner
         self._news = news
 
@@ -88,7 +89,7 @@ class Receiver:
         with or_away():
             async with self._database.direct() as connection:
                 cursor = connection.cursor(row_factory=tuple_row, binary=True)
-                await cursor.execute(_RECEIVE, values)
+                await cursor.execute(self._statement, values)
                 row = await cursor.fetchone()
         assert row is not None
         received, turn = Received(*row[:7]), row[7:]
@@ -106,3 +107,4 @@ _RECEIVE = (
     "%s::uuid, %s::integer, %s::text, %s::text, %s::jsonb, %s::text, %s::jsonb, %s::jsonb, %s::text, %s::bigint, "
     "%s::integer)"
 )
+_RECEIVE_FOR_OTHERS = _RECEIVE.replace("receive_message", "receive_for_others")

@@ -21,7 +21,14 @@ class Sweep:
 
     async def pending(self, limit: int = 50) -> list[tuple[str, str]]:
         """(workspace, conversation) with a waiting trigger that nobody alive works on, longest waiting first."""
-        return await self._pairs("SELECT * FROM pending_conversations(%s, %s)", self._owner, limit)
+        return [(workspace_id, conversation_id) for workspace_id, conversation_id, _ in await self.left_behind(limit)]
+
+    async def left_behind(self, limit: int = 50) -> list[tuple[str, str, bool]]:
+        """As `pending`, with whether somebody who is gone still holds the lease."""
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=tuple_row)
+            await cursor.execute("SELECT * FROM pending_work(%s, %s)", (self._owner, limit))
+            return [(str(w), str(c), bool(was_leased)) for w, c, was_leased in await cursor.fetchall()]
 
     async def fire_timers(self, now: datetime | None = None, limit: int = 200) -> list[tuple[str, str]]:
         """Make triggers of due timers; (workspace, conversation) of each. `now` None: the database's clock."""

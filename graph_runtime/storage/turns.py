@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.storage.news import Direct, News
 from graph_runtime.storage.outbox import OutboxNews
+from graph_runtime.telemetry.metrics import EFFECTS_REPLAYED
 
 LEASE_SECONDS = 30
 LEASE_LOST = "Another process took this conversation over."
@@ -108,10 +109,11 @@ class TurnRows:
 
 
 class TurnStore:
-    """`owner`: this process's number (`Instance.number`)."""
+    """`owner`: this process's number (`Instance.number`). `takes` False: what it accepts is for other processes."""
 
-    def __init__(self, database: Direct, owner: int) -> None:
+    def __init__(self, database: Direct, owner: int, *, takes: bool = True) -> None:
         self._database = database
+        self._takes = takes
         self.owner = owner
         self.news = News(database, owner)
         self.sends = OutboxNews(database)
@@ -140,14 +142,14 @@ class TurnStore:
         )  # fmt: skip
         async with self._database.direct() as connection:
             cursor = connection.cursor(row_factory=tuple_row, binary=True)
-            await cursor.execute(_ACCEPT, values)
+            await cursor.execute(_ACCEPT if self._takes else _ACCEPT_FOR_OTHERS, values)
             row = await cursor.fetchone()
         if row is None:
             return None, None
         accepted, must_lease, turn = AcceptedTrigger(*row[:5]), row[5], row[6:]
         if accepted.is_new and accepted.seq:
             self.news.tell(workspace_id, conversation_id, accepted.seq)
-        if must_lease:
+        if must_lease and self._takes:
             return accepted, await self.lease(workspace_id, conversation_id)
         return accepted, None if turn[0] is None else LeasedTurn(*turn)
 
@@ -166,7 +168,7 @@ class TurnStore:
                 await cursor.execute(_OPEN, values)
                 opened = await cursor.fetchone()
             assert opened is not None
-            if not opened.is_new:
+            if not opened.is_new or not self._takes:
                 return opened, None
             leasing = connection.cursor(row_factory=class_row(LeasedTurn), binary=True)
             await leasing.execute(_LEASE, (workspace_id, opened.conversation_id, self.owner, 0, LEASE_SECONDS))
@@ -263,7 +265,10 @@ class EffectRows:
 
     async def recorded(self, key: str) -> Any | None:
         """The result of a call that is known to have ended."""
-        return self._known.get(key)
+        found = self._known.get(key)
+        if found is not None:
+            EFFECTS_REPLAYED.inc()
+        return found
 
     async def begin(self, key: str, kind: str, node_id: str) -> None:
         """Note that the call is about to be made. Raises: LeaseLost."""
@@ -295,6 +300,7 @@ _ACCEPT = (
     "SELECT inbox_id, seq, is_new, status, at, must_lease, (leased).* FROM accept_trigger(%s::uuid, %s::uuid, "
     "%s::text, %s::text, %s::jsonb, %s::jsonb, %s::text, %s::text, %s::text, %s::uuid, %s::bigint, %s::integer)"
 )
+_ACCEPT_FOR_OTHERS = _ACCEPT.replace("accept_trigger", "accept_for_others")
 _OPEN = (
     "SELECT * FROM open_conversation(%s::uuid, %s::uuid, %s::uuid, %s::text, %s::text, %s::jsonb, %s::text, %s::uuid, "
     "%s::boolean, %s::text, %s::bigint)"

@@ -1,26 +1,33 @@
-"""The worker process: sweeper, timers and sender until a signal, then a clean hand-over."""
+"""The worker process: turns that web processes accepted, conversations left behind, timers, deliveries, daily work."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 
 from graph_runtime import bootstrap
+from graph_runtime.bootstrap import Services
 from graph_runtime.services.conversation_side import ConversationSide
 from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.settings import Settings
+from graph_runtime.telemetry import logs
+from graph_runtime.worker.daily import Daily
+from graph_runtime.worker.health import Health
+from graph_runtime.worker.listener import Listener
 from graph_runtime.worker.sender import Sender
 from graph_runtime.worker.sweeper import Sweeper
 from graph_runtime.worker.timers import Timers
 
 log = structlog.get_logger(__name__)
-GRACE_SECONDS = 10.0
 
 
 def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
+    logs.set_up(as_json=settings.environment == "production", level=settings.log_level)
     asyncio.run(serve(settings))
 
 
@@ -30,30 +37,86 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    services = await bootstrap.build(settings)
+    services = await bootstrap.build(settings, is_worker=True)
+    health = _health(services, stop)
     try:
+        if settings.worker_port:
+            await health.open(settings.host, settings.worker_port)
         log.info("worker_ready")
-        await work(services.conversation_side, stop, services.deliveries)
+        await work(
+            services.conversation_side,
+            stop,
+            Daily(services.retention).run(),
+            deliveries=services.deliveries,
+            redis_url=_redis_url(settings),
+            drain_seconds=settings.drain_seconds,
+        )
     finally:
         await services.close()
+        await health.close()
 
 
-async def work(side: ConversationSide, stop: asyncio.Event, deliveries: Deliveries | None = None) -> None:
-    """Sweep, fire timers and send until `stop` is set."""
+async def work(
+    side: ConversationSide,
+    stop: asyncio.Event,
+    *more: Coroutine[Any, Any, None],
+    deliveries: Deliveries | None = None,
+    redis_url: str | None = None,
+    drain_seconds: float = 0,
+) -> None:
+    """Take turns, sweep, fire timers and send until `stop` is set; then take nothing more and let what runs end."""
     sender = Sender(deliveries, side.database.listen, count=side.instance.senders) if deliveries is not None else None
     jobs = [
         asyncio.create_task(Sweeper(side.sweep, side.runner).run(), name="sweeper"),
         asyncio.create_task(Timers(side.sweep, side.runner, side.database.listen).run(), name="timers"),
+        asyncio.create_task(Listener(side.runner, side.database.listen).run(), name="listener"),
+        *(asyncio.create_task(loop, name="daily") for loop in more),
     ]
     if sender is not None:
         jobs.append(asyncio.create_task(sender.run(), name="sender"))
+    actors = None
+    if redis_url is not None:
+        from graph_runtime.worker.actors import Actors
+
+        actors = Actors(redis_url, side.runner)
+        actors.start()
     waiting = asyncio.create_task(stop.wait(), name="stop")
     await asyncio.wait([*jobs, waiting], return_when=asyncio.FIRST_COMPLETED)
     for task in (*jobs, waiting):
         task.cancel()
     results = await asyncio.gather(*jobs, waiting, return_exceptions=True)
+    log.info("worker_stopping", turns=len(side.runner.running))
+    draining = asyncio.create_task(side.drain(drain_seconds), name="drain")
+    if actors is not None:
+        await actors.stop(drain_seconds + 1)
     if sender is not None:
-        await sender.close(GRACE_SECONDS)
+        await sender.close(drain_seconds)
+    await draining
     for result in results:
         if isinstance(result, Exception):
             raise result
+
+
+def _redis_url(settings: Settings) -> str | None:
+    return settings.redis_url.get_secret_value() if settings.redis_url else None
+
+
+def _health(services: Services, stop: asyncio.Event) -> Health:
+    async def ready() -> str:
+        if stop.is_set():
+            return "stopping"
+        try:
+            async with asyncio.timeout(3):
+                await services.accounts.needs_owner()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the answer is "not ready")
+            log.warning("not_ready", reason=type(error).__name__)
+            return "waiting for the database"
+        return ""
+
+    settings = services.settings
+    return Health(
+        ready,
+        services.figures.text,
+        token=settings.metrics_token.get_secret_value(),
+        is_production=settings.environment == "production",
+    )

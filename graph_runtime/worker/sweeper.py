@@ -36,7 +36,7 @@ class Sweeper:
         free = AT_ONCE - len(self._runner.running)
         if free <= 0:
             return 0
-        left_behind = await self._sweep.pending(free)
-        for workspace_id, conversation_id in left_behind:
-            self._runner.start(workspace_id, conversation_id)
+        left_behind = await self._sweep.left_behind(free)
+        for workspace_id, conversation_id, was_leased in left_behind:
+            self._runner.start(workspace_id, conversation_id, is_steal=was_leased)
         return len(left_behind)

@@ -132,3 +132,26 @@ def test_the_public_address_follows_host_and_port(monkeypatch: pytest.MonkeyPatc
 def test_a_public_address_loses_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATCHCORD_PUBLIC_URL", "https://bots.example.org/")
     assert Settings.load().public_url == "https://bots.example.org"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATCHCORD_TURNS", "everywhere"),
+        ("PATCHCORD_DRAIN_SECONDS", "-1"),
+        ("PATCHCORD_WORKER_PORT", "70000"),
+        ("PATCHCORD_DRAIN_NOTICE_SECONDS", "soon"),
+    ],
+)
+def test_settings_of_production_are_checked(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsRefused, match=name):
+        Settings.load()
+
+
+def test_turns_run_here_unless_somebody_decides_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().turns == "here"
+    monkeypatch.setenv("PATCHCORD_TURNS", "workers")
+    monkeypatch.setenv("PATCHCORD_METRICS_TOKEN", GOOD_KEY)
+    assert Settings.load().turns == "workers"
+    assert GOOD_KEY not in repr(Settings.load())

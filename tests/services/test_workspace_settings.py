@@ -19,7 +19,19 @@ async def test_settings_have_defaults_and_keep_changes(
     assert (await settings.get(other_workspace)).name == "Globex"
 
 
-@pytest.mark.parametrize("change", [{"name": ""}, {"name": 5}, {"language": "xx"}, {"time_zone": "Mars"}, {"typo": 1}])
+BAD_DAYS = [
+    {"keep_events_days": 0},
+    {"keep_transcripts_days": -1},
+    {"keep_transcripts_days": 3651},
+    {"keep_files_days": "90"},
+    {"keep_files_days": True},
+    {"keep_files_days": 1.5},
+]
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": ""}, {"name": 5}, {"language": "xx"}, {"time_zone": "Mars"}, {"typo": 1}, *BAD_DAYS]
+)
 async def test_what_does_not_fit_changes_nothing(
     services: Services, owner: Principal, change: dict[str, object]
 ) -> None:

@@ -16,6 +16,8 @@ DENIED = -1
 
 EXEMPT = {
     "alembic_version": "which migrations ran; no data of anybody, and the program may not even read it",
+    "restore_guard": "one row about the installation, read and written by functions of patchcord_system only",
+    "daily_job": "when the installation's daily work was done; as above",
     "sign_in_limit": "counts attempts by hash before any workspace is known; forced, with no policy for the program",
 }
 

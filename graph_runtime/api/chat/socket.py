@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -34,7 +34,7 @@ FRAMES: Final = (100, 10.0)
 HELLO_WITHIN_SECONDS: Final = 15.0
 
 Frame = dict[str, Any]
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,10 @@ class ChatSocket:
         watching = self._services.conversations.watch(access, self._conversation_id, after_seq=after)
         async with feed(watching) as events:
             while True:
-                await self._show_next(events)
+                try:
+                    await self._show_next(events)
+                except StopAsyncIteration:
+                    raise Closed(1012, "restarting") from None
 
     async def _show_next(self, events: Feed) -> None:
         event = await events.next(3600)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -30,7 +30,7 @@ NOT_ALLOWED: Final = 4403, "You may not open this flow."
 NO_SUCH_FLOW: Final = 4404, "This flow does not exist any more."
 TOO_SLOW: Final = 4408, "The connection is too slow; connect again."
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class _Frame(BaseModel):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from graph_runtime.api.errors import members_of
 from graph_runtime.api.live import feed
@@ -17,7 +18,7 @@ from graph_runtime.services.principal import Principal
 if TYPE_CHECKING:
     from graph_runtime.bootstrap import Services
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 Frame = dict[str, Any]
 
 

@@ -225,7 +225,10 @@ async def _where(services: Services, who: Principal, conversation_id: str, *, se
             while found.is_running and remaining > 0:
                 # The short look is for turns of other processes, whose end is not an event here.
                 pause = min(1.0, remaining)
-                event = await events.next(pause)
+                try:
+                    event = await events.next(pause)
+                except StopAsyncIteration:  # this process ends
+                    break
                 remaining -= pause if event is None else 0
                 if event is None or event["type"] in ("turn", "ended", "error"):
                     found = await services.conversations.transcript(who, conversation_id)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0003_delivery"
-down_revision = "0002_conversations"
+revision = "0004_delivery"
+down_revision = "0003_gathering"
 branch_labels = None
 depends_on = None
 
@@ -21,9 +21,9 @@ SYSTEM_FUNCTIONS = (
 
 def upgrade() -> None:
     folder = Path(__file__).parent
-    _run((folder / "0003_tables.sql").read_text("utf-8"))
+    _run((folder / "0004_tables.sql").read_text("utf-8"))
     _run(PROTECTION)
-    for name in ("0003_delivery.sql", "0003_receive.sql", "0003_system.sql"):
+    for name in ("0004_delivery.sql", "0004_receive.sql", "0004_system.sql"):
         _run((folder / name).read_text("utf-8"))
     _run("GRANT CREATE ON SCHEMA public TO patchcord_system")
     for function in SYSTEM_FUNCTIONS:
