@@ -181,6 +181,9 @@ class Deliveries:
     async def _send(self, attempt: _Attempt, settings: object, *, look_first: bool) -> Ended:
         claimed, offer = attempt.claimed, attempt.channel.offer
         parts = degrade(_PARTS.validate_python(claimed.parts), offer.capabilities)
+        if not parts:
+            self._rules.limits.released(attempt.channel.id)
+            return Ended("sent")
         by_part = offer.one_part_per_request
         requests = [attempt.message([p], n) for n, p in enumerate(parts)] if by_part else [attempt.message(parts)]
         vendor_id = ""

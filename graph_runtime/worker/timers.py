@@ -57,8 +57,10 @@ class Timers:
                 seconds = max(0.05, await self._sweep.seconds_to_next_timer(LONGEST_SLEEP, moment))
             except Exception:
                 log.exception("timers_failed")
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the event being set.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
 
     async def _hear(self) -> None:
         async for _ in self._listen(TIMERS_CHANNEL):

@@ -22,6 +22,11 @@ Admin = psycopg.Connection[tuple[object, ...]]
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left_to_send(admin: Admin) -> None:
+    admin.execute("DELETE FROM workspace")
+
+
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[WebhookReceiver]:
     with receiving() as fake:
