@@ -164,8 +164,7 @@ class Deliveries:
         host = channel.offer.private_host(settings) if channel.offer.private_host else ""
         attempt = _Attempt(claimed, channel, self._doors.to(host), is_duplicate=go == "duplicate")
         try:
-            async with asyncio.timeout(LONGEST_SEND_SECONDS):
-                return await self._send(attempt, settings, look_first=go == "find")
+            return await self._send(attempt, settings, look_first=go == "find")
         except asyncio.CancelledError:
             limits.released(channel_id)
             raise
@@ -189,10 +188,11 @@ class Deliveries:
         vendor_id = ""
         is_duplicate = attempt.is_duplicate
         for place, message in enumerate(requests[claimed.done_parts :], claimed.done_parts):
-            found = None
-            if look_first and offer.find is not None:
-                found = await offer.find(settings, message, attempt.http)
-            vendor_id = await offer.send(settings, message, attempt.http) if found is None else found
+            async with asyncio.timeout(LONGEST_SEND_SECONDS):
+                found = None
+                if look_first and offer.find is not None:
+                    found = await offer.find(settings, message, attempt.http)
+                vendor_id = await offer.send(settings, message, attempt.http) if found is None else found
             self._rules.limits.succeeded(attempt.channel.id)
             look_first = False
             if place < len(requests) - 1:
