@@ -16,7 +16,9 @@ from graph_runtime.bootstrap import Services
 from graph_runtime.contract.errors import AccessDenied, InputInvalid
 from graph_runtime.services.channel_setup import ChannelRow, new_secret
 from graph_runtime.services.principal import PERMISSIONS, Principal
+from graph_runtime.worker.main import work
 from tests.api.conftest import Address, Member
+from tests.fakes.webhook_receiver import receiving
 
 URL = {"url": "https://example.com/hook"}
 
@@ -252,6 +254,27 @@ async def test_an_answer_leaves_for_the_other_side(services: Services, ann: Memb
     await transcript(services, ann, talk)
     rows = admin.execute("SELECT recipient, state FROM outbox WHERE conversation_id = %s", (talk,)).fetchall()
     assert rows == [("u1", "pending")]
+
+
+async def test_the_worker_as_it_is_built_delivers_in_both_directions(
+    services: Services, ann: Member, agent: Any, anonymous: httpx2.AsyncClient
+) -> None:
+    with receiving() as fake:
+        lane = fake.lane()
+        settings = {"url": fake.url(lane), "allow_private_host": True}
+        row, secret = await services.channel_setup.create(ann.who, agent.id, "webhook", settings=settings)
+        stop = asyncio.Event()
+        worker = asyncio.create_task(work(services.conversation_side, stop, services.deliveries))
+        answer = await Other(anonymous, row, secret).post()
+        async with asyncio.timeout(10):
+            while not lane.accepted:  # noqa: ASYNC110  # another thread takes it in
+                await asyncio.sleep(0.01)
+        stop.set()
+        await worker
+    (arrived,) = lane.accepted
+    assert arrived.data["text"] == "What is your name?"
+    assert arrived.data["conversation_id"] == answer.json()["events"][0]["conversation_id"]
+    signing.verify([secret], arrived.headers, arrived.body, datetime.now(UTC))
 
 
 def test_the_address_is_not_there_for_others(address: Address) -> None:
