@@ -290,7 +290,10 @@ def conversation_item(row: ConversationRow) -> ConversationItem:
 
 @dataclass(frozen=True)
 class MessageItem:
-    """A bubble (side contact or agent), or a thin line (side system or failed), of a transcript."""
+    """A bubble (side contact or agent), or a thin line (side system or failed), of a transcript.
+
+    `is_twice`: it may have arrived twice; `undelivered`: why it did not arrive, or "".
+    """
 
     key: str
     side: str
@@ -300,6 +303,8 @@ class MessageItem:
     step: str
     step_path: str
     created_at: str
+    is_twice: bool = False
+    undelivered: str = ""
 
 
 def transcript_items(talk: ConversationDetail, labels: Mapping[str, str]) -> list[MessageItem]:
@@ -333,4 +338,6 @@ def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapp
         step=step.get("name") or labels.get(step.get("type", ""), ""),
         step_path=flow_path(talk.row.agent_id, step["flow_id"], own) if step.get("flow_id") else "",
         created_at=moment(row["created_at"]),
+        is_twice=bool((row.get("flags") or {}).get("possibly_duplicate")),
+        undelivered=str((row.get("flags") or {}).get("undelivered") or ""),
     )

@@ -53,7 +53,7 @@ class SendingProcess(Process):
         self.setup = ChannelSetup(database, catalog, vault)
         self.open_channels = OpenChannels(database, catalog, vault)
         self.deliveries = Deliveries(self.outbox, self.open_channels, self.live, self.store.news, rules=rules)
-        self.hooks = Hooks(self.open_channels, self.receiver, self.outbox, self.runner, self.live)
+        self.hooks = Hooks(self.open_channels, self.receiver, self.outbox, self.starts, self.live)
         self.letters = DeadLetters(database, self.runner.start)
         self.sender = Sender(self.deliveries, database.listen, count=self.instance.senders, seconds=0.2)
         self._sending: asyncio.Task[None] | None = None
@@ -68,11 +68,11 @@ class SendingProcess(Process):
             await self.sender.close(1.0)
             self._sending = None
 
-    async def add(self, place: Place, connector: str, url: str, **settings: Any) -> Channel:
+    async def add(self, place: Place, connector: str, url: str, *, label: str = "", **settings: Any) -> Channel:
         """A channel that sends to an address on this machine."""
         more = {"allow_private_host": True} if connector == "webhook" else {}
         row, secret = await self.setup.create(
-            place.who, place.agent_id, connector, settings={"url": url, **more, **settings}
+            place.who, place.agent_id, connector, label=label, settings={"url": url, **more, **settings}
         )
         return Channel(row, secret)
 

@@ -9,6 +9,7 @@ from builder_ui.components.parts import card, empty, field, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t
 from builder_ui.pages.agent_state import COLORS, DEFAULT, DEMO, AgentPage
+from builder_ui.pages.agent_webhooks import webhooks
 from builder_ui.rows import ConnectionItem, FlowItem, VersionItem
 
 
@@ -167,6 +168,7 @@ def _channels() -> rx.Component:
             ),
             hint=t("channel.api_text"),
         ),
+        webhooks(),
     )
 
 

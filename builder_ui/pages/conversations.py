@@ -226,6 +226,20 @@ def _bubble(message: rx.Var[MessageItem]) -> rx.Component:
                 ),
                 rx.cond(message.step != "", rx.el.span(message.step)),
             ),
+            rx.cond(
+                message.is_twice,
+                rx.badge(
+                    t("talks.twice"), color_scheme="amber", high_contrast=True, size="1", title=t("talks.twice_why")
+                ),
+            ),
+            rx.cond(
+                message.undelivered != "",
+                rx.badge(
+                    t_of(message.undelivered, "talks.undelivered_", otherwise=t("talks.undelivered")),
+                    color_scheme="red",
+                    size="1",
+                ),
+            ),
             When.create(iso=message.created_at, kind="time"),
             class_name="ps-under",
         ),

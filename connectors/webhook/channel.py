@@ -158,5 +158,6 @@ OFFER = ChannelOffer(
     verify=verify,
     parse=parse,
     required_headers=signing.HEADERS,
+    makes_secret=True,
     private_host=private_host,
 )

@@ -18,10 +18,12 @@ from graph_runtime.places import REPOSITORY
 
 # Modules that add errors of their own to the tree.
 _SOURCES = (
+    "graph_runtime.contract.channels",
     "graph_runtime.services.drafts",
     "graph_runtime.services.idempotency",
     "graph_runtime.storage.database",
     "graph_runtime.storage.encryption",
+    "graph_runtime.storage.receiving",
 )
 
 

@@ -104,6 +104,7 @@ class ChannelOffer:
     `find(settings, message, http)` of a RECONCILE channel looks for an earlier attempt: its vendor id, or None.
     `one_part_per_request`: each part of a message is a request of its own, remembered one by one.
     `key_seconds`: how long the receiver of a KEYED channel remembers keys; None: long enough.
+    `makes_secret`: the settings have `secret` and `previous_secret`, which Patchcord makes and changes by itself.
     `private_host(settings)`: "host:port" inside the network that an administrator allowed for this channel, or "".
     """
 
@@ -113,6 +114,7 @@ class ChannelOffer:
     parse: Callable[[bytes, Mapping[str, str]], Sequence[InboundMessage]] | None = None
     find: Callable[[Any, OutboundMessage, ChannelHttp], Awaitable[str | None]] | None = None
     required_headers: tuple[str, ...] = ()
+    makes_secret: bool = False
     one_part_per_request: bool = False
     evidence_seconds: float = EVIDENCE_SECONDS
     key_seconds: float | None = None

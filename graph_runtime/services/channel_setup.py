@@ -72,18 +72,19 @@ class ChannelSetup:
     async def create(
         self, principal: Principal, agent_id: str, connector: str, *, label: str = "", settings: Mapping[str, Any]
     ) -> tuple[ChannelRow, str]:
-        """The channel, and its secret, which is shown now and never again.
+        """The channel, and the secret that was made for it ("" if none), which is shown now and never again.
 
         Raises: AccessDenied, NotFound, InputInvalid.
         """
         principal.require("agent.edit")
         kind = self._kind(connector)
-        public = _public(kind, settings)
+        public, entered = _sorted(kind, settings)
         _require_admin(principal, {}, public)
-        channel_id, secret = str(uuid.uuid4()), new_secret()
+        channel_id, secret = str(uuid.uuid4()), new_secret() if kind.channel and kind.channel.makes_secret else ""
+        entered |= {SECRET: secret} if secret else {}
         async with self._database.workspace(principal.workspace_id) as connection:
             await _agent(connection, agent_id)
-            sealed = await self._seal(connection, principal, (channel_id, 1), {SECRET: secret})
+            sealed = await self._seal(connection, principal, (channel_id, 1), entered)
             values = {
                 "id": channel_id, "agent_id": agent_id, "connector": kind.id, "public_id": secrets.token_urlsafe(16),
                 "label": _label(label), "settings": public, "secrets": sealed, "secrets_version": 1,
@@ -100,13 +101,18 @@ class ChannelSetup:
         label: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> ChannelRow:
-        """Change the label, or settings; a setting left out keeps its value. Raises: AccessDenied, NotFound, InputInvalid."""
+        """Change the label, or settings; a setting left out keeps its value, a secret that is given replaces the old one.
+
+        Raises: AccessDenied, NotFound, InputInvalid, VaultLocked.
+        """
         principal.require("agent.edit")
         async with self._database.workspace(principal.workspace_id) as connection:
             row = await _found(connection, channel_id, for_update=True)
-            public = _public(self._kind(row["connector"]), {**row["settings"], **(settings or {})})
+            public, entered = _sorted(self._kind(row["connector"]), {**row["settings"], **(settings or {})})
             _require_admin(principal, row["settings"], public)
             values = {"settings": public, "label": row["label"] if label is None else _label(label)}
+            if entered:
+                values |= await self._with_secrets(connection, principal, row, entered)
             await rows.change(connection, channel_id, values)
             await self._note(connection, principal, "channel.changed", channel_id)
             return _shown(await _found(connection, channel_id))
@@ -133,14 +139,11 @@ class ChannelSetup:
         secret = new_secret()
         async with self._database.workspace(principal.workspace_id) as connection:
             row = await _found(connection, channel_id, for_update=True)
-            place = (row["id"], row["secrets_version"])
-            opened = await self._vault.open(connection, principal.workspace_id, place, row["secrets"])
-            version = row["secrets_version"] + 1
-            both = {SECRET: secret} | ({PREVIOUS: opened[SECRET]} if opened.get(SECRET) else {})
-            values = {
-                "secrets": await self._seal(connection, principal, (channel_id, version), both),
-                "secrets_version": version, "previous_until": row["at"] + timedelta(hours=KEPT_HOURS),
-            }  # fmt: skip
+            channel = self._kind(row["connector"]).channel
+            if channel is None or not channel.makes_secret:
+                raise InputInvalid("The secret of this channel comes from its vendor. Enter the new one.", field=SECRET)
+            values = await self._with_secrets(connection, principal, row, {SECRET: secret})
+            values["previous_until"] = row["at"] + timedelta(hours=KEPT_HOURS)
             await rows.change(connection, channel_id, values)
             await self._note(connection, principal, "channel.secret_changed", channel_id)
             return _shown(await _found(connection, channel_id)), secret
@@ -168,6 +171,17 @@ class ChannelSetup:
     ) -> dict[str, str]:
         return (await self._vault.seal(connection, principal.workspace_id, place, plain))[0]
 
+    async def _with_secrets(
+        self, connection: Connection, principal: Principal, row: Row, entered: dict[str, str]
+    ) -> dict[str, Any]:
+        """The columns for new secrets beside those that stay; a secret that Patchcord made is kept as the previous one."""
+        place = (row["id"], row["secrets_version"])
+        opened = await self._vault.open(connection, principal.workspace_id, place, row["secrets"])
+        previous = {PREVIOUS: opened[SECRET]} if SECRET in entered and opened.get(SECRET) else {}
+        version = row["secrets_version"] + 1
+        sealed = await self._seal(connection, principal, (row["id"], version), {**opened, **previous, **entered})
+        return {"secrets": sealed, "secrets_version": version}
+
     async def _note(self, connection: Connection, principal: Principal, action: str, channel_id: str) -> None:
         await audit.append(connection, principal.actor, action, {"channel": channel_id}, self._clock())
 
@@ -184,12 +198,15 @@ async def _agent(connection: Connection, agent_id: str) -> None:
         raise NotFound("This agent does not exist any more. Go back to the list of agents.")
 
 
-def _public(kind: Connector, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings without secrets, checked. Raises: InputInvalid."""
+def _sorted(kind: Connector, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What may be shown, and the secrets a person entered; those Patchcord makes itself are nobody's to enter.
+
+    Raises: InputInvalid.
+    """
     hidden = kind.settings.secret_fields()
-    given = {k: v for k, v in values.items() if k not in hidden}
+    made = {SECRET, PREVIOUS} if kind.channel is not None and kind.channel.makes_secret else set()
     try:
-        settings = kind.settings.model_validate(given)
+        settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in made})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -198,7 +215,8 @@ def _public(kind: Connector, values: Mapping[str, Any]) -> dict[str, Any]:
     public = {k: v.strip() if isinstance(v, str) else v for k, v in public.items()}
     if "url" in public and not check_url(public["url"]):
         raise InputInvalid("This is not an address to send to. It must begin with https:// or http://.", field="url")
-    return public
+    entered = {k: getattr(settings, k) for k in hidden - made}
+    return public, {k: v.get_secret_value().strip() for k, v in entered.items() if v and v.get_secret_value().strip()}
 
 
 def _require_admin(principal: Principal, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:

@@ -164,8 +164,7 @@ class Deliveries:
         host = channel.offer.private_host(settings) if channel.offer.private_host else ""
         attempt = _Attempt(claimed, channel, self._doors.to(host), is_duplicate=go == "duplicate")
         try:
-            async with asyncio.timeout(LONGEST_SEND_SECONDS):
-                return await self._send(attempt, settings, look_first=go == "find")
+            return await self._send(attempt, settings, look_first=go == "find")
         except asyncio.CancelledError:
             limits.released(channel_id)
             raise
@@ -181,15 +180,19 @@ class Deliveries:
     async def _send(self, attempt: _Attempt, settings: object, *, look_first: bool) -> Ended:
         claimed, offer = attempt.claimed, attempt.channel.offer
         parts = degrade(_PARTS.validate_python(claimed.parts), offer.capabilities)
+        if not parts:
+            self._rules.limits.released(attempt.channel.id)
+            return Ended("sent")
         by_part = offer.one_part_per_request
         requests = [attempt.message([p], n) for n, p in enumerate(parts)] if by_part else [attempt.message(parts)]
         vendor_id = ""
         is_duplicate = attempt.is_duplicate
         for place, message in enumerate(requests[claimed.done_parts :], claimed.done_parts):
-            found = None
-            if look_first and offer.find is not None:
-                found = await offer.find(settings, message, attempt.http)
-            vendor_id = await offer.send(settings, message, attempt.http) if found is None else found
+            async with asyncio.timeout(LONGEST_SEND_SECONDS):
+                found = None
+                if look_first and offer.find is not None:
+                    found = await offer.find(settings, message, attempt.http)
+                vendor_id = await offer.send(settings, message, attempt.http) if found is None else found
             self._rules.limits.succeeded(attempt.channel.id)
             look_first = False
             if place < len(requests) - 1:

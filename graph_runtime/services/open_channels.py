@@ -44,7 +44,7 @@ class OpenChannel:
 
     def current_settings(self) -> Any:
         """The settings, without a previous secret whose day is over."""
-        if self.previous_until is None or self.now() < self.previous_until:
+        if self.previous_until is None or self.now() < self.previous_until or not self.offer.makes_secret:
             return self.settings
         return self.settings.model_copy(update={PREVIOUS: SecretStr("")})
 
@@ -114,9 +114,9 @@ class OpenChannels:
 
     def _settings(self, row: Row, secrets: dict[str, str]) -> Any:
         model = self._catalog.connectors[row["connector"]].settings
-        known = {k: v for k, v in row["settings"].items() if k in model.model_fields}
+        known = {k: v for k, v in {**row["settings"], **secrets}.items() if k in model.model_fields}
         try:
-            return model.model_validate({**known, **secrets})
+            return model.model_validate(known)
         except ValidationError:
             raise Conflict("The settings of this channel are damaged. Open the channel and save it again.") from None
 

@@ -103,8 +103,10 @@ class Sender:
                         task.add_done_callback(partial(self._done, queue))
             except Exception:
                 log.exception("claim_failed", queue=queue)
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the event being set.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), self._seconds)
+                async with asyncio.timeout(self._seconds):
+                    await wake.wait()
 
     def _done(self, queue: Queue, task: asyncio.Task[None]) -> None:
         self._tasks[queue].discard(task)

@@ -57,6 +57,7 @@ class Timers:
                 seconds = max(0.05, await self._sweep.seconds_to_next_timer(LONGEST_SLEEP, moment))
             except Exception:
                 log.exception("timers_failed")
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the event being set.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._wake.wait()

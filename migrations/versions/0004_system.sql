@@ -27,8 +27,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
             SELECT o.id FROM outbox o
             WHERE o.state = 'pending' AND o.queue = p_queue AND o.channel_id = c.id
               AND o.next_attempt_at <= clock_timestamp() AND o.expires_at > clock_timestamp()
-              AND NOT EXISTS (SELECT FROM outbox e WHERE e.channel_id = o.channel_id AND e.recipient = o.recipient
-                  AND e.queue = o.queue AND e.state IN ('pending', 'sending') AND e.place < o.place)
+              -- The first of its line; as a value, so that it is one look into the index and never a join of everything.
+              AND o.place = (SELECT e.place FROM outbox e WHERE e.channel_id = o.channel_id AND e.recipient = o.recipient
+                  AND e.queue = o.queue AND e.state IN ('pending', 'sending') ORDER BY e.place LIMIT 1)
             ORDER BY o.next_attempt_at, o.place LIMIT p_each
             FOR UPDATE OF o SKIP LOCKED
         ) d

@@ -26,7 +26,7 @@ ALTER TABLE outbox
     ADD COLUMN error text NOT NULL DEFAULT '',
     ADD COLUMN sent_at timestamptz;
 DROP INDEX outbox_due;
-CREATE INDEX outbox_due ON outbox (queue, channel_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX outbox_due ON outbox (queue, channel_id, next_attempt_at, place) WHERE state = 'pending';
 CREATE INDEX outbox_line ON outbox (channel_id, recipient, queue, place) WHERE state IN ('pending', 'sending');
 CREATE INDEX outbox_sending ON outbox (send_started_at) WHERE state = 'sending';
 CREATE INDEX outbox_expiry ON outbox (expires_at) WHERE state = 'pending';

@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import parse_qs, urlsplit
 
 FaultKind = Literal[
+    "none",  # answered as it should be
     "rate_limited",  # 429 with retry-after; not taken in
     "server_error",  # 500; not taken in
     "bad_request",  # 400; not taken in
@@ -164,7 +165,11 @@ class WebhookReceiver:
         self._server.close()
         for writer in [*self._open]:
             writer.transport.abort()
-        await asyncio.sleep(0.01)
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.sleep(0.01)  # transports close in a later turn of the loop
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
