@@ -19,6 +19,8 @@ from graph_runtime.services.turn_runner import TurnRunner
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 REDIS_SECONDS: Final = 5.0
+THREAD_SECONDS: Final = 1.0
+"""How often an idle thread looks whether it should end; a job wakes it at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Bulkhead:
 
 
 BULKHEADS: Final[dict[Queue, Bulkhead]] = {
-    "voice": Bulkhead(8, 50),
+    "voice": Bulkhead(8, 100),
     "chat": Bulkhead(32, 50),
     "integrations": Bulkhead(6, 500),
     "bulk": Bulkhead(2, 1000),
@@ -79,6 +81,8 @@ class Actors:
         set_event_loop_thread(_OurLoop(asyncio.get_running_loop()))  # type: ignore[arg-type]  # only its one method
         for worker in self._parts:
             worker.start()
+            for thread in worker.workers:
+                thread.timeout = THREAD_SECONDS
         log.info("actors_ready", queues=[*BULKHEADS])
 
     async def stop(self, seconds: float) -> None:
