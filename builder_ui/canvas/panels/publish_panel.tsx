@@ -111,7 +111,7 @@ function Draft({ onDone, onClose }: { onDone(number: number): void; onClose(): v
         </section>
       )}
       <Changes flows={preview.changes} flowId={flowId} onGo={onClose} />
-      <p className="pp-affected">{preview.open ? t("publish.open", { n: preview.open }) : t("publish.nobody")}{warnings > 0 && <> <button type="button" className="pp-link" onClick={() => { onClose(); show("problems", true); }}>{t("publish.warnings", { n: warnings })}</button></>}</p>
+      <p className="pp-affected">{isSame ? "" : preview.open ? t("publish.open", { n: preview.open }) : t("publish.nobody")}{warnings > 0 && <> <button type="button" className="pp-link" onClick={() => { onClose(); show("problems", true); }}>{t("publish.warnings", { n: warnings })}</button></>}</p>
       {!errors && !isSame && <div className="pp-field">
         <div className="pp-label"><label htmlFor="pp-comment">{t("publish.comment")}</label></div>
         <textarea id="pp-comment" className="pp-input" rows={2} maxLength={500} value={comment} onChange={(e) => setComment(e.target.value)} placeholder={t("publish.comment_hint")} />

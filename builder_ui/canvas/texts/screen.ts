@@ -16,7 +16,7 @@ export const TEXTS = {
   "header.editors": ["Also here now", "Сейчас тоже здесь", "Зараз теж тут"],
   "header.check": ["{n} {n|problem|problems}", "{n} {n|замечание|замечания|замечаний}", "{n} {n|зауваження|зауваження|зауважень}"],
   "header.check_ok": ["No problems", "Замечаний нет", "Зауважень немає"],
-  "header.test": ["Test", "Проверить", "Перевірити"],
+  "header.test": ["Test", "Тест", "Тест"],
   "header.publish": ["Publish v{n}", "Опубликовать v{n}", "Опублікувати v{n}"],
   "header.published": ["Published v{n}", "Опубликовано v{n}", "Опубліковано v{n}"],
   "save.saved": ["Saved {when}", "Сохранено {when}", "Збережено {when}"],
@@ -120,6 +120,6 @@ export const TEXTS = {
   "keys.fit": ["See the whole flow", "Показать весь сценарий", "Показати весь сценарій"],
   "keys.goto": ["Go anywhere", "Перейти куда угодно", "Перейти будь-куди"],
   "keys.find": ["Find and replace", "Найти и заменить", "Знайти й замінити"],
-  "keys.test": ["Test", "Проверить", "Перевірити"],
+  "keys.test": ["Test", "Тест", "Тест"],
   "keys.escape": ["Close, deselect", "Закрыть, снять выделение", "Закрити, зняти виділення"],
 } satisfies Record<string, Row>;
