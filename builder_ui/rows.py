@@ -12,8 +12,6 @@ from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
 
-FILE_KINDS = ("file", "image", "audio", "video")
-
 
 def moment(value: datetime | str | None) -> str:
     """A time as the browser reads it, or an empty text."""
@@ -334,7 +332,7 @@ def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapp
         side={"contact": "contact", "system": "system"}.get(str(row["role"]), "agent"),
         text=row["text"] or "\n".join(texts),
         options=[str(o.get("label") or o.get("id")) for p in parts for o in p.get("options") or ()],
-        files=[str(p.get("name") or p.get("kind")) for p in parts if p.get("kind") in FILE_KINDS],
+        files=[str(p.get("name") or p.get("caption") or p.get("media")) for p in parts if p.get("kind") == "media"],
         step=step.get("name") or labels.get(step.get("type", ""), ""),
         step_path=flow_path(talk.row.agent_id, step["flow_id"], own) if step.get("flow_id") else "",
         created_at=moment(row["created_at"]),

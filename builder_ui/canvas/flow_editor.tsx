@@ -122,7 +122,7 @@ function Failed() {
       <p>{text}</p>
       <div>
         <button type="button" className="pc-button" data-tone="primary" onClick={() => location.reload()}>{t("error.again")}</button>
-        <a className="pc-button" href="/">{t("header.back")}</a>
+        <a className="pc-button" href={/\/agents\/[^/]+/.exec(location.pathname)?.[0] ?? "/"}>{t("header.back")}</a>
       </div>
     </div>
   );

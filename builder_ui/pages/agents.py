@@ -240,18 +240,26 @@ def _preview_message(message: rx.Var[PreviewMessage]) -> rx.Component:
     )
 
 
+def _loss(key: str, n: rx.Var[int]) -> rx.Component:
+    return rx.cond(n > 0, rx.el.li(t(key, n=n)))
+
+
 def _delete_dialog() -> rx.Component:
     return confirm(
         is_open=Agents.doomed_id != "",
         title=t("agents.delete_title", name=Agents.doomed_name),
-        text=rx.fragment(
-            rx.el.p(t("agents.delete_text"), style={"margin": "0 0 8px"}),
-            rx.el.ul(
-                rx.cond(Agents.doomed_open > 0, rx.el.li(t("agents.delete_open", n=Agents.doomed_open))),
-                rx.el.li(t("agents.delete_conversations", n=Agents.doomed_conversations)),
-                rx.el.li(t("agents.delete_versions", n=Agents.doomed_versions)),
-                style={"margin": 0, "padding_left": "20px", "line_height": 1.6},
+        text=rx.cond(
+            Agents.doomed_conversations + Agents.doomed_versions > 0,
+            rx.fragment(
+                rx.el.p(t("agents.delete_text"), style={"margin": "0 0 8px"}),
+                rx.el.ul(
+                    _loss("agents.delete_open", Agents.doomed_open),
+                    _loss("agents.delete_conversations", Agents.doomed_conversations),
+                    _loss("agents.delete_versions", Agents.doomed_versions),
+                    style={"margin": 0, "padding_left": "20px", "line_height": 1.6, "list_style": "disc"},
+                ),
             ),
+            rx.el.p(t("agents.delete_unused"), style={"margin": 0}),
         ),
         do=t("agents.delete_do"),
         on_do=Agents.delete,

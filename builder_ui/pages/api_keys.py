@@ -86,8 +86,11 @@ def _key(key: rx.Var[ApiKeyItem]) -> rx.Component:
             ),
             rx.el.div(
                 t("keys.created"), " ", When.create(iso=key.created_at), " · ",
-                t("keys.used"), " ",
-                rx.cond(key.last_used_at != "", When.create(iso=key.last_used_at), t("common.never")),
+                rx.cond(
+                    key.last_used_at != "",
+                    rx.fragment(t("keys.used"), " ", When.create(iso=key.last_used_at)),
+                    t("keys.unused"),
+                ),
                 class_name="ps-sub",
             ),
             rx.flex(

@@ -159,7 +159,7 @@ def _transcript_head() -> rx.Component:
                 t_of(talk.channel, "talks.channel_", otherwise=talk.channel),
                 class_name="ps-sub",
             ),
-            style={"flex": 1, "min_width": 0},
+            class_name="ps-transcript-words",
         ),
         rx.badge(
             t_of(talk.status, "talks.status_"),

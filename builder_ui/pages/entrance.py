@@ -8,7 +8,7 @@ import reflex as rx
 
 from builder_ui.browser import OwnerForm, PageSetup, SignInForm
 from builder_ui.components.parts import empty
-from builder_ui.components.shell import gate
+from builder_ui.components.shell import brand, gate
 from builder_ui.i18n import t
 from builder_ui.session import Session, acting, open_to_all, services
 from graph_runtime.contract.errors import NotSignedIn
@@ -51,14 +51,25 @@ def setup_page() -> rx.Component:
 
 def missing_page() -> rx.Component:
     """An address that leads nowhere."""
-    return rx.el.main(
+    return rx.fragment(
         PageSetup.create(title=t("missing.title")),
-        empty(
-            "unplug",
-            t("missing.title"),
-            t("missing.text"),
-            rx.link(rx.button(t("missing.home"), tab_index=-1), href="/"),
-            level="h1",
+        rx.el.div(
+            rx.el.header(brand(), class_name="ps-gate-top"),
+            rx.el.main(
+                empty(
+                    "unplug",
+                    t("missing.title"),
+                    t("missing.text"),
+                    rx.link(rx.button(t("missing.home"), tab_index=-1), href="/"),
+                    level="h1",
+                ),
+                style={
+                    "padding": "12vh 16px",
+                    "width": "min(640px, 100%)",
+                    "box_sizing": "border-box",
+                    "margin": "0 auto",
+                },
+            ),
+            class_name="ps-gate",
         ),
-        style={"padding": "12vh 16px", "max_width": "640px", "margin": "0 auto"},
     )

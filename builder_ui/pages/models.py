@@ -66,9 +66,8 @@ def _keys() -> rx.Component:
 
 def _key(key: rx.Var[CredentialItem]) -> rx.Component:
     facts = rx.el.div(
-        key.connector_label,
-        rx.cond(key.details != "", " · " + key.details, ""),
-        " · ",
+        rx.cond(key.connector_label != key.label, key.connector_label + " · ", ""),
+        rx.cond(key.details != "", key.details + " · ", ""),
         rx.cond(key.used_by > 0, t("models.used_n", n=key.used_by), t("models.unused")),
         class_name="ps-sub ps-truncate",
     )

@@ -113,7 +113,7 @@ def key_with(*scopes: str) -> Guard:
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             raise NotSignedIn(
-                "Send your API key in the header “Authorization: Bearer pck_…”. Keys are made in Settings."
+                "Send your API key in the header “Authorization: Bearer pck_…”. Keys are made on the page “API keys”."
             )
         principal = await services_of(request).api_keys.principal(secret.strip())
         missing = [scope for scope in scopes if scope not in principal.scopes]

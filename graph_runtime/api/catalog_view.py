@@ -17,7 +17,7 @@ from graph_runtime.contract.nodes import NodeType, Port
 Texts = Mapping[str, Mapping[str, str]]
 
 CATEGORIES: Final = (
-    ("start", {"en": "Start", "ru": "Начало", "uk": "Початок"}, "gray"),
+    ("start", {"en": "Start and end", "ru": "Начало и конец", "uk": "Початок і кінець"}, "gray"),
     ("talk", {"en": "Talk", "ru": "Сообщения", "uk": "Повідомлення"}, "iris"),
     ("ask", {"en": "Ask", "ru": "Вопросы", "uk": "Запитання"}, "blue"),
     ("ai", {"en": "AI", "ru": "ИИ", "uk": "ШІ"}, "violet"),

@@ -18,8 +18,8 @@ from graph_runtime.services.api_keys import SCOPES
 
 ABOUT: Final = (
     "Start conversations with your agents and take part in them; read, change and publish flows.\n\n"
-    "Every request carries an API key in the header `Authorization: Bearer pck_…`. Keys are made under "
-    "Settings → API keys; each has scopes, named at every operation.\n\n"
+    "Every request carries an API key in the header `Authorization: Bearer pck_…`. Keys are made on the page "
+    "API keys; each has scopes, named at every operation.\n\n"
     "Errors are `application/problem+json`: `code` is stable and for programs, `detail` is a sentence for people.\n\n"
     "Mutations take the header `Idempotency-Key`: repeat a request whose answer got lost with the same key and body."
 )

@@ -157,6 +157,73 @@ def test_copies_get_new_ids_and_point_to_each_other_in_another_flow(server: Fake
     assert flow.variables["budget"].label == "Budget"
 
 
+def test_steps_chosen_with_a_frame_are_copied_and_cover_nobody(server: FakeServer, open_editor: Open) -> None:
+    page = open_editor()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    board = page.get_by_test_id("board").bounding_box()
+    assert board is not None
+    page.keyboard.down("Shift")
+    drag(page, (board["x"] + 8, board["y"] + 8), (board["x"] + board["width"] - 8, board["y"] + board["height"] - 70))
+    page.keyboard.up("Shift")
+    chosen = state(page, "s.selection.length")
+    assert chosen > 1
+    assert page.evaluate("String(getSelection())") == "", "the frame marks the words of the screen"
+    before = set(flow_of(server, page).nodes)
+    page.keyboard.press("Control+c")
+    page.keyboard.press("Control+v")
+    page.wait_for_function(f"Object.keys(patchcordEditor.store.getState().doc.nodes).length === {len(before) + chosen}")
+    places = flow_of(server, page).layout.nodes
+    for new in set(places) - before:
+        (x, y) = places[new]
+        assert not [i for i in before if abs(places[i][0] - x) < 264 and abs(places[i][1] - y) < 50], new
+
+
+def test_redo_survives_a_reload(server: FakeServer, open_editor: Open) -> None:
+    page = open_editor()
+    page.evaluate("patchcordEditor.dispatch([{kind: 'change_node', id: 'n_hello', name: 'Welcome'}])")
+    page.focus("[data-testid=board]")
+    page.keyboard.press("Control+z")
+    assert flow_of(server, page).nodes["n_hello"].name != "Welcome"
+    page.reload()
+    page.wait_for_selector("[data-testid=board]")
+    page.wait_for_function("patchcordEditor.store.getState().canRedo")
+    page.focus("[data-testid=board]")
+    page.keyboard.press("Control+Shift+z")
+    assert flow_of(server, page).nodes["n_hello"].name == "Welcome"
+
+
+CROSSED = """() => {
+    const cards = [...document.querySelectorAll('.react-flow__node')].map((n) => [n.dataset.id, n.getBoundingClientRect()]);
+    return [...document.querySelectorAll('.react-flow__edge')].flatMap((edge) => {
+        const line = edge.querySelector('.pc-wire-line'), matrix = line.getScreenCTM(), length = line.getTotalLength();
+        const points = [...Array(200).keys()].map((i) => line.getPointAtLength((length * i) / 199).matrixTransform(matrix));
+        return cards.filter(([id, box]) => points.some((p) =>
+            p.x > box.left + 8 && p.x < box.right - 8 && p.y > box.top + 8 && p.y < box.bottom - 8))
+            .map(([id]) => `${edge.dataset.id} behind ${id}`);
+    });
+}"""
+
+
+def test_a_long_wire_runs_around_the_cards_in_its_way(server: FakeServer, open_editor: Open) -> None:
+    page = open_editor("flow-empty")
+    nodes = [f"n_{i}" for i in range(4)]
+    added = [
+        {"kind": "add_node", "id": i, "node": {"type": "ask", "v": 1, "settings": {"text": "?"}}, "at": [n * 360, 0]}
+        for n, i in enumerate(nodes)
+    ]
+    wires = [
+        {"kind": "connect", "port": "n_0.answered", "target": "n_1"},
+        {"kind": "connect", "port": "n_0.invalid", "target": "n_3"},
+        {"kind": "connect", "port": "n_3.invalid", "target": "n_0"},
+    ]
+    page.evaluate("(edits) => patchcordEditor.dispatch(edits)", added + wires)
+    page.focus("[data-testid=board]")
+    page.keyboard.press("Shift+1")
+    page.wait_for_function("document.querySelectorAll('.react-flow__edge').length === 3")
+    page.wait_for_timeout(300)  # the camera's own glide
+    assert page.evaluate(CROSSED) == []
+
+
 def test_everything_from_an_empty_canvas_by_keyboard_alone(server: FakeServer, open_editor: Open) -> None:
     page = open_editor("flow-empty")
     page.focus("[data-testid=empty-start]")

@@ -60,6 +60,16 @@ def test_the_second_version_says_what_changed(open_editor: Open, server: TalkSer
     expect(page.get_by_test_id("published")).to_be_visible()
 
 
+def test_nothing_new_is_nothing_to_publish(open_editor: Open, server: TalkServer) -> None:
+    page = mended(open_editor)
+    page.get_by_test_id("publish-button").click()
+    page.get_by_test_id("publish-now").click()
+    page.get_by_role("button", name="Back to the flow").click()
+    page.get_by_test_id("publish-button").click()
+    expect(page.get_by_test_id("publish")).to_contain_text("Nothing has changed since the live version.")
+    expect(page.get_by_test_id("publish-now")).to_have_count(0)
+
+
 def test_an_earlier_version_is_restored_after_a_question(open_editor: Open, server: TalkServer) -> None:
     page = mended(open_editor)
     flow = server.world.drafts["flow-lead"].flow

@@ -28,6 +28,10 @@ const READABLE = 0.62;
 const FAR = 0.3;
 const WHERE = "patchcord.view.";
 const MAP = { width: 168, height: 108 };
+/** What the controls at the bottom cover. */
+const CONTROLS = 56;
+/** Room for the "+" beside an open exit. */
+const PLUS = 56;
 const PRO = { hideAttribution: false };
 const get = useEditor.getState;
 const pointerOf = (e: MouseEvent | TouchEvent): { x: number; y: number } => {
@@ -169,7 +173,7 @@ function useEdges(): Edge[] {
   const [list, setList] = useState<Edge[]>(() => edgesOf(get(), []));
   const latest = useRef(list);
   useEffect(() => useEditor.subscribe((s, old) => {
-    if (s.doc.edges === old.doc.edges && s.ports === old.ports && s.run === old.run && s.wire === old.wire && s.types === old.types) return;
+    if (s.doc.edges === old.doc.edges && s.doc.layout === old.doc.layout && s.ports === old.ports && s.run === old.run && s.wire === old.wire && s.types === old.types) return;
     const next = edgesOf(s, latest.current);
     if (next === latest.current) return;
     latest.current = next;
@@ -188,12 +192,29 @@ function useCamera(): void {
       const isSeen = card && board && card.left >= board.left && card.right <= board.right && card.top >= board.top && card.bottom <= board.bottom;
       if (!isSeen) camera.reveal(id);
     };
+    camera.bring = (id) => {
+      const board = document.querySelector(".pc-board")?.getBoundingClientRect();
+      const [left, top] = get().doc.layout.nodes[id] ?? [0, 0];
+      const { x, y, zoom } = flow.getViewport();
+      if (!board) return;
+      const dx = into(left * zoom + x, 264 * zoom, board.width, PLUS);
+      const dy = into(top * zoom + y, sizeOf(id) * zoom, board.height - CONTROLS);
+      if (dx || dy) void flow.setViewport({ x: x + dx, y: y + dy, zoom }, { duration: isCalm() ? 0 : 180 });
+    };
     camera.reveal = (id) => {
       const [x, y] = get().doc.layout.nodes[id] ?? [0, 0];
-      const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-      void flow.setCenter(x + 132, y + sizeOf(id) / 2, { zoom: Math.max(0.75, flow.getZoom()), duration: calm ? 0 : 180 });
+      void flow.setCenter(x + 132, y + sizeOf(id) / 2, { zoom: Math.max(0.75, flow.getZoom()), duration: isCalm() ? 0 : 180 });
     };
   }, [flow]);
+}
+
+const isCalm = (): boolean => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** By how much a stretch has to move to lie inside a room, with a margin. */
+function into(start: number, length: number, room: number, after = 24): number {
+  const margin = 24;
+  if (start < margin) return margin - start;
+  return Math.min(0, Math.max(room - after - length - start, margin - start));
 }
 
 /** Where the person left this flow in this tab, else the whole flow, else its start. */

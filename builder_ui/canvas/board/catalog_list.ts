@@ -59,5 +59,5 @@ export function suggestedTypes(s: EditorState, from: string | undefined): StepTy
 
 export const groupedTypes = (s: EditorState, types: StepType[]): { id: string; label: string; types: StepType[] }[] =>
   s.catalog.categories
-    .map((c) => ({ id: c.id, label: c.label, types: types.filter((type) => type.category === c.id) }))
+    .map((c) => ({ id: c.id, label: c.label, types: types.filter((type) => type.category === c.id).sort((a, b) => Number(!!b.entry) - Number(!!a.entry)) }))
     .filter((group) => group.types.length);

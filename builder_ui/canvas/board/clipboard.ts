@@ -4,8 +4,8 @@ import { t } from "../core/i18n";
 import { newId } from "../core/ids";
 import { dispatch, select, toast, useEditor } from "../core/store";
 import type { Edit, Flow, FlowNode, Point, Port, Slot, Variable } from "../core/types";
-import { snap } from "./geometry";
-import { removeSelection } from "./steps";
+import { cardHeight, clearBelow, snap } from "./geometry";
+import { removeSelection, sizeOf } from "./steps";
 
 type Piece = {
   patchcord: "steps/1";
@@ -110,7 +110,13 @@ export function duplicateSelection(): void {
 
 function addPiece(piece: Piece, at: Point): void {
   const { doc, ports, types } = get();
-  const { edits, ids } = pasteEdits(doc, piece, at);
+  const places = Object.entries(piece.places);
+  const left = Math.min(...places.map(([, p]) => p[0]));
+  const top = Math.min(...places.map(([, p]) => p[1]));
+  const wanted = places.map(([id, p]): [Point, number] => [
+    [at[0] + p[0] - left, at[1] + p[1] - top], cardHeight(piece.ports[id]?.length ?? 1, true),
+  ]);
+  const { edits, ids } = pasteEdits(doc, piece, [at[0], at[1] + clearBelow(doc, wanted, sizeOf)]);
   const known = Object.fromEntries(Object.entries(piece.ports).filter(([id]) => ids[id]).map(([id, p]) => [ids[id], p]));
   useEditor.setState({ ports: { ...ports, ...known } });
   const entry = Object.entries(piece.nodes).find(([, node]) => types[node.type]?.entry);

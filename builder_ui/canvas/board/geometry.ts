@@ -28,6 +28,20 @@ export function freePlace(flow: Flow, at: Point, sizes: Sizes, height = 140): Po
   return [x, y];
 }
 
+/** How far down steps have to move together, to cover none that stand there already. */
+export function clearBelow(flow: Flow, places: [at: Point, height: number][], sizes: Sizes): number {
+  const others = Object.entries(flow.layout.nodes).filter(([id]) => flow.nodes[id]);
+  let down = 0;
+  for (let tries = 0; tries < 60; tries++) {
+    const hit = places.flatMap(([[x, y], height]) => others
+      .filter(([id, p]) => overlaps([x, y + down], p, height, sizes(id)))
+      .map(([id, p]) => p[1] + sizes(id) + ROW_GAP - y));
+    if (!hit.length) break;
+    down = snap([0, Math.max(down + GRID, ...hit)])[1];
+  }
+  return down;
+}
+
 /** Everything reachable from `start`, itself included. */
 export function downstream(flow: Flow, start: string): Set<string> {
   const targets: Record<string, string[]> = {};

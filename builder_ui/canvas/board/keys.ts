@@ -36,7 +36,7 @@ export function useKeys(root: RefObject<HTMLDivElement | null>): void {
       if (onCanvas(e, root.current, openPicker, flow)) e.preventDefault();
     };
     const onCopy = (e: ClipboardEvent) => {
-      if (isField(e) || !get().selection.length || String(window.getSelection() ?? "")) return;
+      if (isField(e) || !get().selection.length || hasMarkedText()) return;
       e.clipboardData?.setData("text/plain", clipboardText());
       e.preventDefault();
       if (e.type === "cut" && !get().viewOnly) cutSelection();
@@ -62,6 +62,12 @@ export function useKeys(root: RefObject<HTMLDivElement | null>): void {
     };
   }, [flow, root]);
 }
+
+/** Words that somebody has marked in a panel are what they mean to copy; the canvas itself cannot be marked. */
+const hasMarkedText = (): boolean => {
+  const marked = window.getSelection();
+  return !!marked && !marked.isCollapsed && !!String(marked).trim();
+};
 
 /** Letter keys by their place on the keyboard, so that Ctrl+Z works in a Cyrillic layout too. */
 const letter = (e: KeyboardEvent): string => (e.code.startsWith("Key") ? e.code.slice(3).toLowerCase() : e.key);

@@ -3,6 +3,7 @@ import type { Edge, Node } from "@xyflow/react";
 import { splitPort } from "../core/edits";
 import { portsOf } from "../core/hooks";
 import type { EditorState } from "../core/store";
+import { routesOf, type Route } from "./routes";
 
 const NO_DATA = {};
 
@@ -25,6 +26,7 @@ export function nodesOf(s: EditorState, before: Node[]): Node[] {
 export function edgesOf(s: EditorState, before: Edge[]): Edge[] {
   const known = new Map(before.map((edge) => [edge.id, edge]));
   const kinds = new Map<string, string>();
+  const routes = routesOf(s);
   let isSame = true;
   const edges: Edge[] = [];
   for (const [id, target] of Object.entries(s.doc.edges)) {
@@ -38,15 +40,19 @@ export function edgesOf(s: EditorState, before: Edge[]): Edge[] {
     const taken = !!s.run.path[id];
     const selected = s.wire === id;
     const old = known.get(id);
-    if (old && old.target === target && old.data?.kind === kind && old.data?.taken === taken && !!old.selected === selected) {
+    const route = routes[id];
+    if (old && old.target === target && isSameRoute(old.data?.route as Route | undefined, route) && old.data?.kind === kind && old.data?.taken === taken && !!old.selected === selected) {
       edges.push(old);
       continue;
     }
     isSame = false;
     edges.push({
-      id, source, target, sourceHandle: port, targetHandle: "in", type: "wire", selected, data: { kind, taken },
+      id, source, target, sourceHandle: port, targetHandle: "in", type: "wire", selected, data: { kind, taken, route },
       zIndex: selected || taken ? 1 : 0,
     });
   }
   return isSame && edges.length === before.length ? before : edges;
 }
+
+const isSameRoute = (a: Route | undefined, b: Route | undefined): boolean =>
+  a === b || (!!a && !!b && a.out === b.out && a.lane === b.lane && a.into === b.into);

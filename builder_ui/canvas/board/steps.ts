@@ -3,7 +3,7 @@ import { splitPort } from "../core/edits";
 import { portsOf, stepName } from "../core/hooks";
 import { t } from "../core/i18n";
 import { newId } from "../core/ids";
-import { dispatch, patchState, select, toast, undo, useEditor } from "../core/store";
+import { camera, dispatch, patchState, select, toast, undo, useEditor } from "../core/store";
 import type { Edit, Flow, FlowNode, Point, StepType } from "../core/types";
 import { CARD_WIDTH, cardHeight, COLUMN, freePlace, placeBetween, snap } from "./geometry";
 
@@ -67,6 +67,8 @@ export function addStep(typeId: string, at: Point, where: { from?: string; inser
   if (type.entry && !doc.entry.message) edits.push({ kind: "set_start", trigger: "message", node: id });
   dispatch(edits, { label: t("edit.add", { name: type.label }) });
   select([id]);
+  // The side panel may open over the new step: look once it stands.
+  requestAnimationFrame(() => requestAnimationFrame(() => camera.bring(id)));
   return id;
 }
 

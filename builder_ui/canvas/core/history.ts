@@ -63,8 +63,8 @@ export class History {
 
   save(name: string, revision: number): void {
     try {
-      const past = this.past.slice(-50).map((e) => ({ ...e, mark: 0, field: "" }));
-      sessionStorage.setItem(name, JSON.stringify({ revision, past }));
+      const kept = (entries: Entry[]) => entries.slice(-50).map((e) => ({ ...e, mark: 0, field: "" }));
+      sessionStorage.setItem(name, JSON.stringify({ revision, past: kept(this.past), future: kept(this.future) }));
     } catch {
       // Undo then ends at the reload.
     }
@@ -74,7 +74,9 @@ export class History {
   restore(name: string, revision: number): void {
     try {
       const kept = JSON.parse(sessionStorage.getItem(name) ?? "null");
-      if (kept?.revision === revision && Array.isArray(kept.past)) this.past = kept.past;
+      if (kept?.revision !== revision || !Array.isArray(kept.past)) return;
+      this.past = kept.past;
+      if (Array.isArray(kept.future)) this.future = kept.future;
     } catch {
       // Nothing to bring back.
     }

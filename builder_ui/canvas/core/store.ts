@@ -114,7 +114,7 @@ async function load(own: Protocol, language: string): Promise<void> {
     if (protocol !== own) return;
     history.restore(`patchcord.undo.${own.flowId}`, open.revision);
     set({
-      phase: "ready", language: lang, catalog, revision: open.revision, canUndo: history.past.length > 0,
+      phase: "ready", language: lang, catalog, revision: open.revision, canUndo: history.past.length > 0, canRedo: history.future.length > 0,
       types: Object.fromEntries(catalog.node_types.map((type) => [type.type, type])),
       tints: Object.fromEntries(catalog.categories.map((c) => [c.id, c.tint])),
       ...about(open),
@@ -259,8 +259,8 @@ export function toast(text: string, tone: Toast["tone"] = "plain", action?: Toas
   window.setTimeout(() => set({ toasts: get().toasts.filter((x) => x.id !== id) }), 6000);
 }
 
-/** The board fills this in. `reveal` centres a step; `follow` does so only when it cannot be seen whole. */
-export const camera: { reveal(id: string): void; follow(id: string): void } = { reveal: () => undefined, follow: () => undefined };
+/** The board fills this in. `reveal` centres a step; `follow` does so only when it cannot be seen whole; `bring` moves no more than needed. */
+export const camera: Record<"reveal" | "follow" | "bring", (id: string) => void> = { reveal: () => undefined, follow: () => undefined, bring: () => undefined };
 /** Move the canvas to a step and select it. */
 export function reveal(id: string): void {
   select([id]);

@@ -3,6 +3,7 @@ import { Plus, X } from "lucide-react";
 import { t } from "../core/i18n";
 import { IconButton } from "../screen/parts";
 import { asGroup, freshComparison, group, isGroup, isNot, LISTS, MAX_DEPTH, modeOf, operatorKey, operatorsFor, partsOf, UNARY, withOperator, type Comparison, type Condition } from "./condition_logic";
+import { useChoiceValues } from "./choice_values";
 import { useForm, type WidgetProps } from "./form_context";
 import { Select } from "./inputs";
 import { DataSelect, dataType, kindOf, OperandField } from "./operand_field";
@@ -63,6 +64,8 @@ function Part({ value, depth, onChange, onRemove }: { value: Condition; depth: n
 
 function ComparisonRow({ value, onChange }: { value: Comparison; onChange: Put }) {
   const type = dataType(value.left);
+  const choices = useChoiceValues(value.left);
+  const isWhole = LISTS.has(value.op) || value.op === "eq" || value.op === "ne";
   const offered = operatorsFor(type);
   const operators = offered.includes(value.op) ? offered : [value.op, ...offered];
   const setLeft = (left: any, typed?: boolean) => {
@@ -76,7 +79,7 @@ function ComparisonRow({ value, onChange }: { value: Comparison; onChange: Put }
         : <OperandField operand={value.left} type="any" label={t("condition.left")} onChange={setLeft} />}
       <Select value={value.op} label={t("condition.operator")} options={operators.map((op) => [op, t(operatorKey(op, type))] as const)} onChange={(op) => onChange(withOperator(value, op))} />
       {!UNARY.has(value.op) && (
-        <OperandField operand={value.right ?? { value: "" }} type={type === "list" ? "any" : type} isList={LISTS.has(value.op)} label={t("condition.right")} onChange={(right, typed) => onChange({ ...value, right }, typed)} />
+        <OperandField operand={value.right ?? { value: "" }} type={type === "list" ? "any" : type} choices={isWhole ? choices : []} isList={LISTS.has(value.op)} label={t("condition.right")} onChange={(right, typed) => onChange({ ...value, right }, typed)} />
       )}
     </div>
   );

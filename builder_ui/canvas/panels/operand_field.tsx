@@ -2,6 +2,7 @@
 import { useMemo } from "react";
 import { t } from "../core/i18n";
 import { useEditor } from "../core/store";
+import { ChoiceValues } from "./choice_values";
 import { dataItems, pathLabel, type DataItem } from "./data_list";
 import { useFollowing, useForm } from "./form_context";
 import { readNumber, Select, type Option } from "./inputs";
@@ -68,10 +69,10 @@ export function ConstantInput({ value, type, label, isList, onChange }: { value:
   );
 }
 
-type OperandProps = { operand: any; type: string; label: string; isList?: boolean; isBare?: boolean; onChange: Put };
+type OperandProps = { operand: any; type: string; label: string; choices?: Option[]; isList?: boolean; isBare?: boolean; onChange: Put };
 
 /** `isBare`: the choice of what it is stands elsewhere. */
-export function OperandField({ operand, type, label, isList, isBare, onChange }: OperandProps) {
+export function OperandField({ operand, type, label, choices = [], isList, isBare, onChange }: OperandProps) {
   const kind = kindOf(operand);
   const { disabled } = useForm();
   const kinds: Option[] = [["value", t("operand.value")], ["ref", t("operand.ref")], ["text", t("operand.text")]];
@@ -81,6 +82,7 @@ export function OperandField({ operand, type, label, isList, isBare, onChange }:
       {!isBare && <Select small value={kind} options={kinds} label={t("operand.kind", { name: label })} onChange={turn} />}
       {kind === "ref" ? <DataSelect value={operand.ref} label={label} onChange={(path) => onChange({ ref: path })} />
         : kind === "text" ? <ChipEditor text={operand.text} lines={false} label={label} disabled={disabled} placeholder={t("condition.value_hint")} maxLength={4000} onType={(text) => onChange({ text }, true)} />
+        : choices.length > 0 ? <ChoiceValues value={operand?.value} choices={choices} label={label} isList={isList} onChange={onChange} />
         : <ConstantInput value={operand?.value} type={type} label={label} isList={isList} onChange={onChange} />}
     </div>
   );

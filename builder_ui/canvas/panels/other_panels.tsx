@@ -39,7 +39,7 @@ export function ManyPanel() {
           <div className="pp-actions">
             <button type="button" onClick={duplicateSelection}><Copy size={15} aria-hidden="true" />{t("inspector.duplicate")}<kbd>Ctrl D</kbd></button>
             <button type="button" onClick={() => void tidy()}><Sparkles size={15} aria-hidden="true" />{t("many.tidy")}<kbd>Shift T</kbd></button>
-            <button type="button" onClick={() => setEnabled(selection, !isOn)}><Power size={15} aria-hidden="true" />{isOn ? t("inspector.switch_off") : t("inspector.switch_on")}<kbd>E</kbd></button>
+            <button type="button" onClick={() => setEnabled(selection, !isOn)}><Power size={15} aria-hidden="true" />{isOn ? t("inspector.switch_off") : t("inspector.switch_on")}<kbd>Shift E</kbd></button>
             <button type="button" data-tone="danger" onClick={removeSelection}><Trash2 size={15} aria-hidden="true" />{t("inspector.delete")}<kbd>Del</kbd></button>
           </div>
         )}

@@ -56,6 +56,7 @@ function Draft({ onDone, onClose }: { onDone(number: number): void; onClose(): v
   const flowId = useEditor((s) => s.flowId);
   const [preview, setPreview] = useState<Shown | null>(null);
   const [comment, setComment] = useState("");
+  const isBehind = useEditor((s) => s.liveVersion === null || s.changedSincePublish);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState("");
   const running = useRef(false);
@@ -93,6 +94,7 @@ function Draft({ onDone, onClose }: { onDone(number: number): void; onClose(): v
       : <p className="pp-empty pp-pad" role="status">{t("publish.looking")}</p>;
   const blocking = preview.checks.map((c) => ({ ...c, problems: c.problems.filter((p) => p.level === "error") })).filter((c) => c.problems.length);
   const errors = blocking.reduce((n, c) => n + c.problems.length, 0);
+  const isSame = !isBehind && !preview.changes.some((c) => c.changes.length);
   const warnings = preview.checks.reduce((n, c) => n + c.problems.filter((p) => p.level === "warning").length, 0);
   return (
     <>
@@ -109,14 +111,14 @@ function Draft({ onDone, onClose }: { onDone(number: number): void; onClose(): v
         </section>
       )}
       <Changes flows={preview.changes} flowId={flowId} onGo={onClose} />
-      <p className="pp-affected">{preview.open ? t("publish.open", { n: preview.open }) : t("publish.nobody")}{warnings > 0 && <> <button type="button" className="pp-link" onClick={() => { onClose(); show("problems", true); }}>{t("publish.warnings", { n: warnings })}</button></>}</p>
-      {!errors && <div className="pp-field">
+      <p className="pp-affected">{isSame ? "" : preview.open ? t("publish.open", { n: preview.open }) : t("publish.nobody")}{warnings > 0 && <> <button type="button" className="pp-link" onClick={() => { onClose(); show("problems", true); }}>{t("publish.warnings", { n: warnings })}</button></>}</p>
+      {!errors && !isSame && <div className="pp-field">
         <div className="pp-label"><label htmlFor="pp-comment">{t("publish.comment")}</label></div>
         <textarea id="pp-comment" className="pp-input" rows={2} maxLength={500} value={comment} onChange={(e) => setComment(e.target.value)} placeholder={t("publish.comment_hint")} />
       </div>}
       <footer>
-        <button type="button" className="pp-button" onClick={onClose}>{t("cancel")}</button>
-        <button type="button" className="pp-button" data-tone="primary" disabled={busy || errors > 0} onClick={() => void publish()} data-testid="publish-now">{busy ? t("publish.working") : t("publish.now", { n: preview.number })}</button>
+        <button type="button" className="pp-button" onClick={onClose}>{t(isSame ? "close" : "cancel")}</button>
+        {!isSame && <button type="button" className="pp-button" data-tone="primary" disabled={busy || errors > 0} onClick={() => void publish()} data-testid="publish-now">{busy ? t("publish.working") : t("publish.now", { n: preview.number })}</button>}
       </footer>
     </>
   );

@@ -14,6 +14,7 @@ export function DurationField({ id, field, value, describedBy, onChange }: Widge
   const shownUnit = known?.unit ?? unit;
   const { ref, follow } = useFollowing<HTMLInputElement>(known ? String(known.amount) : "");
   const [isWrong, setWrong] = useState(false);
+  const n = known?.amount ?? 5;
   const write = (text: string, by: DurationUnit, typed: boolean) => {
     const n = readNumber(text);
     setWrong(n === undefined || (n !== null && n < 0));
@@ -24,7 +25,7 @@ export function DurationField({ id, field, value, describedBy, onChange }: Widge
       <div className="pp-duration">
         <input id={id} ref={ref} className="pp-input" inputMode="numeric" defaultValue={known ? String(known.amount) : ""} placeholder={field.placeholder || t("duration.none")} disabled={disabled} autoComplete="off"
           aria-describedby={describedBy} aria-invalid={isWrong || undefined} onBlur={() => !isWrong && follow()} onChange={(e) => write(e.target.value, shownUnit, true)} />
-        <Select value={shownUnit} label={t("duration.unit")} options={UNITS.map((u) => [u, t(`duration.${u}`)] as const)}
+        <Select value={shownUnit} label={t("duration.unit")} options={UNITS.map((u) => [u, t(`duration.${u}`, { n })] as const)}
           onChange={(u: DurationUnit) => { setUnit(u); if (ref.current?.value) write(ref.current.value, u, false); }} />
       </div>
       {isWrong && <small className="pp-note" data-level="error" role="alert">{t("fields.number_needed")}</small>}

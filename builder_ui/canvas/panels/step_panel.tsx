@@ -45,7 +45,7 @@ export function StepPanel({ id }: { id: string }) {
           <StepIcon svg={type?.icon} size={18} />
           <div className="pp-title">
             <NameField id={id} name={node.name} fallback={type?.label ?? node.type} disabled={disabled} />
-            <small>{type ? type.label : t("card.missing", { type: node.type })}{!node.enabled && <em>{t("card.off")}</em>}</small>
+            <small>{!type ? t("card.missing", { type: node.type }) : node.name && node.name !== type.label ? type.label : ""}{!node.enabled && <em>{t("card.off")}</em>}</small>
           </div>
           {isTesting && <IconButton label={t("test.back")} tone="accent" onClick={() => usePanels.setState({ front: "test" })}><MessageSquareText size={16} /></IconButton>}
           {type?.help && <IconButton label={t("inspector.help")} pressed={isHelpOpen} onClick={() => setHelpOpen(!isHelpOpen)} testId="step-help"><CircleHelp size={16} /></IconButton>}

@@ -59,7 +59,7 @@ export function Actions({ id, enabled, isEntry }: { id: string; enabled: boolean
         return (
           <>
             <button type="button" role="menuitem" onClick={act(duplicateSelection)}><Copy size={15} aria-hidden="true" />{t("inspector.duplicate")}<kbd>Ctrl D</kbd></button>
-            <button type="button" role="menuitem" onClick={act(() => setEnabled([id], !enabled))}><Power size={15} aria-hidden="true" />{enabled ? t("inspector.switch_off") : t("inspector.switch_on")}<kbd>E</kbd></button>
+            <button type="button" role="menuitem" onClick={act(() => setEnabled([id], !enabled))}><Power size={15} aria-hidden="true" />{enabled ? t("inspector.switch_off") : t("inspector.switch_on")}<kbd>Shift E</kbd></button>
             {isEntry && !isStart && <button type="button" role="menuitem" onClick={act(() => dispatch([{ kind: "set_start", trigger: "message", node: id }]))}><Flag size={15} aria-hidden="true" />{t("inspector.make_start")}</button>}
             <hr />
             <button type="button" role="menuitem" data-tone="danger" onClick={act(removeSelection)}><Trash2 size={15} aria-hidden="true" />{t("inspector.delete")}<kbd>Del</kbd></button>

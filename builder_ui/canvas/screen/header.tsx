@@ -9,16 +9,16 @@ import { ago } from "./parts";
 export function Header() {
   const agent = useEditor((s) => s.agent);
   const editors = useEditor((s) => s.editors);
+  const isNamesake = useEditor((s) => s.doc.name === s.agent.name);
   return (
     <header className="pc-header">
       <a className="pc-icon" href={`/agents/${agent.id}`} aria-label={t("header.back")} title={t("header.back")}><ArrowLeft size={18} /></a>
-      <span className="pc-agent" title={agent.name}>{agent.name}</span>
-      <i className="pc-slash" aria-hidden="true">/</i>
+      {!isNamesake && <><span className="pc-agent" title={agent.name}>{agent.name}</span><i className="pc-slash" aria-hidden="true">/</i></>}
       <FlowName />
       <FlowSwitcher />
       <Saved />
       <span className="pc-space" />
-      {editors.length > 0 && <Editors names={editors} />}
+      {editors.length > 1 && <Editors names={editors} />}
       <CheckButton />
       <button type="button" className="pc-button" onClick={() => show("test", true)} title="Ctrl+Enter" data-testid="test-button">
         <FlaskConical size={15} />{t("header.test")}

@@ -53,6 +53,7 @@ export function Dialog({ title, onClose, children, wide, testId, bare }: DialogP
 /** "3 s ago", "5 min ago", in words of the present language. */
 export function ago(at: number, now: number): string {
   const seconds = Math.max(0, Math.round((now - at) / 1000));
+  if (seconds < 2) return t("time.now");
   if (seconds < 60) return t("time.seconds", { n: seconds });
   if (seconds < 3600) return t("time.minutes", { n: Math.floor(seconds / 60) });
   return t("time.hours", { n: Math.floor(seconds / 3600) });

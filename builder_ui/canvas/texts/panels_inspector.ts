@@ -100,7 +100,7 @@ export const TEXTS = {
   "connection.real": ["Applies to the whole agent at once.", "Действует сразу для всего агента.", "Діє одразу для всього агента."],
   "connection.add_key": ["Add a key for {names}", "Добавить ключ: {names}", "Додати ключ: {names}"],
   "connection.used": ["{n} {n|step|steps}", "{n} {n|шаг|шага|шагов}", "{n} {n|крок|кроки|кроків}"],
-  "problems.title": ["Check", "Проверка", "Перевірка"],
+  "problems.title": ["Problems", "Замечания", "Зауваження"],
   "problems.none": ["No problems found", "Замечаний нет", "Зауважень немає"],
   "problems.error": ["Blocks publishing", "Мешает публикации", "Заважає публікації"],
   "problems.warning": ["Worth a look", "Стоит посмотреть", "Варто переглянути"],

@@ -2,7 +2,7 @@
 import type { Row } from "../core/i18n";
 
 export const TEXTS = {
-  "test.title": ["Test", "Проверка", "Перевірка"],
+  "test.title": ["Test", "Тест", "Тест"],
   "test.restart": ["Start again", "Начать заново", "Почати знову"],
   "test.language": ["Language of the client", "Язык клиента", "Мова клієнта"],
   "test.resize": ["Width of the test drawer", "Ширина панели проверки", "Ширина панелі перевірки"],

@@ -1,14 +1,17 @@
 """The live list and the transcript."""
 
 import asyncio
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from builder_ui.pages import conversations_state
 from builder_ui.pages.conversations_state import ALL, Talks
+from builder_ui.rows import transcript_items
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.agents import AgentRow
+from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
 from graph_runtime.services.principal import Principal
 from tests.builder_ui.conftest import Talk
 from tests.builder_ui.tab import Tab
@@ -46,6 +49,25 @@ async def test_the_transcript_names_the_step_beside_each_message(tab: Tab, talk:
     ]  # fmt: skip
     assert page.messages[2].options == ["Monday", "Tuesday"]
     assert page.messages[2].step_path == f"/agents/{agent.id}/flow/{agent.main_flow_id}?node=n_day"
+
+
+def test_the_transcript_shows_the_files_of_a_message() -> None:
+    parts = [
+        {"kind": "text", "text": "Here is the brief"},
+        {"kind": "media", "media": "document", "file_id": "f1", "name": "brief.pdf"},
+        {"kind": "media", "media": "image", "url": "https://example.com/a.png", "name": "", "caption": "The shop"},
+    ]
+    said = {
+        "seq": 1,
+        "role": "contact",
+        "text": "Here is the brief",
+        "parts": parts,
+        "node_id": None,
+        "created_at": None,
+    }
+    row = cast(ConversationRow, SimpleNamespace(agent_id="a1"))
+    (message,) = transcript_items(ConversationDetail(row, [said], [], {}, 1), {})
+    assert (message.text, message.files) == ("Here is the brief", ["brief.pdf", "The shop"])
 
 
 async def test_search_and_filters(tab: Tab, talk: Talk, agent: AgentRow) -> None:
