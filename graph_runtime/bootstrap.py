@@ -135,7 +135,7 @@ async def build(
         contacts=side.contacts,
         channels=Channels(database),
         files=Files(database, side.conversations),
-        idempotency=Idempotency(database),
+        idempotency=Idempotency(database, side.instance.number),
     )
     _current[:] = [services]
     return services
