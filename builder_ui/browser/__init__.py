@@ -9,12 +9,13 @@ from reflex_base.utils.imports import ImportVar
 from reflex_base.vars import VarData
 from reflex_base.vars.function import FunctionVar
 
-for _sibling in ("theme.css",):
-    rx.asset(_sibling, shared=True)
-ICON: Final = rx.asset("icon.svg", shared=True)
-_SESSION: Final = rx.asset("session.jsx", shared=True).importable_path
-_PAGE: Final = rx.asset("page.jsx", shared=True).importable_path
-_SHOW: Final = rx.asset("show.jsx", shared=True).importable_path
+from builder_ui.sharing import share
+
+share(__name__, "theme.css")
+ICON: Final = share(__name__, "icon.svg")
+_SESSION: Final = share(__name__, "session.jsx").importable_path
+_PAGE: Final = share(__name__, "page.jsx").importable_path
+_SHOW: Final = share(__name__, "show.jsx").importable_path
 
 _ICONS: Final = "lucide-react@1.26.0"  # the version that Reflex's own icons come from
 

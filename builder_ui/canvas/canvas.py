@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import reflex as rx
 from reflex.components.component import NoSSRComponent
+
+from builder_ui.sharing import serves_only, share
 
 HERE = Path(__file__).parent
 ENTRY = "flow_editor.tsx"
@@ -27,17 +28,14 @@ def sources() -> list[Path]:
 
 
 def _share() -> str:
-    """Register the files with the build; the path to import the entry from.
-
-    The serving process builds nothing, and each registration reads the whole stack: it leaves all but the entry out.
-    """
+    """Register the files with the build; the path to import the entry from."""
     target = Path.cwd() / "assets" / "external" / Path(*__name__.split("."))
-    if os.environ.get("REFLEX_BACKEND_ONLY", "").lower() not in ("1", "true"):
+    if not serves_only():
         for source in sources():
             # rx.asset makes only the first level of folders.
             (target / source.parent).mkdir(parents=True, exist_ok=True)
-            rx.asset(source.as_posix(), shared=True, _stack_level=2)
-    return rx.asset(ENTRY, shared=True, _stack_level=2).importable_path
+            share(__name__, source.as_posix())
+    return share(__name__, ENTRY).importable_path
 
 
 class FlowEditor(NoSSRComponent):

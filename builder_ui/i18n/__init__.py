@@ -12,6 +12,8 @@ import reflex as rx
 from reflex_base.utils.imports import ImportVar
 from reflex_base.vars import VarData
 
+from builder_ui.sharing import share
+
 Entry: TypeAlias = Mapping[str, str | Mapping[str, str]]
 
 LANGUAGES: Final = ("en", "ru", "uk")
@@ -26,8 +28,8 @@ TEXTS: Final[Mapping[str, Entry]] = {
 }
 
 for _name in FILES:
-    rx.asset(f"{_name}.json", shared=True)
-SCRIPT: Final = rx.asset("i18n.js", shared=True).importable_path
+    share(__name__, f"{_name}.json")
+SCRIPT: Final = share(__name__, "i18n.js").importable_path
 
 _IN_LANGUAGE = VarData(
     imports={SCRIPT: [ImportVar(tag="tr"), ImportVar(tag="useLanguage")]},

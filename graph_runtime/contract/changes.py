@@ -86,6 +86,11 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "ru": "Изменено переводов ({language}): {count}",
         "uk": "Змінено перекладів ({language}): {count}",
     },
+    "pace": {
+        "en": "How several messages in a row are answered changed",
+        "ru": "Изменено, как агент отвечает на несколько сообщений подряд",
+        "uk": "Змінено, як агент відповідає на кілька повідомлень поспіль",
+    },
     "connections": {
         "en": "Connections of the flow changed",
         "ru": "Изменены подключения сценария",
@@ -149,6 +154,8 @@ def _flow(old: Flow, new: Flow) -> Iterator[Change]:
         yield Change("language", params={"name": new.locale}, old=old.locale, new=new.locale)
     if old.connections != new.connections:
         yield Change("connections")
+    if old.pace != new.pace:
+        yield Change("pace")
 
 
 def _steps(old: Flow, new: Flow, catalog: Catalog) -> Iterator[Change]:

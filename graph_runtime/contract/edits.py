@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from graph_runtime.contract.errors import EditInvalid
-from graph_runtime.contract.flow import Connection, Flow, Node, NodeId, PortRef, Variable, VariableId, split_port
+from graph_runtime.contract.flow import Connection, Flow, Node, NodeId, Pace, PortRef, Variable, VariableId, split_port
 
 
 class _Edit(BaseModel):
@@ -299,6 +299,22 @@ class RenameFlow(_Edit):
         return frozenset(self._given())
 
 
+class SetPace(_Edit):
+    """Change how the agent keeps step with somebody who writes several messages in a row."""
+
+    kind: Literal["set_pace"] = "set_pace"
+    pace: Pace
+
+    def apply(self, flow: Flow) -> Flow:
+        return flow.model_copy(update={"pace": self.pace})
+
+    def inverse(self, flow: Flow) -> tuple[Edit, ...]:
+        return (SetPace(pace=flow.pace),)
+
+    def touches(self) -> frozenset[str]:
+        return frozenset({"pace"})
+
+
 Edit = Annotated[
     AddNode
     | RemoveNode
@@ -311,7 +327,8 @@ Edit = Annotated[
     | SetVariable
     | SetConnection
     | SetText
-    | RenameFlow,
+    | RenameFlow
+    | SetPace,
     Field(discriminator="kind"),
 ]
 EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Edit])

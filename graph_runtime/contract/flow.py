@@ -57,6 +57,18 @@ class Node(_Document):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
+class Pace(_Document):
+    """How the agent keeps step with somebody who writes several messages in a row.
+
+    `gather_ms`: where people type (not the API, not a button), how long after a message to wait for the next one
+    before both are answered together; 0 answers each at once. `while_busy`: a message that comes while an answer is
+    being made waits its turn ("queue"), or the answer is begun anew with it ("interrupt").
+    """
+
+    gather_ms: int = Field(default=800, ge=0, le=10_000)
+    while_busy: Literal["queue", "interrupt"] = "queue"
+
+
 class Layout(_Document):
     """Where things stand on the canvas; outside the content hash."""
 
@@ -78,6 +90,7 @@ class Flow(_Document):
     nodes: dict[NodeId, Node] = Field(default_factory=dict, max_length=MAX_NODES)
     edges: dict[PortRef, NodeId] = Field(default_factory=dict)
     i18n: dict[str, dict[str, str]] = Field(default_factory=dict)
+    pace: Pace = Pace()
     layout: Layout = Layout()
 
     @field_validator("nodes")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from graph_runtime.contract.flow import Flow, split_port
 from graph_runtime.engine.facts import Facts
 
+if TYPE_CHECKING:  # a fifth of a second for every process that starts, and only whoever edits a flow needs it
+    import networkx as nx
+
 
 def control_graph(flow: Flow) -> nx.DiGraph[str]:
     """Steps and wires; broken wires are left out."""
+    import networkx as nx
+
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(flow.nodes)
     for port, target in flow.edges.items():
@@ -30,6 +34,8 @@ def entries(flow: Flow, facts: Mapping[str, Facts]) -> set[str]:
 
 def unreached(graph: nx.DiGraph[str], starts: set[str]) -> list[str]:
     """Steps nobody can get to, in document order."""
+    import networkx as nx
+
     reached = set(starts)
     for start in starts:
         reached |= nx.descendants(graph, start)
@@ -38,6 +44,8 @@ def unreached(graph: nx.DiGraph[str], starts: set[str]) -> list[str]:
 
 def endless_loops(graph: nx.DiGraph[str], facts: Mapping[str, Facts]) -> Iterator[list[str]]:
     """Groups of steps that can repeat without waiting for the client or for time."""
+    import networkx as nx
+
     running = [n for n in graph.nodes if not facts[n].waits and not facts[n].limits_loops]
     order = {n: i for i, n in enumerate(graph.nodes)}
     for group in nx.strongly_connected_components(graph.subgraph(running)):

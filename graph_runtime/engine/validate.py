@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-import networkx as nx
-
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.edits import AddNode, Connect, Disconnect, RemoveNode
 from graph_runtime.contract.flow import Flow, Node, split_port
@@ -142,6 +140,8 @@ class FlowCheck:
                     yield Problem("F004", "warning", node_id, params={"label": label})
 
     def _subflows(self, flow: Flow, facts: Mapping[str, Facts], around: Surroundings) -> Iterator[Problem]:
+        import networkx as nx
+
         flows = dict(around.flows) | {flow.id: flow}
         calls: nx.DiGraph[str] = nx.DiGraph()
         for caller in flows.values():

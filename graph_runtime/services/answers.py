@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from graph_runtime.services.live import Live, LiveEvent
+from graph_runtime.services.live import Live
 from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage.conversations import ConversationReader
 
 SECOND_LOOK_SECONDS = 1.0
-_NO_MESSAGES = 2**31 - 1
 
 
 class Answers:
@@ -43,7 +42,7 @@ class Answers:
                 or await self._reader.inbox_state(workspace_id, inbox_id) != "pending"
             )
 
-        if not await self._until(workspace_id, conversation_id, is_done, seconds):
+        if not await self._until(conversation_id, is_done, seconds):
             return None
         answer = self._runner.answer(conversation_id, inbox_id)
         return (
@@ -59,28 +58,20 @@ class Answers:
             head = await self._reader.head(workspace_id, conversation_id)
             return head is None or not head["is_running"]
 
-        return await self._until(workspace_id, conversation_id, is_idle, seconds)
+        return await self._until(conversation_id, is_idle, seconds)
 
-    async def _until(
-        self, workspace_id: str, conversation_id: str, is_true: Callable[[], Awaitable[bool]], seconds: float
-    ) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with (
-                asyncio.timeout(seconds),
-                self._live.subscribe(workspace_id, conversation_id, after_seq=_NO_MESSAGES) as events,
-            ):
+    async def _until(self, conversation_id: str, is_true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError), self._live.pulse(conversation_id) as beat:
+            async with asyncio.timeout(seconds):
                 running = self._runner.task(conversation_id)
                 if running is not None:
                     await asyncio.wait({running})
-                while not await is_true():
-                    # Turns of other processes end with no event here, hence the second look.
+                while True:
+                    beat.clear()
+                    if await is_true():
+                        return True
+                    # News of other processes may be lost, hence the second look.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(_turn_end(events), SECOND_LOOK_SECONDS)
-                return True
+                        async with asyncio.timeout(SECOND_LOOK_SECONDS):
+                            await beat.wait()
         return False
-
-
-async def _turn_end(events: AsyncIterator[LiveEvent]) -> None:
-    async for event in events:
-        if event["type"] in ("turn", "ended"):
-            return

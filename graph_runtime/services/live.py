@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 LIVE_CHANNEL = "patchcord_live"
@@ -48,7 +48,9 @@ class Subscription:
                 async for event in self._catch_up():
                     yield event
             try:
-                event = await asyncio.wait_for(self._queue.get(), RECHECK_SECONDS)
+                # Not wait_for: before Python 3.12 it forgets a cancellation that meets an arriving event.
+                async with asyncio.timeout(RECHECK_SECONDS):
+                    event = await self._queue.get()
             except TimeoutError:
                 self._must_read = True  # a notification may have been lost with the connection that carried it
                 continue
@@ -73,6 +75,18 @@ class Subscription:
         return {"type": "message", "message": {k: v for k, v in message.items() if k not in hidden}}
 
 
+class Pulse:
+    """Set when a turn may have ended, here or in another process."""
+
+    def __init__(self) -> None:
+        self.beat = asyncio.Event()
+
+    def offer(self, event: LiveEvent) -> None:
+        """Look at an event."""
+        if event["type"] in ("turn", "ended", "seq"):
+            self.beat.set()
+
+
 class Live:
     """The hub of one process. `read` gives messages after a seq; `origin` is this process's number.
 
@@ -90,7 +104,7 @@ class Live:
         self._origin = str(origin)
         self._listen = listen
         self._begins_to_listen = begins_to_listen
-        self._rooms: dict[str, set[Subscription]] = {}
+        self._rooms: dict[str, set[Subscription | Pulse]] = {}
         self._workspaces: dict[str, set[asyncio.Queue[LiveEvent]]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -131,15 +145,26 @@ class Live:
         async def read(seq: int) -> list[dict[str, Any]]:
             return await self._read(workspace_id, conversation_id, seq)
 
-        self._begin()
         subscription = Subscription(read, after_seq, is_contact=is_contact)
+        with self._in_room(conversation_id, subscription):
+            yield aiter(subscription)
+
+    @contextmanager
+    def pulse(self, conversation_id: str) -> Iterator[asyncio.Event]:
+        """Set whenever a turn of the conversation may have ended. The caller has authorised."""
+        pulse = Pulse()
+        with self._in_room(conversation_id, pulse):
+            yield pulse.beat
+
+    @contextmanager
+    def _in_room(self, conversation_id: str, watcher: Subscription | Pulse) -> Iterator[None]:
+        self._begin()
         room = self._rooms.setdefault(conversation_id, set())
-        room.add(subscription)
-        events = aiter(subscription)
+        room.add(watcher)
         try:
-            yield events
+            yield
         finally:
-            room.discard(subscription)
+            room.discard(watcher)
             if not room and self._rooms.get(conversation_id) is room:
                 del self._rooms[conversation_id]
 

@@ -15,6 +15,7 @@ from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.engine.run import SORRY, TurnResult, run_turn
 from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trigger
+from graph_runtime.services.gathering import Gathering
 from graph_runtime.services.heartbeat import Heart
 from graph_runtime.services.live import Live
 from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
@@ -49,6 +50,7 @@ class TurnRunner:
         self._versions = versions
         self._live = live
         self._outside = outside
+        self._gathering = Gathering(store, live)
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_conversation: dict[str, asyncio.Task[None]] = {}
         self._answers: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
@@ -144,22 +146,28 @@ class TurnRunner:
         if _is_stale(turn):
             return await self._commit(workspace_id, conversation_id, turn, _unchanged(turn, "done"))
         pinned = await self._versions.get(workspace_id, str(turn.version_id))
-        journal = EffectRows(self._store, workspace_id, conversation_id, turn)
+        place, pace = (workspace_id, conversation_id), pinned.compiled.root.flow.pace
+        turn = await self._gathering.wait(place, turn, pace)
         recorder = Recorder()
-        doors = Doors(
-            effects=journal,
-            runner=self._outside.runner,
-            models=self._models_of(workspace_id, str(turn.agent_id)),
-            http=self._outside.http,
-            observers=(recorder, LiveObserver(self._live)),
-            budget=self._outside.budget,
-        )
-        trigger = await self._trigger(workspace_id, conversation_id, turn, pinned)
-        result = await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
+
+        async def begin(turn: LeasedTurn, journal: EffectRows) -> TurnResult:
+            doors = Doors(
+                effects=journal,
+                runner=self._outside.runner,
+                models=self._models_of(workspace_id, str(turn.agent_id)),
+                http=self._outside.http,
+                observers=(recorder, LiveObserver(self._live)),
+                budget=self._outside.budget,
+            )
+            trigger = await self._trigger(workspace_id, conversation_id, turn, pinned)
+            return await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
+
+        ran = await self._gathering.run(place, turn, pace, begin)
+        result = ran.result
         if result.is_over and result.events:
             recorder.ended(result.events[-1], result.result, result.goal_value)
-        rows = _rows(turn, result, recorder, had_effects=journal.was_used)
-        return await self._commit(workspace_id, conversation_id, turn, rows, result)
+        rows = _rows(ran.turn, result, recorder, had_effects=ran.journal.was_used)
+        return await self._commit(workspace_id, conversation_id, ran.turn, rows, result)
 
     def _models_of(self, workspace_id: str, agent_id: str) -> Callable[[str], Awaitable[Sequence[Any]]] | None:
         find = self._outside.models

@@ -53,7 +53,7 @@ class ConversationReader:
 
     async def inbox_state(self, workspace_id: str, inbox_id: str) -> str | None:
         """ "pending", "done", "dead"; None: no such trigger."""
-        rows = await self._rows(workspace_id, "SELECT state FROM inbox WHERE id = %(id)s", {"id": inbox_id})
+        rows = await self._rows(workspace_id, _INBOX_STATE, {"id": inbox_id})
         return rows[0]["state"] if rows else None
 
     async def turns(self, workspace_id: str, conversation_id: str) -> list[dict[str, Any]]:
@@ -96,8 +96,10 @@ _MESSAGES = """
 """
 _OF_TURN = """
     SELECT seq, role, key, parts, text, node_id, turn_id::text, created_at, client_id, flags FROM message
-    WHERE conversation_id = %(id)s AND turn_id = %(turn)s AND role <> 'contact' ORDER BY seq
+    WHERE conversation_id = %(id)s AND turn_id = coalesce((SELECT merged_into FROM inbox WHERE id = %(turn)s), %(turn)s) AND role <> 'contact' ORDER BY seq
 """
+# A message that was folded into an earlier one is answered with that.
+_INBOX_STATE = "SELECT coalesce(f.state, i.state) AS state FROM inbox i LEFT JOIN inbox f ON f.id = i.merged_into WHERE i.id = %(id)s"
 _CHANNEL = "SELECT id::text FROM channel WHERE agent_id = %(agent)s AND connector = %(kind)s ORDER BY id LIMIT 1"
 _COLUMNS = """
     c.id::text, c.agent_id::text, c.channel_id::text, c.channel_kind, c.contact_id::text, c.version_id::text, c.is_test,

@@ -191,6 +191,23 @@ class TurnStore:
         """Hand the conversation over without an answer."""
         await self.value(_RELEASE, workspace_id, conversation_id, self.owner, epoch, inbox_id, uncount)
 
+    async def gather(
+        self, workspace_id: str, conversation_id: str, turn: LeasedTurn, *, is_anew: bool
+    ) -> tuple[dict[str, Any], int, int]:
+        """Fold the messages that wait behind a turn's into it: (payload, seq of the last, how many).
+
+        `is_anew`: also forget what models answered in this turn. Raises: LeaseLost.
+        """
+        values = (workspace_id, conversation_id, self.owner, turn.epoch, turn.inbox_id, is_anew)
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=tuple_row)
+            await cursor.execute(_GATHER, values)
+            row = await cursor.fetchone()
+        if row is None:
+            raise LeaseLost(LEASE_LOST)
+        payload, seq, folded = row
+        return payload, seq, folded
+
     async def commit(self, workspace_id: str, conversation_id: str, turn: LeasedTurn, rows: TurnRows) -> Committed:
         """Write everything. Raises: LeaseLost, and then nothing is written."""
         values = (
@@ -237,7 +254,8 @@ class EffectRows:
         self._conversation_id = conversation_id
         self._turn = turn
         self._known: dict[str, Any] = dict(turn.effects or {})
-        self.was_used = bool(self._known)
+        self.was_used = self.has_acted = bool(self._known)
+        """`has_acted`: something other than a model was called, so the turn must not be begun anew."""
 
     async def recorded(self, key: str) -> Any | None:
         """The result of a call that is known to have ended."""
@@ -246,6 +264,7 @@ class EffectRows:
     async def begin(self, key: str, kind: str, node_id: str) -> None:
         """Note that the call is about to be made. Raises: LeaseLost."""
         self.was_used = True
+        self.has_acted = self.has_acted or kind != "model"
         turn = self._turn
         is_ours = await self._store.value(
             _BEGIN_EFFECT, self._workspace_id, self._conversation_id, self._store.owner, turn.epoch,
@@ -282,6 +301,7 @@ _COMMIT = (
     "SELECT * FROM commit_turn(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::bytea, %s::text, %s::text, "
     "%s::text, %s::timestamptz, %s::boolean, %s::jsonb)"
 )
+_GATHER = "SELECT * FROM gather_messages(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"
 _RENEW = "SELECT renew_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::integer)"
 _RELEASE = "SELECT release_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"
 _BEGIN_EFFECT = (

@@ -58,7 +58,8 @@ class Timers:
             except Exception:
                 log.exception("timers_failed")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
 
     async def _hear(self) -> None:
         async for _ in self._listen(TIMERS_CHANNEL):

@@ -2,10 +2,8 @@
 
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import axe_core_python
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
@@ -17,14 +15,10 @@ from graph_runtime.cli.chromium import ensure_chromium
 from graph_runtime.places import default_screens_dir
 from graph_runtime.services.principal import Principal
 from tests.api.conftest import Address, serving
+from tests.axe import serious
 from tests.builder_ui.conftest import PASSWORD, Talk
 from tests.builder_ui.tab import Tab
 
-AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text("utf-8")
-SETTLED = """async () => {
-  const finite = () => document.getAnimations().filter(a => Number.isFinite(a.effect.getComputedTiming().endTime))
-  for (let still = finite(); still.length; still = finite()) await Promise.allSettled(still.map(a => a.finished))
-}"""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -66,8 +60,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def context(browser: Browser, address: Address) -> AsyncIterator[BrowserContext]:
-    # Without motion: axe judges what is on the screen, and in the middle of a fade that is a colour nobody chose.
-    made = await browser.new_context(base_url=address.http, locale="uk", bypass_csp=True, reduced_motion="reduce")
+    made = await browser.new_context(base_url=address.http, locale="uk", bypass_csp=True)
     made.set_default_timeout(15_000)
     yield made
     await made.close()
@@ -77,18 +70,6 @@ async def sign_in(page: Page) -> None:
     await page.locator("input[name=email]").fill("olena@example.com")
     await page.locator("input[name=password]").fill(PASSWORD)
     await page.get_by_test_id("sign-in").click()
-
-
-async def serious(page: Page) -> list[str]:
-    """What axe calls serious or critical."""
-    await page.evaluate(AXE)
-    await page.evaluate(SETTLED)
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{v['id']}: {v['nodes'][0]['html'][:200]}"
-        for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
-    ]
 
 
 async def test_first_run_then_signing_out_and_back_in(services: Services, context: BrowserContext) -> None:

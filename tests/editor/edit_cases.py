@@ -58,6 +58,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "a translation is removed": [{"kind": "set_text", "language": "ru", "key": "n_b.text", "text": None}],
     "the flow is renamed": [{"kind": "rename_flow", "name": "Other"}],
     "the flow's language is changed": [{"kind": "rename_flow", "locale": "uk"}],
+    "the pace is changed": [{"kind": "set_pace", "pace": {"gather_ms": 0, "while_busy": "interrupt"}}],
     "a step is inserted into a wire": [
         {"kind": "add_node", "id": "n_d", "node": NODE, "at": [160, 0]},
         {"kind": "connect", "port": "n_a.next", "target": "n_d"},

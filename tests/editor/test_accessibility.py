@@ -3,14 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-
-def faults(page: Page) -> list[str]:
-    """Serious and critical findings, in words."""
-    found = Axe().run(page)["violations"]
-    return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in found if v["impact"] in ("serious", "critical") for n in v["nodes"]]  # fmt: skip
+from tests.axe import serious_now
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -22,17 +17,16 @@ def test_the_editor_has_no_serious_faults(open_editor: Callable[..., Page], them
     page.evaluate("""patchcordEditor.store.setState({selection: ['n_need'], panels: {palette: true, problems: true},
         run: {conversationId: '', steps: {n_hello: 'done', n_need: 'waiting'}, path: {'n_hello.next': true}}})""")
     page.wait_for_selector("[data-testid=palette]")
-    page.wait_for_timeout(300)
-    assert faults(page) == []
+    assert serious_now(page) == []
     page.evaluate("patchcordEditor.store.setState({panels: {outline: true, find: true}, selection: []})")
     page.wait_for_selector("[data-testid=outline]")
-    assert faults(page) == []
+    assert serious_now(page) == []
     page.evaluate("patchcordEditor.store.setState({panels: {shortcuts: true}})")
     page.wait_for_selector("[data-testid=shortcuts]")
-    assert faults(page) == []
+    assert serious_now(page) == []
 
 
 def test_an_empty_canvas_has_no_serious_faults(open_editor: Callable[..., Page]) -> None:
     page = open_editor("flow-empty")
     page.wait_for_selector("[data-testid=empty]")
-    assert faults(page) == []
+    assert serious_now(page) == []

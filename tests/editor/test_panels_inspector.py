@@ -236,6 +236,18 @@ def test_deleting_a_used_variable_asks_first(open_editor: Open) -> None:
     assert state(page, "Object.keys(s.doc.variables).length") == 0
 
 
+def test_the_pace_of_answers_is_a_setting_of_the_flow(open_editor: Open) -> None:
+    page = open_editor()
+    pace = page.get_by_test_id("pace")
+    assert state(page, "s.doc.pace") == {"gather_ms": 800, "while_busy": "queue"}
+    pace.get_by_label("Before answering, wait for further messages").select_option("1.5 s")
+    pace.get_by_role("radio", name="Begin anew with it").click()
+    expect(pace).to_contain_text("The unfinished answer is dropped")
+    assert state(page, "s.doc.pace") == {"gather_ms": 1500, "while_busy": "interrupt"}
+    page.keyboard.press("Control+z")
+    assert state(page, "s.doc.pace") == {"gather_ms": 800, "while_busy": "queue"}
+
+
 @pytest.mark.parametrize("language", ["en", "ru", "uk"])
 def test_every_step_type_opens_with_every_field_shown(open_editor: Open, server: TalkServer, language: str) -> None:
     server.world.language = language

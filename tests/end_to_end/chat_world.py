@@ -79,6 +79,7 @@ ECHO: dict[str, Any] = {
     "format": "flow/1",
     "name": "Echo",
     "locale": "en",
+    "pace": {"gather_ms": 0},
     "entry": {"message": "n_start"},
     "variables": {"said": {"type": "text", "label": "Said"}},
     "nodes": {

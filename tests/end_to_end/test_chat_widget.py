@@ -7,8 +7,8 @@ from playwright.async_api import Browser, expect
 
 from graph_runtime.bootstrap import Services
 from tests.api.conftest import Address, Member
+from tests.axe import serious
 from tests.end_to_end.chat_world import BOOKING, ECHO, Site, Visitor, context_of, errors_of, published
-from tests.end_to_end.test_web_chat import barriers
 
 HOSTILE_STYLE = """
 body * { font-size: 40px !important; color: red !important; margin: 30px !important; transform: rotate(3deg) !important; }
@@ -135,7 +135,7 @@ async def test_on_a_phone_the_panel_covers_the_page(
         await Visitor(page.frame_locator("patchcord-chat iframe")).hears("What is your name?")
         box = await page.locator("patchcord-chat iframe").bounding_box()
         assert box == {"x": 0, "y": 0, "width": 390, "height": 720}
-        assert await barriers(page) == []
+        assert await serious(page) == []
         await context.close()
 
 

@@ -3,18 +3,16 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import axe_core_python
 import pytest
 from playwright.async_api import Browser, FilePayload, Page, expect
 
 from graph_runtime.bootstrap import Services
 from tests.api.conftest import Address, Member
+from tests.axe import serious
 from tests.end_to_end.chat_world import BOOKING, ECHO, Visitor, Wire, context_of, errors_of, published
 
-AXE = Path(axe_core_python.__path__[0]) / "axe.min.js"
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -220,21 +218,14 @@ async def test_no_serious_barrier_is_found(browser: Browser, address: Address, d
     await visitor.says("Olena")
     await visitor.presses("Tuesday")
     await visitor.hears("Anything we should know?")
-    assert await barriers(page) == []
+    assert await serious(page) == []
     await visitor.says("no")
     await expect(page.locator("#over")).to_be_visible()
-    assert await barriers(page) == []
+    assert await serious(page) == []
     await page.goto(f"{address.http}/chat/nothing")
     await expect(page.locator("#note")).to_be_visible()
-    assert await barriers(page) == []
+    assert await serious(page) == []
     await context.close()
-
-
-async def barriers(page: Page) -> list[tuple[str, str]]:
-    """Rules of axe that are broken badly, with the first element."""
-    await page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = await page.evaluate("axe.run()")
-    return [(v["id"], v["nodes"][0]["html"]) for v in found["violations"] if v["impact"] in ("serious", "critical")]
 
 
 @pytest.mark.parametrize("width", [320, 360, 400])

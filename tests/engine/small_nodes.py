@@ -162,5 +162,6 @@ def flow(nodes: dict[str, Any], edges: dict[str, str], **more: Any) -> Flow:
         "format": "flow/1",
         "nodes": {i: n if isinstance(n, dict) else {"type": n[0], "settings": n[1]} for i, n in nodes.items()},
         "edges": edges,
+        "pace": {"gather_ms": 0},
     }
     return load_flow(document | more)

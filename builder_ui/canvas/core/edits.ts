@@ -72,6 +72,8 @@ export function applyEdit(flow: Flow, e: Edit): Flow {
       return { ...flow, i18n: without({ ...flow.i18n, [e.language]: replaced(flow.i18n[e.language] ?? {}, e.key, e.text) }, (_, texts) => !Object.keys(texts).length) };
     case "rename_flow":
       return { ...flow, ...given({ name: e.name, locale: e.locale }) } as Flow;
+    case "set_pace":
+      return { ...flow, pace: e.pace };
   }
 }
 
@@ -138,6 +140,8 @@ export function inverse(flow: Flow, e: Edit): Edit[] {
       for (const key of Object.keys(given({ name: e.name, locale: e.locale }))) back[key] = (flow as any)[key];
       return [back];
     }
+    case "set_pace":
+      return [{ kind: "set_pace", pace: flow.pace }];
   }
 }
 
@@ -166,6 +170,8 @@ export function touches(e: Edit): string[] {
       return [`i18n/${e.language}/${e.key}`];
     case "rename_flow":
       return Object.keys(given({ name: e.name, locale: e.locale }));
+    case "set_pace":
+      return ["pace"];
   }
 }
 

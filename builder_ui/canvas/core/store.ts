@@ -67,7 +67,7 @@ export type EditorState = {
 };
 
 const EMPTY: Flow = {
-  format: "flow/1", id: "", name: "", locale: "en", entry: {}, connections: {}, variables: {}, nodes: {}, edges: {},
+  format: "flow/1", id: "", name: "", locale: "en", entry: {}, connections: {}, variables: {}, nodes: {}, edges: {}, pace: { gather_ms: 800, while_busy: "queue" },
   i18n: {}, layout: { nodes: {}, notes: {}, groups: {} },
 };
 

@@ -13,6 +13,7 @@ export type FlowNode = {
   settings: Record<string, any>;
 };
 export type Variable = { type: string; label: string; scope: string; default?: any; secret?: boolean };
+export type Pace = { gather_ms: number; while_busy: "queue" | "interrupt" };
 export type Slot = { kind: string; label: string };
 export type Flow = {
   format: string;
@@ -25,6 +26,7 @@ export type Flow = {
   nodes: Record<string, FlowNode>;
   edges: Record<string, string>;
   i18n: Record<string, Record<string, string>>;
+  pace: Pace;
   layout: { nodes: Record<string, Point>; notes: Record<string, any>; groups: Record<string, any> };
 };
 
@@ -40,7 +42,8 @@ export type Edit =
   | { kind: "set_variable"; id: string; variable: Variable | null }
   | { kind: "set_connection"; id: string; connection: Slot | null }
   | { kind: "set_text"; language: string; key: string; text: string | null }
-  | { kind: "rename_flow"; name?: string | null; locale?: string | null };
+  | { kind: "rename_flow"; name?: string | null; locale?: string | null }
+  | { kind: "set_pace"; pace: Pace };
 
 export type PortKind = "normal" | "error" | "no_reply";
 export type Port = { id: string; label: string; kind: PortKind; optional: boolean; broken?: boolean };

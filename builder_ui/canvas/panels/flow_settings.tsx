@@ -3,11 +3,11 @@ import { Trash2, X } from "lucide-react";
 import { useMemo } from "react";
 import { t } from "../core/i18n";
 import { dispatch, show, useEditor } from "../core/store";
-import type { Edit } from "../core/types";
+import type { Edit, Pace } from "../core/types";
 import { IconButton } from "../screen/parts";
 import { Answers } from "./connection_field";
 import { FormContext, useFollowing } from "./form_context";
-import { Select } from "./inputs";
+import { Choices, Select } from "./inputs";
 import { showFlowSettings } from "./panel_state";
 import { ProblemNotes } from "./field";
 import { AddLanguage, forgetLanguage, useLanguages } from "./translations";
@@ -29,6 +29,7 @@ export function FlowSettings() {
           <ProblemNotes problems={problems} />
           <FlowName disabled={disabled} />
           <Languages disabled={disabled} />
+          <PaceOfAnswers />
           <Variables disabled={disabled} />
           <Connections disabled={disabled} />
         </div>
@@ -74,6 +75,33 @@ function Languages({ disabled }: { disabled: boolean }) {
         {!disabled && <AddLanguage />}
       </div>
     </>
+  );
+}
+
+const GATHER = [0, 800, 1500, 3000] as const;
+
+/** Sub-flows keep the pace of the flow that calls them. */
+function PaceOfAnswers() {
+  const isMain = useEditor((s) => s.flows.find((f) => f.id === s.flowId)?.kind !== "sub");
+  const pace = useEditor((s) => s.doc.pace);
+  if (!isMain) return null;
+  const put = (part: Partial<Pace>) => dispatch([{ kind: "set_pace", pace: { ...pace, ...part } }], { label: t("pace.title"), field: "flow.pace" });
+  return (
+    <section className="pp-section" data-testid="pace">
+      <h3>{t("pace.title")}</h3>
+      <div className="pp-field">
+        <div className="pp-label"><label htmlFor="pp-gather">{t("pace.gather")}</label></div>
+        <Select id="pp-gather" value={pace.gather_ms} onChange={(v) => put({ gather_ms: Number(v) })}
+          options={GATHER.map((ms) => [ms, ms ? t("pace.seconds", { n: ms / 1000 }) : t("pace.at_once")] as const)} />
+        <small className="pp-note">{t("pace.gather_help")}</small>
+      </div>
+      <div className="pp-field">
+        <div className="pp-label"><span>{t("pace.busy")}</span></div>
+        <Choices value={pace.while_busy} label={t("pace.busy")} onChange={(v) => put({ while_busy: v })}
+          options={[["queue", t("pace.queue")], ["interrupt", t("pace.interrupt")]]} />
+        <small className="pp-note">{t(pace.while_busy === "queue" ? "pace.queue_help" : "pace.interrupt_help")}</small>
+      </div>
+    </section>
   );
 }
 

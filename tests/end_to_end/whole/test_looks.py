@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
+from tests.axe import serious_now
 from tests.end_to_end.whole.conftest import PICTURES
 from tests.end_to_end.whole.stack import Stack
 
@@ -24,17 +24,6 @@ PAGES = {
     "keys": "/api-keys",
     "settings": "/settings",
 }
-
-
-def serious_faults(page: Page) -> list[str]:
-    """What axe calls serious or critical, with the places."""
-    found = Axe().run(page)["violations"]
-    return [
-        f"{v['id']}: {node['html'][:160]}"
-        for v in found
-        if v["impact"] in ("serious", "critical")
-        for node in v["nodes"][:3]
-    ]
 
 
 @pytest.fixture
@@ -69,5 +58,5 @@ def test_pages_are_accessible_and_translated(
         page.locator("main h1").wait_for()
         expect(page.locator("nav")).to_contain_text(WORDS[language])
         page.screenshot(path=ROOT / f"{name}-{language}-{theme}.png")
-        faults[name] = serious_faults(page)
+        faults[name] = serious_now(page)
     assert {name: found for name, found in faults.items() if found} == {}

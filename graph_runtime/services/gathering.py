@@ -1,0 +1,101 @@
+"""Somebody who writes several messages in a row: waits for the next one, or begins the answer anew with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from graph_runtime.contract.flow import Pace
+from graph_runtime.engine.run import TurnResult
+from graph_runtime.services.live import Live
+from graph_runtime.storage.turns import EffectRows, LeasedTurn, TurnStore
+
+ANSWERED_AT_ONCE = frozenset({"api", "test"})
+"""Here a program or a tester writes, who waits for each answer."""
+LONGEST_WAITS = 4
+MOST_INTERRUPTIONS = 3
+
+Place = tuple[str, str]
+"""(workspace, conversation)"""
+Begin = Callable[[LeasedTurn, EffectRows], Awaitable[TurnResult]]
+"""Runs a turn from its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The turn as it was run in the end, what it came to, and the journal of its effects."""
+
+    turn: LeasedTurn
+    result: TurnResult
+    journal: EffectRows
+
+
+def may_gather(turn: LeasedTurn) -> bool:
+    """A typed message, tried for the first time: a repeated turn keeps to what it began with."""
+    is_typed = turn.kind == "message" and not (turn.payload.get("reply") or {}).get("option_id")
+    return is_typed and turn.attempts == 1 and turn.channel_kind not in ANSWERED_AT_ONCE
+
+
+class Gathering:
+    """One for a process. What is folded is stored before it is answered, so a killed process loses none of it."""
+
+    def __init__(self, store: TurnStore, live: Live) -> None:
+        self._store = store
+        self._live = live
+
+    async def wait(self, place: Place, turn: LeasedTurn, pace: Pace) -> LeasedTurn:
+        """The turn with the messages that follow closely. Raises: LeaseLost."""
+        if not pace.gather_ms or not may_gather(turn):
+            return turn
+        self._live.publish(place[1], {"type": "typing"})
+        for _ in range(LONGEST_WAITS):
+            await asyncio.sleep(pace.gather_ms / 1000)
+            turn, folded = await self._fold(place, turn, is_anew=False)
+            if not folded:
+                break
+        return turn
+
+    async def run(self, place: Place, turn: LeasedTurn, pace: Pace, begin: Begin) -> Ran:
+        """Run a turn; with `while_busy` "interrupt", a further message begins it anew while it has changed nothing.
+
+        Raises: LeaseLost, and what `begin` raises.
+        """
+        left = MOST_INTERRUPTIONS if pace.while_busy == "interrupt" and may_gather(turn) else 0
+        while left:
+            left -= 1
+            journal = EffectRows(self._store, *place, turn)
+            result = await self._unless_interrupted(place, turn, journal, begin)
+            if result is not None:
+                return Ran(turn, result, journal)
+            self._live.publish(place[1], {"type": "reset", "key": ""})
+            turn, folded = await self._fold(place, turn, is_anew=True)
+            if not folded:  # a button, which stands for itself: this turn is finished first
+                left = 0
+        journal = EffectRows(self._store, *place, turn)
+        return Ran(turn, await begin(turn, journal), journal)
+
+    async def _unless_interrupted(
+        self, place: Place, turn: LeasedTurn, journal: EffectRows, begin: Begin
+    ) -> TurnResult | None:
+        run = asyncio.ensure_future(begin(turn, journal))
+        watch = asyncio.create_task(self._next_message(place, turn), name="interruption")
+        try:
+            await asyncio.wait({run, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not run.done() and journal.has_acted:
+                await asyncio.wait({run})
+        finally:
+            run.cancel()
+            watch.cancel()
+            await asyncio.gather(run, watch, return_exceptions=True)
+        return None if run.cancelled() else run.result()
+
+    async def _fold(self, place: Place, turn: LeasedTurn, *, is_anew: bool) -> tuple[LeasedTurn, int]:
+        payload, seq, folded = await self._store.gather(*place, turn, is_anew=is_anew)
+        return replace(turn, payload=payload, inbox_seq=seq), folded
+
+    async def _next_message(self, place: Place, turn: LeasedTurn) -> None:
+        async with self._live.subscribe(*place, after_seq=turn.inbox_seq) as events:
+            async for event in events:
+                if event["type"] == "message" and event["message"]["role"] == "contact":
+                    return
