@@ -33,6 +33,7 @@ class ApiTalk(Talk):
         start = self.chance.randrange(len(addresses))
         self._addresses = itertools.cycle([*addresses[start:], *addresses[:start]])
         self._address = next(self._addresses)
+        self._looks = 0
 
     async def begin(self) -> None:
         path = f"/agents/{self.system.world.agent_id}/conversations"
@@ -71,11 +72,16 @@ class ApiTalk(Talk):
         return said[0]
 
     async def look(self) -> None:
-        await asyncio.sleep(self.chance.uniform(0.3, 0.6))
+        # Who waits for long asks less often, as a decent client does.
+        waited = min(3.0, 0.4 * 1.2**self._looks)
+        self._looks += 1
+        await asyncio.sleep(self.chance.uniform(0.7, 1.3) * waited)
         path = f"/conversations/{self.conversation_id}/messages?after={self.seen}"
         answer = await self._once("GET", path)
         if answer is not None and answer.status_code == 200:
-            self._take(answer.json()["messages"], "poll")
+            messages = answer.json()["messages"]
+            self._looks = 0 if messages else self._looks
+            self._take(messages, "poll")
 
     def _take(self, messages: list[dict[str, Any]], via: str) -> None:
         for message in messages:

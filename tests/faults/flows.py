@@ -39,8 +39,13 @@ def _ask(ordinal: int, words: str, **more: Any) -> dict[str, Any]:
     return {"type": "ask", "v": 1, "settings": settings}
 
 
-def document(*, version: int = 1, timer_seconds: int = TIMER_SECONDS, model_seconds: int = 100) -> dict[str, Any]:
-    """The flow. `version` shows in its words, so that a conversation pinned to another one is seen."""
+def document(
+    *, version: int = 1, timer_seconds: int = TIMER_SECONDS, model_seconds: int = 100, gather_ms: int = 800
+) -> dict[str, Any]:
+    """The flow. `version` shows in its words, so that a conversation pinned to another one is seen.
+
+    `gather_ms` 0: every message is answered by itself, however fast they come.
+    """
     nodes: dict[str, Any] = {
         "n_start": {"type": "start", "v": 1, "settings": {}},
         "n_ask": _ask(2, f"next v{version}"),
@@ -89,6 +94,7 @@ def document(*, version: int = 1, timer_seconds: int = TIMER_SECONDS, model_seco
         "name": "Faults",
         "locale": "en",
         "entry": {"message": "n_start"},
+        "pace": {"gather_ms": gather_ms, "while_busy": "queue"},
         "variables": texts,
         "connections": {"llm": {"kind": "chat_model", "label": "Model"}},
         "nodes": nodes,

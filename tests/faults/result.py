@@ -67,7 +67,7 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """Everything."""
         gates = [asdict(gate) | {"met": gate.is_met} for gate in self.gates]
-        return asdict(self) | {"gates": gates, "status": self.status}
+        return asdict(self) | {"gates": gates, "status": self.status, "measured": self.measured}
 
     def store(self, folder: Path) -> None:
         """Beside its history."""
@@ -105,10 +105,11 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def markdown(results: Sequence[Result]) -> str:
-    """For docs/faults.md."""
-    lines = ["| # | fault | outcome | measured |", "|---|---|---|---|"]
+def markdown(results: Sequence[dict[str, Any]]) -> str:
+    """For docs/faults.md, from what `as_json` gave."""
+    lines = ["| # | fault | seed | outcome | measured |", "|---|---|---|---|---|"]
     for r in results:
-        size = " (reduced)" if r.reduced and not r.missing else ""
-        lines.append(f"| {r.id} | {r.title} | {r.status}{size} | {r.measured.replace('|', '/')} |")
+        seed, size = ("", "") if r["missing"] else (str(r["seed"]), ", reduced" if r["reduced"] else "")
+        measured = str(r["measured"]).replace("|", "/")
+        lines.append(f"| {r['id']} | {r['title']} | {seed} | {r['status']}{size} | {measured} |")
     return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.faults.flows import document
 from tests.faults.hands import Hands
 from tests.faults.plan import Conversation, Shape, Turn, draw
 from tests.faults.stage import Stage, p95
@@ -35,7 +36,7 @@ async def in_quick_succession(stage: Stage) -> None:
         await asyncio.sleep(3.0)
         await hands.kill("web1")
 
-    await stage.play(Layout(web=2), shape, deeds)
+    await stage.play(Layout(web=2, flow=document(gather_ms=0)), shape, deeds)
     stage.result.note = "order of arrival; no channel of this branch carries a vendor's own sequence"
 
 
@@ -50,7 +51,7 @@ async def one_hot_conversation(stage: Stage) -> None:
     async def deeds(stage: Stage, hands: Hands) -> None:
         return
 
-    history = await stage.play(Layout(web=1), [hot, *calm], deeds, patience=240)
+    history = await stage.play(Layout(flow=document(gather_ms=0)), [hot, *calm], deeds, patience=240)
     first, last = _span(history.noted("acked"))
     during = [e["seconds"] for e in history.noted("complete") if e["name"] != "hot" and first <= e["at"] <= last]
     stage.result.figures["p95 of others meanwhile, s"] = p95(during or [0.0])
