@@ -56,15 +56,14 @@ class Talk:
             if not await self.say(turn):
                 return
         for turn in self.plan.turns:
-            await self._wait(turn, began)
+            await self._wait(turn, began, len(self._sorry))
 
     async def _turn(self, turn: Turn) -> None:
-        began = time.monotonic()
+        began, apologies = time.monotonic(), len(self._sorry)
         if await self.say(turn):
-            await self._wait(turn, began)
+            await self._wait(turn, began, apologies)
 
-    async def _wait(self, turn: Turn, began: float) -> None:
-        apologies = len(self._sorry)
+    async def _wait(self, turn: Turn, began: float, apologies: int) -> None:
         while not turn.expected <= self._got.get(turn.number, set()):
             if len(self._sorry) > apologies and "timer" not in turn.flags:
                 break

@@ -37,6 +37,7 @@ async def model_fails(stage: Stage) -> None:
     fallbacks, partial = _fallbacks(history)
     stage.result.figures["fall-backs"] = len(fallbacks)
     stage.result.gate("fall-back p95, s", p95(fallbacks or [0.0]), "<=", FALLBACK_P95_SECONDS)
+    stage.result.figures["longest fall-back, s"] = max(fallbacks, default=0.0)
     stage.result.gate("half an answer shown as a whole one", partial, "==", 0)
     stage.result.gate("calls until a failing model is left alone", _calls_while_failing(history), "<=", 5 + 12)
     stage.result.gate("seconds until it is asked again", _asked_again_after(history), "<=", 32)
