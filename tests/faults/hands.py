@@ -16,6 +16,9 @@ from tests.faults.program import Program
 from tests.faults.relay import Mode
 from tests.faults.system import System
 
+SESSIONS_BACK_SECONDS = 3.0
+"""A living process whose session broke looks dead until it has locked its number again: others may take its turns over."""
+
 
 class Hands:
     """`chance` decides whom it hits; the same seed hits the same ones in the same order."""
@@ -68,7 +71,7 @@ class Hands:
             await asyncio.sleep(down_seconds)
             took = await asyncio.to_thread(self.system.database.restart)
             self.outages.append((since, time.time()))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(SESSIONS_BACK_SECONDS)
         return took
 
     async def kill_everything(self, down_seconds: float = 1.0) -> None:
@@ -130,7 +133,7 @@ class Hands:
                 await asyncio.sleep(0.02)
             if program.trap.struck > struck:
                 await asyncio.to_thread(self.system.database.restart)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(SESSIONS_BACK_SECONDS)
         return program.trap.struck > struck
 
     async def end_sessions(self, share: float = 0.5) -> int:
@@ -142,6 +145,7 @@ class Hands:
                     " WHERE usename = 'patchcord_app' AND random() < %s",
                     (share,),
                 ).fetchone()
+            await asyncio.sleep(SESSIONS_BACK_SECONDS)
             return int(row[0]) if row else 0
         return 0
 
