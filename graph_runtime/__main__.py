@@ -25,6 +25,7 @@ For developers
   ./patchcord check           linters and type checker only
   ./patchcord new-node NAME   write nodes/NAME with everything a node needs
   ./patchcord bench NAME      measure: turns, editor, start
+  ./patchcord faults          kill, freeze and cut off real processes, and prove that nothing is lost or doubled
   ./patchcord docs            write the generated pages of docs/ again (steps, errors, flow schema)
   ./patchcord lock            write requirements.lock again after a change in pyproject.toml
 
@@ -176,7 +177,7 @@ def _load(module: str, function: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-PASSES_ARGUMENTS_ON = ("test", "check", "lock", "docs", "new-node", "bench", "backup", "restore")
+PASSES_ARGUMENTS_ON = ("test", "check", "lock", "docs", "new-node", "bench", "faults", "backup", "restore")
 COMMANDS: dict[str, Command] = {
     "up": _up,
     "web": _process("graph_runtime.api.server", "serve"),
@@ -190,6 +191,7 @@ COMMANDS: dict[str, Command] = {
     "lock": _tool("graph_runtime.cli.lock"),
     "new-node": _tool("graph_runtime.cli.new_node"),
     "bench": _tool("graph_runtime.cli.bench"),
+    "faults": _tool("graph_runtime.cli.faults"),
 }
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ async def build(
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
         files=Files(database, side.conversations),
-        idempotency=Idempotency(database),
+        idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),
     )

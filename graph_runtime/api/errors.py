@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from graph_runtime.contract.errors import BuilderError
 from graph_runtime.contract.flow import Flow
 from graph_runtime.contract.problems import Problem
+from graph_runtime.storage.database import DATABASE_AWAY
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,10 @@ SENTENCES: Mapping[int, tuple[str, str]] = {
     405: ("method_not_allowed", "This address does not take this method. The header Allow names the ones it takes."),
     413: ("too_large", "The request is larger than this address accepts. Send less at once."),
     415: ("unsupported_media_type", "This kind of content is not accepted here. See /api/docs."),
+    503: (
+        "unavailable",
+        "The database cannot be reached at the moment. Repeat the request in a few seconds, with the same Idempotency-Key if you sent one.",
+    ),
     500: (
         "error",
         "Something went wrong on our side; it has been logged. Repeat the request, with the same Idempotency-Key if you sent one.",
@@ -71,6 +76,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ResponseValidationError, _answer_does_not_fit)
     app.add_exception_handler(HTTPException, _http_error)
+    for kind in DATABASE_AWAY:
+        app.add_exception_handler(kind, _database_away)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
@@ -135,6 +142,11 @@ async def _validation_error(_: Request, error: Exception) -> Response:
         errors=errors,
         params={},
     )
+
+
+async def _database_away(_: Request, error: Exception) -> Response:
+    log.warning("request refused: the database is away", extra={"reason": type(error).__name__})
+    return problem(503, *SENTENCES[503], params={}, headers={"Retry-After": "2"})
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

@@ -35,10 +35,12 @@ class Answer:
 
 
 class Idempotency:
-    """Keeps answers per API key for 48 hours."""
+    """Keeps answers per API key for 48 hours. `owner`: this process's number (`Instance.number`)."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, owner: int) -> None:
         self._database = database
+        self._owner = owner
+        self._running: dict[tuple[str, str], bytes] = {}
 
     async def once(
         self, principal: Principal, key: str, request: bytes, act: Callable[[], Awaitable[Answer]]
@@ -52,25 +54,40 @@ class Idempotency:
         if principal.role != "api" or owner is None:
             raise AccessDenied("Only requests with an API key can be repeated by Idempotency-Key.")
         request_hash = hashlib.sha256(request).digest()
-        async with self._database.workspace(principal.workspace_id) as connection:
-            is_mine = await rows.claim(connection, principal.workspace_id, owner, key, request_hash)
-            found = None if is_mine else await rows.find(connection, owner, key)
+        place = (owner, key)
+        if place in self._running:
+            raise _taken(self._running[place], request_hash)
+        self._running[place] = request_hash
+        try:
+            return await self._once(rows.Claim(principal.workspace_id, owner, key, request_hash, self._owner), act)
+        finally:
+            del self._running[place]
+
+    async def _once(self, claim: rows.Claim, act: Callable[[], Awaitable[Answer]]) -> Answer:
+        async with self._database.workspace(claim.workspace_id) as connection:
+            is_mine = await rows.claim(connection, claim)
+            found = None if is_mine else await rows.find(connection, claim.api_key_id, claim.key)
         if not is_mine:
-            return _earlier(found, request_hash)
+            return _earlier(found, claim.request_hash)
         try:
             answer = await act()
         except BaseException:
-            async with self._database.workspace(principal.workspace_id) as connection:
-                await rows.drop(connection, owner, key)
+            async with self._database.workspace(claim.workspace_id) as connection:
+                await rows.drop(connection, claim.api_key_id, claim.key)
             raise
-        async with self._database.workspace(principal.workspace_id) as connection:
-            await rows.finish(connection, owner, key, answer.status, answer.body)
+        async with self._database.workspace(claim.workspace_id) as connection:
+            await rows.finish(connection, claim.api_key_id, claim.key, answer.status, answer.body)
         return answer
 
 
 def _earlier(found: dict[str, Any] | None, request_hash: bytes) -> Answer:
-    if found is not None and bytes(found["request_hash"]) != request_hash:
-        raise KeyReused("This Idempotency-Key was used for another request. Send a new key with a new request.")
-    if found is None or found["status"] is None:
-        raise StillRunning("The first request with this Idempotency-Key is still running. Repeat in a few seconds.")
+    first_hash = request_hash if found is None else bytes(found["request_hash"])
+    if found is None or found["status"] is None or first_hash != request_hash:
+        raise _taken(first_hash, request_hash)
     return Answer(found["status"], found["response"], repeated=True)
+
+
+def _taken(first_hash: bytes, request_hash: bytes) -> KeyReused | StillRunning:
+    if first_hash != request_hash:
+        return KeyReused("This Idempotency-Key was used for another request. Send a new key with a new request.")
+    return StillRunning("The first request with this Idempotency-Key is still running. Repeat in a few seconds.")

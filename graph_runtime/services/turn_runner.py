@@ -61,6 +61,8 @@ class TurnRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_conversation: dict[str, asyncio.Task[None]] = {}
         self._answers: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
+        self._one_at_a_time = asyncio.Lock()
+        self._last_attempts: set[str] = set()
         self._is_closing = False
 
     def start(
@@ -115,9 +117,14 @@ class TurnRunner:
         self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None, *, is_steal: bool = False
     ) -> None:
         """Run turns until none waits, or another process has the conversation. Never raises for a failing turn."""
+        if turn is None and conversation_id in self._last_attempts:
+            return
         turn = turn or await self._store.lease(workspace_id, conversation_id)
         if turn is not None and is_steal:
             LEASE_STEALS.inc()
+        if turn is not None and turn.attempts == MAX_ATTEMPTS:
+            await self._run_alone(workspace_id, conversation_id, turn)
+            turn = await self._store.lease(workspace_id, conversation_id)
         while turn is not None:
             has_more = await self._run_guarded(workspace_id, conversation_id, turn)
             if not has_more:
@@ -127,6 +134,21 @@ class TurnRunner:
                 await self._hand_over((workspace_id, conversation_id), turn, uncount=False)
                 return
             turn = await self._store.lease(workspace_id, conversation_id, epoch=turn.epoch)
+
+    async def _run_alone(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> None:
+        """A last attempt: whatever killed the earlier ones must not count against the others that died with it.
+
+        Until its turn comes the conversation is handed back uncounted.
+        """
+        self._last_attempts.add(conversation_id)
+        try:
+            await self._hand_over((workspace_id, conversation_id), turn, uncount=True)
+            async with self._one_at_a_time:
+                again = await self._store.lease(workspace_id, conversation_id)
+                if again is not None and await self._run_guarded(workspace_id, conversation_id, again):
+                    await self._hand_over((workspace_id, conversation_id), again, uncount=False)
+        finally:
+            self._last_attempts.discard(conversation_id)
 
     async def _run_guarded(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> bool:
         """One turn; True when another trigger waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -9,19 +10,43 @@ from psycopg.types.json import Jsonb
 from graph_runtime.storage.database import Connection, Row
 
 
-async def claim(connection: Connection, workspace_id: str, api_key_id: str, key: str, request_hash: bytes) -> bool:
-    """Take the key for this request; False when it is taken. A claim left by a dead process is free after 2 minutes."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One request that may be repeated. `owner`: the number of the process that carries it out."""
+
+    workspace_id: str
+    api_key_id: str
+    key: str
+    request_hash: bytes
+    owner: int
+
+
+async def claim(connection: Connection, wanted: Claim) -> bool:
+    """Take the key for this request; False when it is taken.
+
+    Free again at once is what a dead process left, and what the asking process itself left unanswered: it asks only
+    for keys that it does not work on. What a living process does not answer is free after 2 minutes.
+    """
     await connection.execute(
-        "DELETE FROM idempotency WHERE api_key_id = %s AND created_at < now() - interval '48 hours'", (api_key_id,)
+        "DELETE FROM idempotency WHERE api_key_id = %s AND created_at < now() - interval '48 hours'",
+        (wanted.api_key_id,),
     )
-    cursor = await connection.execute(
-        "INSERT INTO idempotency AS i (api_key_id, key, workspace_id, request_hash) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (api_key_id, key) DO UPDATE SET created_at = now()"
-        " WHERE i.status IS NULL AND i.request_hash = EXCLUDED.request_hash AND i.created_at < now() - interval '2 minutes'"
-        " RETURNING key",
-        (api_key_id, key, workspace_id, request_hash),
-    )
+    cursor = await connection.execute(_CLAIM, asdict(wanted))
     return await cursor.fetchone() is not None
+
+
+# A living process holds its number locked (`Instance`). Until there is an answer, its place holds that number.
+_CLAIM = """
+    INSERT INTO idempotency AS i (api_key_id, key, workspace_id, request_hash, response)
+        VALUES (%(api_key_id)s, %(key)s, %(workspace_id)s, %(request_hash)s,
+                jsonb_build_object('owner', %(owner)s::bigint))
+        ON CONFLICT (api_key_id, key) DO UPDATE SET created_at = now(), response = EXCLUDED.response
+        WHERE i.status IS NULL AND i.request_hash = EXCLUDED.request_hash
+          AND (i.created_at < now() - interval '2 minutes'
+               OR (i.response ->> 'owner')::bigint = %(owner)s
+               OR pg_try_advisory_xact_lock((i.response ->> 'owner')::bigint))
+        RETURNING key
+"""
 
 
 async def find(connection: Connection, api_key_id: str, key: str) -> Row | None:

@@ -1,0 +1,122 @@
+"""A program that talks through the API and repeats what was not answered, under the same key, as documented."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import zlib
+from typing import Any
+
+import httpx2
+
+from tests.faults.journal import Journal
+from tests.faults.plan import Conversation, Turn
+from tests.faults.system import System
+from tests.faults.talk import Refused, Talk
+
+COPIES = 10
+REPEATED = ("still_running",)
+
+
+class ApiTalk(Talk):
+    """`api_burst` sends ten copies, `api_async` neither waits nor repeats."""
+
+    def __init__(
+        self, system: System, journal: Journal, plan: Conversation, patience: float, client: httpx2.AsyncClient
+    ) -> None:
+        super().__init__(system, journal, plan, patience)
+        self._client = client
+        keys = system.world.keys
+        self._headers = {"Authorization": f"Bearer {keys[zlib.crc32(plan.name.encode()) % len(keys)]}"}
+        addresses = system.addresses
+        start = self.chance.randrange(len(addresses))
+        self._addresses = itertools.cycle([*addresses[start:], *addresses[:start]])
+        self._address = next(self._addresses)
+        self._looks = 0
+
+    async def begin(self) -> None:
+        path = f"/agents/{self.system.world.agent_id}/conversations"
+        body = {"external_user_id": self.plan.name, "wait": self.plan.channel != "api_async"}
+        answer = await self._insist("POST", path, body, key=f"{self.plan.name}.begin")
+        self.conversation_id = answer["conversation_id"]
+        self.journal.note("begun", name=self.plan.name, conversation_id=self.conversation_id, channel=self.plan.channel)
+        self._take(answer["messages"], "answer")
+
+    async def say(self, turn: Turn) -> bool:
+        name, text = self.plan.name, turn.words(self.plan.name)
+        key = f"{name}.t{turn.number}"
+        path = f"/conversations/{self.conversation_id}/messages"
+        self.journal.note("sent", name=name, turn=turn.number, flags=turn.flags, channel=self.plan.channel)
+        if self.plan.channel == "api_async":
+            answer = await self._once("POST", path, {"text": text, "wait": False, "client_id": key})
+            if answer is None or answer.status_code >= 300:
+                self.journal.note("not_acked", name=name, turn=turn.number)
+                return False
+            said = answer.json()
+        elif self.plan.channel == "api_burst":
+            said = await self._burst(path, {"text": text, "client_id": key})
+        else:
+            wait = not self.plan.rapid
+            said = await self._insist("POST", path, {"text": text, "client_id": key, "wait": wait}, key=key)
+        self.journal.note("acked", name=name, turn=turn.number, seq=said["accepted_seq"])
+        self._take(said["messages"], "answer")
+        return True
+
+    async def _burst(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Copies without an Idempotency-Key: the message's own id folds them. One comes later, with other words."""
+        copies = [self._insist("POST", path, body) for _ in range(COPIES - 1)]
+        said = await asyncio.gather(*copies)
+        changed = {**body, "text": body["text"] + " changed", "wait": False}
+        await self._insist("POST", path, changed)
+        return said[0]
+
+    async def look(self) -> None:
+        # Who waits for long asks less often, as a decent client does.
+        waited = min(3.0, 0.4 * 1.2**self._looks)
+        self._looks += 1
+        await asyncio.sleep(self.chance.uniform(0.7, 1.3) * waited)
+        path = f"/conversations/{self.conversation_id}/messages?after={self.seen}"
+        answer = await self._once("GET", path)
+        if answer is not None and answer.status_code == 200:
+            messages = answer.json()["messages"]
+            self._looks = 0 if messages else self._looks
+            self._take(messages, "poll")
+
+    def _take(self, messages: list[dict[str, Any]], via: str) -> None:
+        for message in messages:
+            self.got(message, via)
+
+    async def _once(
+        self, method: str, path: str, body: dict[str, Any] | None = None, key: str = ""
+    ) -> httpx2.Response | None:
+        headers = self._headers | ({"Idempotency-Key": key} if key else {})
+        try:
+            url = f"{self._address}/api/v1{path}"
+            answer = await self._client.request(method, url, json=body, headers=headers)
+        except httpx2.TransportError as error:
+            self.journal.note("no_answer", name=self.plan.name, error=type(error).__name__)
+            self._address = next(self._addresses)
+            return None
+        if answer.status_code >= 400:
+            self.journal.note("status", name=self.plan.name, method=method, status=answer.status_code)
+        return answer
+
+    async def _insist(self, method: str, path: str, body: dict[str, Any], key: str = "") -> dict[str, Any]:
+        """Repeat until it is answered. Raises: Refused, TimeoutError after the patience."""
+        until = time.monotonic() + self.patience
+        while time.monotonic() < until:
+            answer = await self._once(method, path, body, key)
+            if answer is not None and answer.status_code < 300:
+                found: dict[str, Any] = answer.json()
+                return found
+            if answer is not None and not _may_repeat(answer):
+                raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+            await asyncio.sleep(self.chance.uniform(0.1, 0.6))
+        raise TimeoutError
+
+
+def _may_repeat(answer: httpx2.Response) -> bool:
+    if answer.status_code >= 500 or answer.status_code == 429:
+        return True
+    return answer.status_code == 409 and answer.json().get("code") in REPEATED

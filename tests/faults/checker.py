@@ -1,0 +1,259 @@
+"""Proves the invariants I1 to I7 of a run from its history, or says where they do not hold; pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from graph_runtime.engine.run import SORRY
+from tests.faults.flows import TOKEN, ordinals
+from tests.faults.history import History
+
+LATE_TIMER_SECONDS = 5.0
+APOLOGIES = frozenset(SORRY.values())
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What does not hold, and where."""
+
+    invariant: str
+    what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A reply's mark."""
+
+    name: str
+    turn: int
+    ordinal: int
+
+
+class Facts:
+    """The history, indexed."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.conversation_of = {e["name"]: e["conversation_id"] for e in history.noted("begun")}
+        self.name_of = {conversation: name for name, conversation in self.conversation_of.items()}
+        self.flags = {(e["name"], e["turn"]): e["flags"] for e in history.noted("sent")}
+        self.acked = {(e["name"], e["turn"]) for e in history.noted("acked")}
+        self.inbox = {row["id"]: row for row in history.inbox}
+        self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.of_turn: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.trigger: dict[tuple[str, int], str] = {}
+        """(name, turn) → the inbox row of the contact's message."""
+        for message in history.messages:
+            self.messages[message["conversation_id"]].append(message)
+            if message["role"] == "agent":
+                self.of_turn[message["turn_id"]].append(message)
+            else:
+                name, _, turn = message["client_id"].rpartition(".t")
+                if turn.isdecimal():
+                    self.trigger.setdefault((name, int(turn)), message["turn_id"])
+        self.place_of = {inbox_id: place for place, inbox_id in self.trigger.items()}
+
+
+def mark_of(text: str) -> Marked | None:
+    """The mark in a reply; None when it has none."""
+    found = TOKEN.search(text)
+    return None if found is None else Marked(found["name"], int(found["turn"]), int(found["ordinal"]))
+
+
+def check(history: History) -> list[Violation]:
+    """Everything that does not hold."""
+    facts = Facts(history)
+    return [violation for proof in PROOFS for violation in proof(facts)]
+
+
+def every_acknowledged_message_is_answered(facts: Facts) -> Iterator[Violation]:
+    """I1: answered in full, or by an apology that goes with a failed turn or a dead letter; and the contact got it."""
+    for name, turn in sorted(facts.acked):
+        where = f"{name} t{turn}"
+        inbox_id = facts.trigger.get((name, turn))
+        row = facts.inbox.get(inbox_id or "")
+        if inbox_id is None or row is None:
+            yield Violation("I1", "an acknowledged message is not in the database", where)
+            continue
+        said = facts.of_turn[inbox_id]
+        if any(message["text"] in APOLOGIES for message in said):
+            continue
+        marks = {m for message in facts.messages[row["conversation_id"]] if (m := mark_of(message["text"]))}
+        here = {m.ordinal for m in marks if m.turn == turn and m.name == name}
+        missing = set(ordinals(facts.flags[name, turn])) - here
+        if missing:
+            yield Violation("I1", f"no answer {sorted(missing)} (its row is {row['state']})", where)
+    for entry in facts.history.noted("gave_up"):
+        yield Violation("I1", "the contact waited in vain", f"{entry['name']} t{entry['turn']}")
+    for entry in facts.history.noted("refused"):
+        yield Violation("I1", f"the contact was refused: {entry['why']}", entry["name"])
+
+
+def nothing_happens_twice(facts: Facts) -> Iterator[Violation]:
+    """I2: one message of each mark, one row of each message, one conversation of each beginning, one push of each seq."""
+    for conversation, messages in facts.messages.items():
+        name = facts.name_of.get(conversation, conversation)
+        marks = Counter(m for message in messages if message["role"] == "agent" and (m := mark_of(message["text"])))
+        for mark, count in marks.items():
+            if count > 1:
+                yield Violation("I2", f"said {count} times", f"{name}: t{mark.turn} o{mark.ordinal}")
+        ids = Counter(m["client_id"] for m in messages if m["client_id"])
+        for client_id, count in ids.items():
+            if count > 1:
+                yield Violation("I2", f"stored {count} times", client_id)
+    for inbox_id, count in Counter(t["inbox_id"] for t in facts.history.turns).items():
+        if count > 1:
+            yield Violation("I2", f"its turn was committed {count} times", inbox_id)
+    begun = Counter(c["external"] for c in facts.history.conversations if c["channel_kind"] == "api")
+    for external, count in begun.items():
+        if count > 1:
+            yield Violation("I2", f"begun {count} times", external)
+    yield from _receipts_twice(facts)
+
+
+def _receipts_twice(facts: Facts) -> Iterator[Violation]:
+    pushed: Counter[tuple[str, int]] = Counter()
+    places: dict[tuple[str, Marked], set[int]] = defaultdict(set)
+    for entry in facts.history.noted("received"):
+        if entry["via"] == "push":
+            pushed[entry["name"], entry["seq"]] += 1
+        mark = mark_of(entry["text"])
+        if mark is not None:
+            places[entry["name"], mark].add(entry["seq"])
+    for (name, seq), count in pushed.items():
+        if count > 1:
+            yield Violation("I2", f"pushed {count} times", f"{name} seq {seq}")
+    for (name, mark), seqs in places.items():
+        if len(seqs) > 1:
+            yield Violation("I2", f"received under {sorted(seqs)}", f"{name}: t{mark.turn} o{mark.ordinal}")
+
+
+def order_is_kept(facts: Facts) -> Iterator[Violation]:
+    """I3: numbers without gaps; messages in the order they were acknowledged, answers in theirs; pushes ascend."""
+    heads = {c["id"]: c for c in facts.history.conversations}
+    for conversation, messages in facts.messages.items():
+        name = facts.name_of.get(conversation, conversation)
+        if [m["seq"] for m in messages] != list(range(1, len(messages) + 1)):
+            yield Violation("I3", "the numbers of the transcript have gaps", name)
+        if conversation in heads and heads[conversation]["message_seq"] != len(messages):
+            yield Violation("I3", "the conversation counts other messages than it has", name)
+        marks = [(m.turn, m.ordinal) for row in messages if row["role"] == "agent" and (m := mark_of(row["text"]))]
+        if marks != sorted(marks):
+            yield Violation("I3", f"answers out of order: {marks}", name)
+    acked: dict[str, list[int]] = defaultdict(list)
+    for entry in facts.history.noted("acked"):
+        acked[entry["name"]].append(entry["seq"])
+    pushed: dict[str, list[int]] = defaultdict(list)
+    for entry in facts.history.noted("received"):
+        if entry["via"] == "push":
+            pushed[entry["name"]].append(entry["seq"])
+    for what, lists in (("acknowledged", acked), ("pushed", pushed)):
+        for name, seqs in lists.items():
+            if seqs != sorted(seqs):
+                yield Violation("I3", f"{what} out of order: {seqs}", name)
+
+
+def nobody_hears_another(facts: Facts) -> Iterator[Violation]:
+    """I4: every mark is the conversation's own."""
+    for conversation, messages in facts.messages.items():
+        name = facts.name_of.get(conversation)
+        for message in messages:
+            mark = mark_of(message["text"])
+            if mark is not None and mark.name not in (name, "new") and (name is not None or mark.turn):
+                owner = facts.conversation_of.get(mark.name)
+                if owner != conversation:
+                    yield Violation("I4", f"holds a message of {mark.name}", name or conversation)
+    for entry in facts.history.noted("received"):
+        mark = mark_of(entry["text"])
+        if mark is not None and mark.name not in (entry["name"], "new"):
+            yield Violation("I4", f"got a message of {mark.name}", entry["name"])
+
+
+def the_ledger_is_what_the_vendor_saw(facts: Facts) -> Iterator[Violation]:
+    """I5: one entry per answered turn, a call for each entry, and no repeated call that no fault explains."""
+    calls = calls_by_turn(facts)
+    booked: Counter[tuple[str, int]] = Counter()
+    for event in facts.history.model_events:
+        place = facts.place_of.get(event["turn_id"])
+        if place is None:
+            continue  # a client that was never told of its conversation
+        booked[place] += 1
+        if place not in calls:
+            yield Violation("I5", "an entry without a call", f"{place[0]} t{place[1]}")
+    for (name, turn), count in booked.items():
+        if count > 1:
+            yield Violation("I5", f"{count} entries for one call", f"{name} t{turn}")
+    for (name, turn), made in calls.items():
+        where = f"{name} t{turn}"
+        for earlier, later in pairwise(made):
+            if not earlier["fault"] and not is_hurt(facts.history, earlier["at"], later["at"]):
+                yield Violation("I5", "a call was repeated though nothing went wrong", where)
+        inbox_id = facts.trigger.get((name, turn))
+        answered = inbox_id is not None and any(
+            "] Answer" in m["text"] or m["text"].startswith("Answer") for m in facts.of_turn[inbox_id]
+        )
+        if answered and not booked[name, turn]:
+            yield Violation("I5", "an answer of the model that is not in the ledger", where)
+
+
+def calls_by_turn(facts: Facts) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """(name, turn) → the vendor's accepted calls in order."""
+    calls: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    for entry in facts.history.vendor:
+        mark = mark_of(entry["text"]) if entry["kind"] == "accepted" else None
+        if mark is not None:
+            calls[mark.name, mark.turn].append(entry)
+    return calls
+
+
+def is_hurt(history: History, since: float, until: float) -> bool:
+    """Whether something was done to the installation between two moments."""
+    return any(a["kind"] == "hurt" and a["since"] <= until and a["at"] >= since for a in history.actions)
+
+
+def nothing_is_left_over(facts: Facts) -> Iterator[Violation]:
+    """I6: once quiet, every row is in a state that ends something."""
+    for row in facts.history.inbox:
+        if row["state"] == "pending":
+            yield Violation("I6", f"still pending after {row['attempts']} attempts", f"inbox {row['id']}")
+    for head in facts.history.conversations:
+        if head["lease_owner"] is not None or head["is_pending"]:
+            yield Violation("I6", "still leased or pending", f"conversation {head['id']}")
+    for row in facts.history.outbox:
+        if row["state"] in ("pending", "sending"):
+            yield Violation("I6", f"still {row['state']}", f"outbox {row['id']}")
+    for row in facts.history.timers:
+        if row["late"] > LATE_TIMER_SECONDS:
+            yield Violation("I6", f"overdue by {row['late']:.0f} s", f"timer {row['id']}")
+    for row in facts.history.claims:
+        yield Violation("I6", "an Idempotency-Key that is never answered", row["key"])
+
+
+def no_timer_is_early(facts: Facts) -> Iterator[Violation]:
+    """Part of the promise beside the invariants: timers fire at least once, never early."""
+    for row in facts.history.inbox:
+        if row["kind"] == "timer" and row["due_at"] is not None and row["received_at"] < row["due_at"] - 0.001:
+            yield Violation("timers", f"{row['due_at'] - row['received_at']:.3f} s early", f"inbox {row['id']}")
+
+
+def no_secret_gets_out(facts: Facts) -> Iterator[Violation]:
+    """I7: no canary in any sink."""
+    for leak in facts.history.leaks:
+        yield Violation("I7", leak, leak)
+
+
+PROOFS: tuple[Callable[[Facts], Iterator[Violation]], ...] = (
+    every_acknowledged_message_is_answered,
+    nothing_happens_twice,
+    order_is_kept,
+    nobody_hears_another,
+    the_ledger_is_what_the_vendor_saw,
+    nothing_is_left_over,
+    no_timer_is_early,
+    no_secret_gets_out,
+)

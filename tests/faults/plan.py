@@ -1,0 +1,76 @@
+"""Who talks about what: conversations with their channel and their messages, drawn from a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from tests.faults.flows import ordinals
+
+MIX: dict[str, float] = {"api": 0.35, "api_burst": 0.15, "api_async": 0.15, "chat": 0.35}
+"""Channel → share. api: waits for its answer; api_burst: ten copies of every message, one of them with other words;
+api_async: takes the 202 and never repeats it; chat: the visitor's socket."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message: "NAME tNUMBER FLAGS"."""
+
+    number: int
+    flags: str = ""
+
+    @property
+    def expected(self) -> frozenset[int]:
+        """The ordinals that answer it."""
+        return frozenset(ordinals(self.flags))
+
+    def words(self, name: str) -> str:
+        """What the contact writes."""
+        return f"{name} t{self.number} {self.flags}".rstrip()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One contact's side of it. `pause`: seconds between turns; `rapid`: messages are sent without waiting for answers."""
+
+    name: str
+    channel: str
+    turns: tuple[Turn, ...]
+    pause: float = 0.0
+    rapid: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a run's conversations are like. `flags`: flag → share of messages; `bye`: share that ends by the flow."""
+
+    conversations: int
+    turns: int = 3
+    mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
+    flags: dict[str, float] = field(default_factory=lambda: {"model": 0.25, "timer": 0.1})
+    bye: float = 0.3
+    pause: float = 0.3
+    rapid: bool = False
+    prefix: str = "c"
+
+
+def draw(shape: Shape, chance: random.Random) -> list[Conversation]:
+    """The conversations of a run."""
+    found = []
+    for n in range(shape.conversations):
+        (channel,) = chance.choices([*shape.mix], [*shape.mix.values()])
+        turns = [Turn(i, _flag(shape, chance)) for i in range(1, shape.turns + 1)]
+        if chance.random() < shape.bye:
+            turns[-1] = Turn(shape.turns, "bye")
+        pause = chance.uniform(0, 2 * shape.pause)
+        found.append(Conversation(f"{shape.prefix}{n}", channel, tuple(turns), pause, shape.rapid))
+    return found
+
+
+def _flag(shape: Shape, chance: random.Random) -> str:
+    drawn = chance.random()
+    for flag, share in shape.flags.items():
+        drawn -= share
+        if drawn < 0:
+            return flag
+    return ""

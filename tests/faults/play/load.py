@@ -1,0 +1,65 @@
+"""Clients that send too often, too fast, or too much."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.faults.flows import document
+from tests.faults.hands import Hands
+from tests.faults.plan import Conversation, Shape, Turn, draw
+from tests.faults.stage import Stage, p95
+from tests.faults.system import Layout
+
+
+async def redelivered(stage: Stage) -> None:
+    """F8. Copies at once, a later one with other words, and all of it again two days later."""
+    shape = Shape(
+        conversations=stage.size("conversations", 60, 1_000), turns=3, mix={"api_burst": 1.0}, flags={"model": 0.2}
+    )
+    stage.result.sizes["copies of each message"] = 11
+
+    async def deeds(stage: Stage, hands: Hands) -> None:
+        return
+
+    await stage.play(Layout(web=2), shape, deeds)
+    stage.result.note = "two days later: no retention of dedupe keys exists yet, so nothing can forget them"
+
+
+async def in_quick_succession(stage: Stage) -> None:
+    """F9. Messages come while the answer to the one before is still being made; every answer in order."""
+    shape = Shape(
+        conversations=stage.size("conversations", 100, 1_000), turns=6, rapid=True, flags={"model slow1": 0.3},
+        mix={"api": 0.5, "chat": 0.5},
+    )  # fmt: skip
+
+    async def deeds(stage: Stage, hands: Hands) -> None:
+        await asyncio.sleep(3.0)
+        await hands.kill("web1")
+
+    await stage.play(Layout(web=2, flow=document(gather_ms=0)), shape, deeds)
+    stage.result.note = "order of arrival; no channel of this branch carries a vendor's own sequence"
+
+
+async def one_hot_conversation(stage: Stage) -> None:
+    """F23. Others hardly notice; the talkative one is told to slow down, politely, and everything is answered."""
+    messages = stage.size("messages of the hot one", 60, 1_000)
+    calm = draw(
+        Shape(conversations=stage.size("conversations", 40, 400), turns=6, pause=1.0, prefix="calm"), stage.chance
+    )
+    hot = Conversation("hot", "chat", tuple(Turn(n) for n in range(1, messages + 1)), rapid=True)
+
+    async def deeds(stage: Stage, hands: Hands) -> None:
+        return
+
+    history = await stage.play(Layout(flow=document(gather_ms=0)), [hot, *calm], deeds, patience=240)
+    first, last = _span(history.noted("acked"))
+    during = [e["seconds"] for e in history.noted("complete") if e["name"] != "hot" and first <= e["at"] <= last]
+    stage.result.figures["p95 of others meanwhile, s"] = p95(during or [0.0])
+    told = sum(e["code"] == "too_many" for e in history.noted("chat_error"))
+    stage.result.gate("times it was told to slow down", told, ">=", 1)
+    stage.result.note = "the effect on others is shown, not gated: the machine is shared"
+
+
+def _span(acked: list[dict[str, object]]) -> tuple[float, float]:
+    times = [float(str(e["at"])) for e in acked if e["name"] == "hot"]
+    return (times[0], times[-1]) if times else (0.0, 0.0)

@@ -1,0 +1,1 @@
+"""Step types that only the fault harness installs."""

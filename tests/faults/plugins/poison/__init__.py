@@ -1,0 +1,1 @@
+"""A step that ruins the process it runs in."""

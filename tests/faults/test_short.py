@@ -1,0 +1,69 @@
+"""The short form of the proof: real processes, a few faults of each kind, one seed; gates on loss, doubles and leftovers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.faults.hands import Hands
+from tests.faults.plan import Conversation, Shape, Turn, draw
+from tests.faults.result import Result
+from tests.faults.stage import Stage
+from tests.faults.system import Layout
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+SEED = 20261125
+
+
+def stage_of(name: str, folder: Path) -> Stage:
+    return Stage(Result(name, name, SEED), folder, full=False)
+
+
+def proven(stage: Stage, least_turns: int) -> None:
+    """Nothing broken, and enough was said for that to mean something."""
+    assert stage.result.violations == []
+    assert stage.result.figures["turns acknowledged"] >= least_turns
+
+
+async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> None:
+    """Web, worker, database and everything at once; a frozen process past its lease; copies; a deadly message."""
+    stage = stage_of("short", tmp_path)
+    talks = draw(Shape(conversations=80, turns=4, pause=4.0), stage.chance)
+    slow = [Conversation(f"slow{n}", "chat", (Turn(1, "model slow34"), Turn(2, "model"))) for n in range(6)]
+    bad = [Conversation("bad", "chat", (Turn(1), Turn(2, "poison"), Turn(3)))]
+
+    async def deeds(stage: Stage, hands: Hands) -> None:
+        await asyncio.sleep(3.0)
+        frozen = asyncio.create_task(hands.freeze("web1", 38.0))
+        await hands.kill("web2")
+        await hands.kill("worker1")
+        await hands.kill_database()
+        await hands.kill("worker2")
+        await frozen
+        await hands.kill_everything()
+
+    history = await stage.play(Layout(web=2, workers=2), [*slow, *bad, *talks], deeds)
+    proven(stage, 300)
+    assert [row["state"] for row in history.inbox].count("dead") == 1
+    assert sum(t["attempts"] > 1 for t in history.turns) >= 1
+
+
+async def test_killed_exactly_at_the_commit(tmp_path: Path) -> None:
+    """Just before and just after the one transaction, process and database."""
+    stage = stage_of("commit", tmp_path)
+    struck = []
+
+    async def deeds(stage: Stage, hands: Hands) -> None:
+        await asyncio.sleep(1.0)
+        struck.append(await hands.kill_at_commit("web1", "before", nth=3))
+        struck.append(await hands.kill_at_commit("web1", "after", nth=3))
+        struck.append(await hands.kill_database_at_commit("web1", "before", nth=2))
+        struck.append(await hands.kill_database_at_commit("web1", "after", nth=2))
+
+    shape = Shape(conversations=40, turns=4, pause=3.0, bye=0.0)
+    history = await stage.play(Layout(relayed=True), shape, deeds)
+    proven(stage, 120)
+    assert struck == [True] * 4
+    assert sum(t["attempts"] > 1 for t in history.turns) >= 1

@@ -1,0 +1,84 @@
+"""A message that kills its process must not take others to the dead letters: last attempts run one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import psycopg
+
+from graph_runtime.contract.models import ModelReply
+from graph_runtime.services.turn_runner import Outside
+from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
+from tests.conversation_world import process, publish
+from tests.engine.small_nodes import flow
+
+FLOW = flow(
+    {"s": ("start", {}), "q": ("ask", {"text": "?"}), "m": ("think", {"text": "{{ message.text }}"})},
+    {"s.next": "q", "q.answered": "m", "m.next": "q"},
+    pace={"gather_ms": 0},
+)
+
+
+class Gate:
+    """A model that holds every call until it is let go, and knows who is inside."""
+
+    def __init__(self) -> None:
+        self.inside: list[str] = []
+        self.most = 0
+        self.entered = asyncio.Event()
+        self.may_leave = asyncio.Event()
+
+    async def run(self, request: Any, *_: Any) -> ModelReply:
+        text = request.messages[-1].text
+        self.inside.append(text)
+        self.most = max(self.most, len(self.inside))
+        self.entered.set()
+        await self.may_leave.wait()
+        self.inside.remove(text)
+        return ModelReply(f"Answer to {text}")
+
+    @property
+    def outside(self) -> Outside:
+        async def models(*_: str) -> list[Any]:
+            return []
+
+        return Outside(runner=self, models=models)
+
+
+async def test_last_attempts_run_one_at_a_time_and_the_waiting_ones_are_not_counted(
+    postgres: EmbeddedPostgres, admin: psycopg.Connection[tuple[Any, ...]]
+) -> None:
+    access, gate = publish(postgres.admin_url, FLOW), Gate()
+    async with process(postgres.app_url, gate.outside) as p:
+        conversations = [await p.begin(access) for _ in range(3)]
+        for n, conversation in enumerate(conversations):
+            await p.store.accept(
+                access.workspace_id, conversation, dedupe_key=f"x{n}", kind="message",
+                payload={"reply": {"text": f"m{n}"}}, parts=[],
+            )  # fmt: skip
+            admin.execute(
+                "UPDATE inbox SET attempts = 2 WHERE conversation_id = %s AND kind = 'message'", (conversation,)
+            )
+            admin.execute("UPDATE conversation SET lease_until = now() WHERE id = %s", (conversation,))
+            p.runner.start(access.workspace_id, conversation)
+        await gate.entered.wait()
+        async with asyncio.timeout(10):
+            while _attempts(admin, conversations) != [2, 2, 3]:  # noqa: ASYNC110  # hand-overs of the other two
+                await asyncio.sleep(0.02)
+        # The sweeper finds those that wait, and leaves them to the task that has them.
+        for conversation in conversations:
+            await asyncio.wait_for(p.runner.run_pending(access.workspace_id, conversation), 5)
+        assert _attempts(admin, conversations) == [2, 2, 3]
+        gate.may_leave.set()
+        await p.settle()
+        for n, conversation in enumerate(conversations):
+            assert (await p.texts(access, conversation))[-2:] == [f"Answer to m{n}", "?"]
+    assert gate.most == 1
+
+
+def _attempts(admin: psycopg.Connection[tuple[Any, ...]], conversations: list[str]) -> list[Any]:
+    rows = admin.execute(
+        "SELECT attempts FROM inbox WHERE conversation_id = ANY(%s::uuid[]) AND kind = 'message'", (conversations,)
+    )
+    return sorted(row[0] for row in rows)
