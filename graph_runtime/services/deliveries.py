@@ -23,6 +23,7 @@ from graph_runtime.services.send_limits import SendLimits
 from graph_runtime.services.send_rules import Jitter, after_error, back_off, before_sending
 from graph_runtime.storage.news import News
 from graph_runtime.storage.outbox import SEND_LEASE_SECONDS, Claimed, Ended, OutboxStore, Queue
+from graph_runtime.telemetry.metrics import POSSIBLY_DUPLICATE, RATE_LIMITED
 
 log = structlog.get_logger(__name__)
 LONGEST_SEND_SECONDS: Final = 25.0
@@ -137,6 +138,8 @@ class Deliveries:
         if not await self._store.finish(claimed, ended):
             log.warning("claim_lost", outbox_id=str(claimed.id), outcome=ended.outcome)
             return
+        if ended.possibly_duplicate:
+            POSSIBLY_DUPLICATE.inc()
         if ended.outcome in ("retry", "unknown", "deferred"):
             self.on_again(ended.again)
         if ended.outcome == "failed" or ended.possibly_duplicate or claimed.possibly_duplicate:
@@ -204,6 +207,8 @@ class Deliveries:
 
     def _failed(self, attempt: _Attempt, error: BuilderError) -> Ended:
         limits, channel_id = self._rules.limits, attempt.channel.id
+        if isinstance(error, RateLimited):
+            RATE_LIMITED.labels("channel").inc()
         if isinstance(error, RateLimited | Refused | CredentialRejected):
             limits.released(channel_id)
         else:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from graph_runtime.contract.channels import InboundMessage, SignatureRefused
-from graph_runtime.contract.errors import BuilderError, Conflict, TooLarge
+from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, TooLarge
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.contract.messages import Reply, Text, dump_part
 from graph_runtime.engine.checkpoint import clean, json_values
@@ -20,6 +20,7 @@ from graph_runtime.services.open_channels import OpenChannel, OpenChannels
 from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.storage.outbox import OutboxStore
 from graph_runtime.storage.receiving import Arrival, Received, Receiver, or_away
+from graph_runtime.telemetry.metrics import WEBHOOK_REJECTS
 
 log = structlog.get_logger(__name__)
 MAX_TEXT_BYTES: Final = 64_000
@@ -50,6 +51,7 @@ class Hooks:
         """What can be refused before the body or the database is touched. Raises: NotFound, SignatureRefused."""
         missing = [name for name in self._channels.offer(connector).required_headers if not headers.get(name)]
         if missing:
+            WEBHOOK_REJECTS.labels("no_signature").inc()
             raise SignatureRefused(f"The header {missing[0]} is missing. Sign the request.", header=missing[0])
 
     async def receive(
@@ -64,8 +66,12 @@ class Hooks:
         if offer.verify is None or offer.parse is None:
             raise Conflict("This kind of channel takes nothing in.", reason="no_inbound")
         with or_away():
-            channel = await self._verified(connector, public_id, body, headers)
-            messages = offer.parse(body, headers)
+            try:
+                channel = await self._verified(connector, public_id, body, headers)
+                messages = offer.parse(body, headers)
+            except (SignatureRefused, InputInvalid) as error:
+                WEBHOOK_REJECTS.labels(error.code).inc()
+                raise
             body_hash = hashlib.sha256(body).hexdigest()
             return [await self._take(channel, public_id, m, (body, headers, body_hash)) for m in messages]
 

@@ -129,11 +129,12 @@ END $$;
 -- Figures ------------------------------------------------------------------------------------------------------------
 
 -- Counts and ages over all workspaces, nothing else. `p_key`: the id of the secret key in use.
+GRANT SELECT ON dead_letter TO patchcord_system;
 CREATE FUNCTION figures(p_key text) RETURNS TABLE (name text, label text, value double precision)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT 'outbox_age_seconds', state, extract(epoch FROM clock_timestamp() - min(created_at))::float8
         FROM outbox WHERE state IN ('pending', 'sending') GROUP BY state
-    UNION ALL SELECT 'dead_letters_open', '', count(*)::float8 FROM inbox WHERE state = 'dead'
+    UNION ALL SELECT 'dead_letters_open', '', count(*)::float8 FROM dead_letter WHERE resolved_at IS NULL
     UNION ALL SELECT 'vault_rows_old_key', '', count(*)::float8 FROM data_key WHERE wrapped_by <> p_key
     UNION ALL SELECT 'held_by_restore', '', (
         SELECT count(*) FROM outbox WHERE state = 'held') + (SELECT count(*) FROM inbox WHERE state = 'held')

@@ -264,7 +264,7 @@ async def test_the_worker_as_it_is_built_delivers_in_both_directions(
         settings = {"url": fake.url(lane), "allow_private_host": True}
         row, secret = await services.channel_setup.create(ann.who, agent.id, "webhook", settings=settings)
         stop = asyncio.Event()
-        worker = asyncio.create_task(work(services.conversation_side, stop, services.deliveries))
+        worker = asyncio.create_task(work(services.conversation_side, stop, deliveries=services.deliveries))
         answer = await Other(anonymous, row, secret).post()
         async with asyncio.timeout(10):
             while not lane.accepted:  # noqa: ASYNC110  # another thread takes it in

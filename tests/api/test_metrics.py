@@ -99,9 +99,10 @@ async def test_what_only_the_database_knows(
     )
     admin.execute(
         "INSERT INTO inbox (workspace_id, source_id, dedupe_key, conversation_id, kind, state)"
-        " VALUES (%s, %s, 'k', %s, 'message', 'dead')",
+        " VALUES (%s, %s, 'k', %s, 'message', 'pending')",
         (access.workspace_id, access.channel_id, conversation),
     )
+    admin.execute("UPDATE inbox SET state = 'dead' WHERE conversation_id = %s AND dedupe_key = 'k'", (conversation,))
     admin.execute(
         "INSERT INTO data_key (workspace_id, number, wrapped, wrapped_by) VALUES (%s, 1, 'x', 'a former key')",
         (owner.workspace_id,),
