@@ -24,6 +24,7 @@ class Place:
 PLACES: Final = (
     Place("agents", "bot", "/"),
     Place("conversations", "messages-square", "/conversations"),
+    Place("letters", "mail-warning", "/undelivered"),
     Place("models", "brain", "/models"),
     Place("api_keys", "key-round", "/api-keys"),
     Place("settings", "settings", "/settings"),

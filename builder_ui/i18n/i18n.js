@@ -4,13 +4,14 @@ import agents from "./agents.json";
 import channels from "./channels.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
+import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
 import shell from "./shell.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...settings };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...settings };
 const listeners = new Set();
 let current = null;
 

@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-background-networking",
 ]
 FIRST_PAGE_BYTES = 500_000
-PAGES = ("/", "/models", "/api-keys", "/conversations", "/settings")
+PAGES = ("/", "/models", "/api-keys", "/conversations", "/undelivered", "/settings")
 
 pytestmark = pytest.mark.slow
 

@@ -22,6 +22,7 @@ PAGES = {
     "models": "/models",
     "conversations": "/conversations",
     "keys": "/api-keys",
+    "undelivered": "/undelivered",
     "settings": "/settings",
 }
 
