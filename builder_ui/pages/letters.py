@@ -49,7 +49,13 @@ def _letter(letter: rx.Var[LetterItem]) -> rx.Component:
             rx.el.div(
                 rx.cond(letter.is_incoming, t("letters.incoming"), t("letters.outgoing")),
                 rx.cond(letter.contact != "", rx.fragment(" · ", letter.contact)),
-                " · ", letter.agent, " · ", letter.channel, " · ",
+                " · ", letter.agent, " · ",
+                rx.cond(
+                    letter.channel != "",
+                    letter.channel,
+                    t_of(letter.channel_kind, "talks.channel_", otherwise=letter.channel_kind),
+                ),
+                " · ",
                 t("letters.attempts", n=letter.attempts), " · ", When.create(iso=letter.last_at),
                 class_name="ps-sub",
             ),
@@ -83,7 +89,7 @@ def _letter(letter: rx.Var[LetterItem]) -> rx.Component:
             align="center",
             spacing="3",
         ),
-        class_name="ps-row ps-row-two",
+        class_name="ps-row ps-row-two ps-letter",
         role="listitem",
         key=letter.id,
     )  # fmt: skip

@@ -27,6 +27,7 @@ class LetterItem:
     contact: str
     agent: str
     channel: str
+    channel_kind: str
     attempts: int
     alike: int
     last_at: str
@@ -44,7 +45,8 @@ def letter_item(letter: DeadLetter, alike: int) -> LetterItem:
         text=letter.text,
         contact=letter.contact,
         agent=letter.agent,
-        channel=letter.channel_label or letter.channel_kind,
+        channel=letter.channel_label,
+        channel_kind=letter.channel_kind,
         attempts=letter.attempts,
         alike=alike,
         last_at=moment(letter.last_at),
