@@ -45,7 +45,7 @@ async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> 
         await hands.kill_everything()
 
     history = await stage.play(Layout(web=2, workers=2), [*slow, *bad, *talks], deeds)
-    proven(stage, 300)
+    proven(stage, 250)
     assert [row["state"] for row in history.inbox].count("dead") == 1
     assert sum(t["attempts"] > 1 for t in history.turns) >= 1
 
