@@ -190,8 +190,11 @@ def the_ledger_is_what_the_vendor_saw(facts: Facts) -> Iterator[Violation]:
             yield Violation("I5", f"{count} entries for one call", f"{name} t{turn}")
     for (name, turn), made in calls.items():
         where = f"{name} t{turn}"
+        trigger = facts.inbox.get(facts.trigger.get((name, turn), ""))
         for earlier, later in pairwise(made):
-            if not earlier["fault"] and not is_hurt(facts.history, earlier["at"], later["at"]):
+            # An attempt may be held up by an outage before its call: what counts is that the trigger met the fault.
+            since = min(earlier["at"], trigger["received_at"]) if trigger else earlier["at"]
+            if not earlier["fault"] and not is_hurt(facts.history, since, later["at"]):
                 yield Violation("I5", "a call was repeated though nothing went wrong", where)
         inbox_id = facts.trigger.get((name, turn))
         answered = inbox_id is not None and any(

@@ -46,7 +46,7 @@ def talk(name: str, conversation: str) -> tuple[Rows, Rows, Rows, Rows]:
     for n in range(3):
         inbox.append(
             {"id": f"{name}-{n}", "conversation_id": conversation, "kind": "message", "state": "done", "attempts": 1,
-             "seq": 0, "dedupe_key": f"{name}.{n}", "received_at": 100.0, "due_at": None, "done_at": 101.0}
+             "seq": 0, "dedupe_key": f"{name}.{n}", "received_at": 49.0, "due_at": None, "done_at": 101.0}
         )  # fmt: skip
         turns.append({"conversation_id": conversation, "seq": n + 1, "inbox_id": f"{name}-{n}", "attempts": 1})
     driver += [
@@ -207,10 +207,18 @@ def test_a_repeated_call_is_excused_by_a_kill_between_the_two() -> None:
     assert check(history) == []
 
 
-def test_a_repeated_call_is_not_excused_by_a_kill_at_another_time() -> None:
+def test_a_repeated_call_is_excused_by_an_outage_that_held_its_trigger_up() -> None:
     history = good()
     unexplained_repeat(history)
-    history.actions.append({"kind": "hurt", "what": "kill", "who": "web1", "since": 70.0, "at": 71.0})
+    history.actions.append({"kind": "hurt", "what": "kill", "who": "database", "since": 49.2, "at": 49.8})
+    assert check(history) == []
+
+
+@pytest.mark.parametrize("since", [10.0, 70.0])
+def test_a_repeated_call_is_not_excused_by_a_kill_at_another_time(since: float) -> None:
+    history = good()
+    unexplained_repeat(history)
+    history.actions.append({"kind": "hurt", "what": "kill", "who": "web1", "since": since, "at": since + 1})
     assert {v.invariant for v in check(history)} == {"I5"}
 
 
