@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import hypothesis
 import psycopg
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from graph_runtime.bootstrap import Services, build
@@ -18,6 +19,12 @@ from graph_runtime.storage.database import Database
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.testing import FakeClock
 
+# Through the standard library, where pytest collects it; structlog's own default draws tracebacks for many seconds.
+structlog.configure(
+    processors=[structlog.stdlib.add_log_level, structlog.stdlib.render_to_log_kwargs],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+)
 # How long one example takes says more about the machine's other work than about the code.
 hypothesis.settings.register_profile("patchcord", deadline=None)
 hypothesis.settings.load_profile("patchcord")
