@@ -22,8 +22,8 @@ class Scenario:
     missing: str = ""
 
 
-NO_REDIS = "the wake-up through Redis is not in this branch"
-NO_SENDER = "no channel that pushes is in this branch, so there is no outbox sender to hurt"
+NO_REDIS = "the harness starts no Redis yet; tests/integration/test_turns_by_workers.py kills and flushes one"
+NO_SENDER = "the harness has no client of a channel that pushes yet; tests/integration/test_deliveries.py and test_deliveries_killed.py hurt the sender"
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("F1", "kill -9 of processes that run turns", processes.kill_those_that_run_turns),
@@ -47,6 +47,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("F22", "many timers fall due while everything is down", time_faults.timers_due_while_down),
     Scenario("F23", "one conversation talks without pause", load.one_hot_conversation),
     Scenario("F29", "kill exactly before and after the commit", commits.at_the_commit),
-    Scenario("F30", "many webhooks a second", missing="the webhook channel is not in this branch"),
+    Scenario("F30", "many webhooks a second", missing="the harness has no webhook client yet"),
     Scenario("POWER", "everything killed at once in the middle of it", processes.power_cut),
 )

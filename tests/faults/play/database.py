@@ -66,7 +66,7 @@ async def database_away(stage: Stage) -> None:
     stage.result.figures |= {f"answers {status}": count for status, count in sorted(answers.items())}
     stage.result.gate("5xx other than 503", sum(n for s, n in answers.items() if s >= 500 and s != 503), "==", 0)
     _gate_recovery(stage, history)
-    stage.result.note = "no spool yet: no channel whose vendor never repeats is in this branch"
+    stage.result.note = "no spool: there is no channel yet whose vendor never repeats"
 
 
 async def partitions(stage: Stage) -> None:
@@ -86,7 +86,7 @@ async def partitions(stage: Stage) -> None:
             await hands.end_sessions()
 
     await stage.play(Layout(web=2, workers=2, relayed=True), shape, deeds, patience=200)
-    stage.result.note = "process–Redis: not in this branch"
+    stage.result.note = "process–Redis is not cut here"
 
 
 async def disk_full(stage: Stage) -> None:
@@ -127,7 +127,7 @@ async def disk_full(stage: Stage) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     statuses = {e["status"] for e in history.noted("status") if e["status"] >= 500}
     stage.result.gate("5xx other than 503 and 507", len(statuses - {503, 507}), "==", 0)
-    stage.result.note = "the database's disk; there is no spool in this branch"
+    stage.result.note = "the database's disk; there is no spool"
 
 
 def _mount(folder: Path) -> bool:

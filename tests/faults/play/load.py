@@ -22,7 +22,7 @@ async def redelivered(stage: Stage) -> None:
         return
 
     await stage.play(Layout(web=2), shape, deeds)
-    stage.result.note = "two days later: no retention of dedupe keys exists yet, so nothing can forget them"
+    stage.result.note = "two days later is not played; dedupe keys are kept for at least 14 days"
 
 
 async def in_quick_succession(stage: Stage) -> None:
@@ -37,7 +37,7 @@ async def in_quick_succession(stage: Stage) -> None:
         await hands.kill("web1")
 
     await stage.play(Layout(web=2, flow=document(gather_ms=0)), shape, deeds)
-    stage.result.note = "order of arrival; no channel of this branch carries a vendor's own sequence"
+    stage.result.note = "order of arrival; no channel carries a vendor's own sequence yet"
 
 
 async def one_hot_conversation(stage: Stage) -> None:
