@@ -41,7 +41,7 @@ LONGEST_SOCKET_FOLDER = 85
 SERVER_SETTINGS = {
     "listen_addresses": "",  # only the socket: other accounts of this machine cannot even knock
     "unix_socket_permissions": "0700",
-    "max_connections": "60",
+    "max_connections": "120",
     "shared_buffers": "32MB",
     "work_mem": "4MB",
     "maintenance_work_mem": "64MB",
