@@ -16,6 +16,7 @@ import structlog
 from reflex_base.event import EventSpec
 from reflex_base.registry import RegistrationContext
 
+from builder_ui.i18n import TEXTS
 from graph_runtime.contract.errors import BuilderError, InputInvalid, NotSignedIn
 
 if TYPE_CHECKING:
@@ -88,8 +89,10 @@ class Session(rx.State):
         self.notice = Notice(uuid.uuid4().hex, level, key, {k: str(v) for k, v in params.items()})
 
     def _tell_error(self, error: BuilderError) -> None:
-        """Show what went wrong, in words that have a translation."""
-        self._tell(f"error.{error.code}", level="error", otherwise=error.message, **error.params)
+        """Show what went wrong, in words that have a translation; about one field where there are words for it."""
+        of_field = f"error.{error.code}_{getattr(error, 'field', '')}"
+        key = of_field if of_field in TEXTS else f"error.{error.code}"
+        self._tell(key, level="error", otherwise=error.message, **error.params)
 
 
 async def acting(state: Session) -> Principal:

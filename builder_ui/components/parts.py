@@ -6,6 +6,7 @@ from typing import Any
 
 import reflex as rx
 
+from builder_ui.browser import CopyButton
 from builder_ui.i18n import t
 
 
@@ -74,6 +75,30 @@ def card(title: rx.Var[str], *content: rx.Component, hint: rx.Var[str] | None = 
     if hint is not None:
         words.append(rx.el.p(hint, class_name="ps-hint"))
     return rx.el.section(*words, rx.el.div(*content, style={"margin_top": "16px"}), class_name="ps-card")
+
+
+def secret_once(
+    field_id: str, *, title: rx.Component, text: rx.Var[str], label: rx.Var[str], is_shown: rx.Var[bool], on_done: Any
+) -> rx.Component:
+    """A fresh secret in a field of the page; always there, so that a handler can fill it, and seen only after that."""
+    return rx.el.section(
+        title,
+        rx.el.p(text, class_name="ps-hint"),
+        rx.flex(
+            rx.el.input(
+                id=field_id, read_only=True, aria_label=label, class_name="ps-secret ps-mono", auto_complete="off"
+            ),
+            CopyButton.create(source=field_id, text=""),
+            rx.button(t("keys.fresh_done"), variant="soft", color_scheme="gray", on_click=on_done),
+            spacing="2",
+            wrap="wrap",
+            margin_top="12px",
+        ),
+        class_name="ps-card",
+        hidden=~is_shown,
+        role="status",
+        style={"margin": "0 0 16px", "border_color": "var(--green-7)"},
+    )
 
 
 def confirm(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from builder_ui.browser import CopyButton, SiteLink, When
-from builder_ui.components.parts import card, confirm, field
+from builder_ui.components.parts import card, confirm, field, secret_once
 from builder_ui.i18n import t
 from builder_ui.pages.agent_webhooks_state import SECRET_FIELD, WebhookItem, Webhooks
 
@@ -15,7 +15,14 @@ def webhooks() -> rx.Component:
     return rx.fragment(
         card(
             t("webhook.title"),
-            _fresh(),
+            secret_once(
+            SECRET_FIELD,
+            title=rx.el.h3(t("webhook.fresh_title"), style={"margin": 0, "font_size": "15px"}),
+            text=t("webhook.fresh_text"),
+            label=t("webhook.fresh_field"),
+            is_shown=Webhooks.is_fresh_shown,
+            on_done=Webhooks.forget,
+        ),
             rx.cond(
                 Webhooks.hooks.length() > 0,
                 rx.el.div(rx.foreach(Webhooks.hooks, _hook), class_name="ps-list", role="list"),
@@ -39,32 +46,6 @@ def webhooks() -> rx.Component:
             on_close=Webhooks.keep,
         ),
     )  # fmt: skip
-
-
-def _fresh() -> rx.Component:
-    """Always in the page, so that the secret can be put into its field; shown only after it was made."""
-    return rx.el.section(
-        rx.el.h3(t("webhook.fresh_title"), style={"margin": 0, "font_size": "15px"}),
-        rx.el.p(t("webhook.fresh_text"), class_name="ps-hint"),
-        rx.flex(
-            rx.el.input(
-                id=SECRET_FIELD,
-                read_only=True,
-                aria_label=t("webhook.fresh_field"),
-                class_name="ps-secret ps-mono",
-                auto_complete="off",
-            ),
-            CopyButton.create(source=SECRET_FIELD, text=""),
-            rx.button(t("keys.fresh_done"), variant="soft", color_scheme="gray", on_click=Webhooks.forget),
-            spacing="2",
-            wrap="wrap",
-            margin_top="12px",
-        ),
-        class_name="ps-card",
-        hidden=~Webhooks.is_fresh_shown,
-        role="status",
-        style={"margin": "0 0 16px", "border_color": "var(--green-7)"},
-    )
 
 
 def _hook(hook: rx.Var[WebhookItem]) -> rx.Component:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from builder_ui.browser import CopyButton, When
-from builder_ui.components.parts import confirm, empty, field, head, skeleton
+from builder_ui.browser import When
+from builder_ui.components.parts import confirm, empty, field, head, secret_once, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.api_keys_state import FRESH_FIELD, SCOPES, ApiKeys
@@ -19,7 +19,14 @@ def api_keys_page() -> rx.Component:
     )
     return page(
         head(t("keys.title"), t("keys.lead"), create),
-        _fresh(),
+        secret_once(
+            FRESH_FIELD,
+            title=rx.el.h2(t("keys.fresh_title")),
+            text=t("keys.fresh_text"),
+            label=t("keys.fresh_field"),
+            is_shown=ApiKeys.is_fresh_shown,
+            on_done=ApiKeys.forget,
+        ),
         rx.cond(
             ApiKeys.is_loaded,
             rx.cond(
@@ -46,32 +53,6 @@ def api_keys_page() -> rx.Component:
         title=t("keys.title"),
         place="api_keys",
         width="narrow",
-    )
-
-
-def _fresh() -> rx.Component:
-    """Always in the page, so that the secret can be put into its field; shown only after creating a key."""
-    return rx.el.section(
-        rx.el.h2(t("keys.fresh_title")),
-        rx.el.p(t("keys.fresh_text"), class_name="ps-hint"),
-        rx.flex(
-            rx.el.input(
-                id=FRESH_FIELD,
-                read_only=True,
-                aria_label=t("keys.fresh_field"),
-                class_name="ps-secret ps-mono",
-                auto_complete="off",
-            ),
-            CopyButton.create(source=FRESH_FIELD, text=""),
-            rx.button(t("keys.fresh_done"), variant="soft", color_scheme="gray", on_click=ApiKeys.forget),
-            spacing="2",
-            wrap="wrap",
-            margin_top="12px",
-        ),
-        class_name="ps-card",
-        hidden=~ApiKeys.is_fresh_shown,
-        role="status",
-        style={"margin_bottom": "16px", "border_color": "var(--green-7)"},
     )
 
 

@@ -82,7 +82,8 @@ class Gathering:
         watch = asyncio.create_task(self._next_message(place, turn), name="interruption")
         try:
             await asyncio.wait({run, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if not run.done() and journal.has_acted:
+            was_written = watch.done() and watch.exception() is None and watch.result()
+            if not run.done() and (journal.has_acted or not was_written):
                 await asyncio.wait({run})
         finally:
             run.cancel()
@@ -94,8 +95,10 @@ class Gathering:
         payload, seq, folded = await self._store.gather(*place, turn, is_anew=is_anew)
         return replace(turn, payload=payload, inbox_seq=seq), folded
 
-    async def _next_message(self, place: Place, turn: LeasedTurn) -> None:
+    async def _next_message(self, place: Place, turn: LeasedTurn) -> bool:
+        """True once the contact has written; False when watching ended first."""
         async with self._live.subscribe(*place, after_seq=turn.inbox_seq) as events:
             async for event in events:
                 if event["type"] == "message" and event["message"]["role"] == "contact":
-                    return
+                    return True
+        return False

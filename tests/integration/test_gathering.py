@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -128,6 +130,28 @@ async def test_a_message_taken_in_elsewhere_interrupts_too(postgres: EmbeddedPos
         model.may_answer.set()
         await p.settle()
     assert model.asked == ["one", "one\ntwo"]
+
+
+async def test_a_watch_that_breaks_interrupts_nothing(postgres: EmbeddedPostgres) -> None:
+    access = publish(postgres.admin_url, paced(THINKING, while_busy="interrupt"))
+    model = Model()
+    async with process(postgres.app_url, model.outside) as p, asyncio.timeout(20):
+        conversation = await p.begin(access)
+
+        @asynccontextmanager
+        async def breaks(*_: Any, **__: Any) -> AsyncIterator[Any]:
+            await model.was_asked.wait()
+            asyncio.get_running_loop().call_later(0.2, model.may_answer.set)
+            if model.asked:
+                raise OSError("the connection went away")
+            yield
+
+        p.live.subscribe = breaks  # type: ignore[method-assign]
+        model.may_answer.clear()
+        await write(p, access, conversation, "one")
+        await p.settle()
+        assert (await p.texts(access, conversation))[-2:] == ["Answer to one", "?"]
+    assert model.asked == ["one"]
 
 
 @pytest.mark.parametrize("pace", [{"while_busy": "queue"}, {"while_busy": "interrupt"}])

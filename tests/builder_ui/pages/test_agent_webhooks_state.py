@@ -40,6 +40,13 @@ async def test_the_secret_is_shown_once_and_never_part_of_the_state(tab: Tab, pa
     assert not page.is_fresh_shown
 
 
+async def test_an_address_that_cannot_be_called_is_said_so(tab: Tab, page: Webhooks) -> None:
+    await add(tab, url="ftp://nowhere")
+    assert tab.notice == ("error", "error.input_invalid_url")
+    assert page.is_adding
+    assert not page.is_saving
+
+
 async def test_switching_renewing_and_deleting(
     services: Services, tab: Tab, who: Principal, agent: AgentRow, page: Webhooks
 ) -> None:
