@@ -32,7 +32,7 @@ def clone(tmp_path: Path) -> Path:
     """A checkout whose .venv is a link to the environment these tests run in."""
     folder = tmp_path / "my clone"
     folder.mkdir()
-    for name in ("patchcord", "requirements.lock", "requirements-uv.txt"):
+    for name in ("patchcord", "requirements.lock", "requirements-offline-voice.lock", "requirements-uv.txt"):
         shutil.copy(REPOSITORY / name, folder)
     (folder / "graph_runtime").symlink_to(REPOSITORY / "graph_runtime")
     (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
