@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -38,6 +39,39 @@ def parse(source: str) -> BoundTemplate:
             f"The text cannot be read: {_reason(e)}. Check the double braces and the names inside them.",
             reason=_reason(e),
         ) from None
+
+
+_REFERENCE = re.compile(r"\{\{ *((?:var|message|contact|step)(?:\.[A-Za-z_][A-Za-z0-9_]*)+) *\}\}")
+_LIQUIDS_OWN = frozenset({"size", "first", "last"})
+
+
+@lru_cache(maxsize=4096)
+def _pieces(source: str) -> tuple[str, ...] | None:
+    """Text, path, text, path … text, of a source that holds nothing else; None when Liquid has to read it."""
+    pieces = tuple(_REFERENCE.split(source))
+    if len(source) > MAX_SOURCE or any("{" in text or "}" in text for text in pieces[::2]):
+        return None
+    return None if any(_LIQUIDS_OWN.intersection(path.split(".")) for path in pieces[1::2]) else pieces
+
+
+def fill_in(source: str, value_of: Callable[[str], Any]) -> str | None:
+    """Fill a text that only inserts texts and whole numbers by their paths, as `render` would, many times as fast.
+
+    None when it does more than that: then `render` has to.
+    """
+    pieces = _pieces(source)
+    if pieces is None:
+        return None
+    found = [*pieces]
+    for place in range(1, len(found), 2):
+        value = value_of(found[place])
+        if type(value) is int:
+            value = str(value)
+        elif type(value) is not str:
+            return None
+        found[place] = value
+    filled = "".join(found)
+    return filled if len(filled) * 4 <= MAX_OUTPUT_BYTES else None
 
 
 def render(source: str, values: Mapping[str, Any]) -> str:

@@ -69,6 +69,8 @@ class StepContext:
         self._turn.state.outputs.setdefault(self._step.id, {})[name] = self._checked(name, value)
 
     def _checked(self, name: str, value: Any) -> Any:
+        if type(value) is str and len(value) <= MAX_VALUE_BYTES // 4:
+            return clean(value)
         value = json_values(value)
         if len(ormsgpack.packb(value)) > MAX_VALUE_BYTES:
             raise TooLarge(
@@ -79,6 +81,8 @@ class StepContext:
     def render(self, text: str, extra: Mapping[str, Any] | None = None) -> str:
         if "{{" not in text and "{%" not in text:
             return text
+        if not extra and (filled := templates.fill_in(text, self.resolve)) is not None:
+            return filled
         values = roots(self._turn, self._step.scope)
         try:
             return templates.render(text, values | dict(extra) if extra else values)

@@ -10,7 +10,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from graph_runtime.engine.checkpoint import TurnSaver
+from graph_runtime.engine.checkpoint import PLACE, TurnSaver
 from graph_runtime.engine.program import Step
 from graph_runtime.engine.steps import run_step
 from graph_runtime.engine.turn import Go, Half, TurnRun, Wait
@@ -37,7 +37,6 @@ def build_graph(steps: Mapping[str, Step], first: str, *, fused: bool) -> Graph:
     """
     graph: StateGraph[Any, TurnRun, Any, Any] = StateGraph(Channels, context_schema=TurnRun)
     graph.add_node(ENTRY, _node(first, "run", waits=False, fused=fused))
-    waiting: list[str] = []
     for step in steps.values():
         if not fused:
             graph.add_node(_name(step.id, "run"), _node(step.id, "run", waits=False, fused=False))
@@ -45,12 +44,12 @@ def build_graph(steps: Mapping[str, Step], first: str, *, fused: bool) -> Graph:
             halves: tuple[tuple[Half, object], ...] = (("reply", step.type.reply), ("resume", step.type.resume))
             for half, function in halves:
                 if function is not None:
-                    waiting.append(_name(step.id, half))
-                    graph.add_node(waiting[-1], _node(step.id, half, waits=True, fused=fused))
+                    graph.add_node(_name(step.id, half), _node(step.id, half, waits=True, fused=fused))
     graph.set_entry_point(ENTRY)
-    # LangGraph starts a resumed node from its first line. The graph stops before a waiting half and nothing of it has
-    # run by then; the same as `interrupt()` on its first line, without raising and running it twice.
-    return graph.compile(checkpointer=SAVER, interrupt_before=waiting)
+    # LangGraph starts a resumed node from its first line. A run of the graph ends where the conversation waits, before
+    # anything of the waiting half has run, and says in its channel which node begins the next turn: the same as
+    # `interrupt()` on that half's first line, without preparing, raising and running it twice.
+    return graph.compile(checkpointer=SAVER)
 
 
 def _node(step_id: str, half: Half, *, waits: bool, fused: bool) -> Any:
@@ -62,11 +61,10 @@ def _node(step_id: str, half: Half, *, waits: bool, fused: bool) -> Any:
         outcome = await run_step(turn, step_id, turn.answered_half(half) if waits else half)
         while fused and isinstance(outcome, Go):
             outcome = await run_step(turn, outcome.step_id, "run")
-        if isinstance(outcome, Go):
-            goto: str = _name(outcome.step_id, "run")
-        else:
-            goto = _name(outcome.step_id, outcome.half) if isinstance(outcome, Wait) else END
-        return Command(update={"data": turn.state.dump()}, goto=goto)
+        data = turn.state.dump()
+        if isinstance(outcome, Wait):
+            data[PLACE] = _name(outcome.step_id, outcome.half)
+        return Command(update={"data": data}, goto=_name(outcome.step_id, "run") if isinstance(outcome, Go) else END)
 
     return run
 

@@ -53,6 +53,10 @@ def resolve(turn: TurnRun, scope: Scope, ref: str) -> Any:
     elif root == "step":
         step_id, _, rest = rest.partition(".")
         value = turn.state.outputs.get(scope.prefix + step_id)
+    elif root == "message":
+        value = turn.state.message
+    elif root == "contact":
+        value = turn.contact
     else:
         value = roots(turn, scope).get(root)
     for part in rest.split(".") if rest else ():

@@ -8,7 +8,7 @@ import json
 import re
 import select
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -110,21 +110,9 @@ class Database:
         async with AsyncExitStack() as stack:
             yield await self._begin(stack, "")
 
-    @asynccontextmanager
-    async def direct(self) -> AsyncIterator[Connection]:
-        """A pooled connection in autocommit with no workspace, for functions that set it themselves.
-
-        Connections that died with an earlier server are replaced first, without asking the server.
-        """
-        connection = await self._pool.getconn()
-        try:
-            while not _is_alive(connection):
-                await connection.close()
-                await self._pool.putconn(connection)
-                connection = await self._pool.getconn()
-            yield connection
-        finally:
-            await self._pool.putconn(connection)
+    def direct(self) -> Borrowed:
+        """A pooled connection in autocommit with no workspace, for functions that set it themselves: `async with`."""
+        return Borrowed(self._pool)
 
     async def dedicated(self) -> Connection:
         """A new autocommit connection outside the pool (session locks, notifications); the caller closes it."""
@@ -169,6 +157,31 @@ class Database:
                     await connection.close()
             await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
             failures += 1
+
+
+class Borrowed(AbstractAsyncContextManager[Connection]):
+    """One borrowing. Connections that died with an earlier server are replaced first, without asking the server."""
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        connection = await self._pool.getconn()
+        while not _is_alive(connection):
+            try:
+                await connection.close()
+            finally:
+                await self._pool.putconn(connection)
+            connection = await self._pool.getconn()
+        self._connection = connection
+        return connection
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._connection is not None
+        await self._pool.putconn(self._connection)
 
 
 def _is_alive(connection: Connection) -> bool:

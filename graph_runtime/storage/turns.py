@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import psycopg
 from psycopg.rows import class_row, dict_row, scalar_row, tuple_row
 from psycopg.types.json import Jsonb
@@ -292,8 +293,11 @@ def _json(value: Any) -> Jsonb:
     return Jsonb(value, dumps=_dumps)
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _dumps(value: Any) -> str | bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # whole numbers beyond 64 bits, which PostgreSQL keeps
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 _ACCEPT = (
