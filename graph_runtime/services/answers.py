@@ -39,7 +39,7 @@ class Answers:
             seconds = max(0.0, seconds - (asyncio.get_running_loop().time() - began))
         answer = self._runner.answer(conversation_id, inbox_id)
         if answer is not None:
-            return answer
+            return answer.messages
 
         async def is_done() -> bool:
             return (
@@ -51,7 +51,7 @@ class Answers:
             return None
         answer = self._runner.answer(conversation_id, inbox_id)
         return (
-            answer
+            answer.messages
             if answer is not None
             else await self._reader.messages_of_turn(workspace_id, conversation_id, inbox_id)
         )

@@ -108,8 +108,9 @@ class ApiKeys:
     async def principal(self, secret: str) -> Principal:
         """Who holds this key. Raises: NotSignedIn."""
         now = self._clock()
-        async with self._database.system() as system:
-            found = await rows.find_api_key(system, _hash(secret), now) if secret.startswith(PREFIX) else None
+        # Asked for every request: one statement that commits itself, not a transaction around it.
+        async with self._database.direct() as connection:
+            found = await rows.find_api_key(connection, _hash(secret), now) if secret.startswith(PREFIX) else None
         if found is None or found["creator_role"] is None:
             raise NotSignedIn(
                 "This API key is unknown, expired or revoked. Send “Authorization: Bearer pck_…” with a key from "

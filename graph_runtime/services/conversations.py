@@ -192,6 +192,15 @@ class Conversations:
             raise no_conversation(conversation_id)
         return await self._answers.of_turn(access.workspace_id, conversation_id, inbox_id, seconds)
 
+    async def stand(self, access: Access, conversation_id: str, inbox_id: str) -> tuple[str, str]:
+        """(status, waits) after the turn of a message that was just answered, or now. Raises: NotFound, AccessDenied."""
+        await self._gate.authorise(access, conversation_id, "conversation.read")
+        answered = self._runner.answer(conversation_id, inbox_id)
+        if answered is not None:
+            return answered.status, answered.waits
+        head = await self._gate.head(access, conversation_id)
+        return head["status"], head["waits"]
+
     async def wait_until_idle(self, access: Access, conversation_id: str, seconds: float) -> bool:
         """Until no turn runs or waits to run; False when it takes longer. Raises: NotFound, AccessDenied."""
         await self._gate.authorise(access, conversation_id, "conversation.read")

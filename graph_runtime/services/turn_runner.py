@@ -46,6 +46,15 @@ class Outside:
     budget: Budget = field(default_factory=Budget)
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the agent said in a turn, and how the conversation stands after it."""
+
+    messages: list[dict[str, Any]]
+    status: str
+    waits: str
+
+
 class TurnRunner:
     """One for a process."""
 
@@ -60,7 +69,7 @@ class TurnRunner:
         self._jobs = jobs or NoJobs()
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_conversation: dict[str, asyncio.Task[None]] = {}
-        self._answers: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], Answered] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
         self._last_attempts: set[str] = set()
         self._is_closing = False
@@ -97,8 +106,8 @@ class TurnRunner:
         """The task of this process that runs a conversation's turns now."""
         return self._by_conversation.get(conversation_id)
 
-    def answer(self, conversation_id: str, inbox_id: str) -> list[dict[str, Any]] | None:
-        """What the agent said to a trigger, if this process committed that turn a moment ago."""
+    def answer(self, conversation_id: str, inbox_id: str) -> Answered | None:
+        """What came of a trigger, if this process committed that turn a moment ago."""
         return self._answers.get((conversation_id, inbox_id))
 
     async def close(self, seconds: float = 10.0) -> None:
@@ -278,7 +287,7 @@ class TurnRunner:
             }
             for place, message in enumerate(rows.record["messages"])
         ]  # fmt: skip
-        self._answers[conversation_id, turn_id] = said
+        self._answers[conversation_id, turn_id] = Answered(said, rows.status, rows.waits)
         while len(self._answers) > ANSWERS_KEPT:
             self._answers.popitem(last=False)
         self._live.changed(workspace_id, conversation_id)

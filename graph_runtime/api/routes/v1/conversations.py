@@ -98,14 +98,14 @@ async def say(
         messages = None
         if seconds:
             messages = await services.conversations.wait_for_turn(who, conversation_id, accepted.inbox_id, seconds)
-        head = await services.conversations.transcript(who, conversation_id, after_seq=accepted.seq, limit=1)
+        status, waits = await services.conversations.stand(who, conversation_id, accepted.inbox_id)
         return Answer(
             202 if messages is None else 200,
             jsonable_encoder(
                 {
                     "conversation_id": conversation_id,
-                    "status": head.status,
-                    "waits": head.waits,
+                    "status": status,
+                    "waits": waits,
                     "is_running": messages is None,
                     "accepted_seq": accepted.seq,
                     "messages": [public_message(m) for m in messages or () if m["role"] != "contact"],

@@ -1,0 +1,1 @@
+"""Processes and yardsticks that benchmarks are made of."""
