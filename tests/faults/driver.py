@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import httpx2
 
 from tests.faults.api_talk import ApiTalk
 from tests.faults.chat_talk import ChatTalk
+from tests.faults.hook_talk import HookTalk
 from tests.faults.journal import Journal
-from tests.faults.plan import Conversation
+from tests.faults.letter_box import LetterBox
+from tests.faults.plan import HOOKS, Conversation
 from tests.faults.system import System
 from tests.faults.talk import Talk
 
@@ -26,23 +28,32 @@ class Driver:
         self._system = system
         self._places = asyncio.Semaphore(at_once)
         self._patience = patience
+        self._letters = LetterBox(system.receiver_journal)
 
     async def run(self, conversations: Sequence[Conversation]) -> None:
         """Until all of them are over, one way or another."""
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-        async with httpx2.AsyncClient(timeout=httpx2.Timeout(ANSWER_SECONDS, connect=5), limits=limits) as client:
-            make: dict[str, Callable[[Conversation], Talk]] = {
-                "chat": lambda c: ChatTalk(self._system, self.journal, c, self._patience)
-            }
-
-            def api(c: Conversation) -> Talk:
-                return ApiTalk(self._system, self.journal, c, self._patience, client)
-
-            async with asyncio.TaskGroup() as group:
+        timeout = httpx2.Timeout(ANSWER_SECONDS, connect=5)
+        reading = asyncio.create_task(self._letters.run(), name="letter box")
+        try:
+            async with httpx2.AsyncClient(timeout=timeout, limits=limits) as client, asyncio.TaskGroup() as group:
                 for conversation in conversations:
-                    group.create_task(self._one(make.get(conversation.channel, api)(conversation)))
+                    group.create_task(self._one(conversation, client))
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
-    async def _one(self, talk: Talk) -> None:
+    def talk(self, plan: Conversation, client: httpx2.AsyncClient) -> Talk:
+        """The client that a conversation's channel needs."""
+        if plan.channel in HOOKS:
+            talk = HookTalk(self._system, self.journal, plan, self._patience, client)
+            self._letters.listeners[plan.name] = talk.hear
+            return talk
+        if plan.channel == "chat":
+            return ChatTalk(self._system, self.journal, plan, self._patience)
+        return ApiTalk(self._system, self.journal, plan, self._patience, client)
+
+    async def _one(self, plan: Conversation, client: httpx2.AsyncClient) -> None:
         async with self._places:
-            await talk.run()
+            await self.talk(plan, client).run()
             self.done += 1

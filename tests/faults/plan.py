@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 
 from tests.faults.flows import ordinals
 
-MIX: dict[str, float] = {"api": 0.35, "api_burst": 0.15, "api_async": 0.15, "chat": 0.35}
+MIX: dict[str, float] = {
+    "api": 0.2, "api_burst": 0.1, "api_async": 0.1, "chat": 0.25,
+    "webhook": 0.1, "hook_burst": 0.05, "hook_once": 0.05, "blind": 0.08, "reconcile": 0.07,
+}  # fmt: skip
 """Channel → share. api: waits for its answer; api_burst: ten copies of every message, one of them with other words;
-api_async: takes the 202 and never repeats it; chat: the visitor's socket."""
+api_async: takes the 202 and never repeats it; chat: the visitor's socket; webhook, hook_burst, hook_once: the same over
+signed webhooks; blind, reconcile: webhooks whose receivers fold nothing."""
+HOOKS = {
+    "webhook": "webhook", "hook_burst": "webhook", "hook_once": "webhook",
+    "blind": "fake_blind", "reconcile": "fake_reconcile",
+}  # fmt: skip
+"""Channels that push → the connector behind them, which is also the name of the receiver's lane."""
 
 
 @dataclass(frozen=True)

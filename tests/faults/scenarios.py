@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from tests.faults.play import commits, database, load, models, poison, processes, time_faults
+from tests.faults.play import commits, database, load, models, poison, processes, redis_lost, time_faults
 from tests.faults.stage import Stage
 
 Play = Callable[[Stage], Coroutine[Any, Any, None]]
@@ -14,15 +14,15 @@ Play = Callable[[Stage], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """`play` None: `missing` says what it waits for."""
+    """`play` None: `missing` says what it waits for. `needs_redis`: played only in the layout with Redis."""
 
     id: str
     title: str
     play: Play | None = None
     missing: str = ""
+    needs_redis: bool = False
 
 
-NO_REDIS = "the harness starts no Redis yet; tests/integration/test_turns_by_workers.py kills and flushes one"
 NO_SENDER = "the harness has no client of a channel that pushes yet; tests/integration/test_deliveries.py and test_deliveries_killed.py hurt the sender"
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -30,8 +30,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("F2", "kill -9 of the web process while messages arrive", processes.kill_web),
     Scenario("F3", "the same with a client that never repeats", processes.kill_web_after_acknowledging),
     Scenario("F4", "kill -9 of PostgreSQL, fsync on", database.kill_database),
-    Scenario("F5", "Redis killed and flushed", missing=NO_REDIS),
-    Scenario("F6", "Redis away for ten minutes", missing=NO_REDIS),
+    Scenario("F5", "Redis killed and flushed", redis_lost.killed_and_flushed, needs_redis=True),
+    Scenario("F6", "Redis away for ten minutes", redis_lost.away, needs_redis=True),
     Scenario("F7", "PostgreSQL away", database.database_away),
     Scenario("F8", "every message delivered ten times, once with other words", load.redelivered),
     Scenario("F9", "messages in quick succession, answered in order", load.in_quick_succession),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.checker import Facts
+from tests.faults.facts import Facts
 from tests.faults.hands import Hands
 from tests.faults.plan import Conversation, Shape, Turn, draw
 from tests.faults.result import Result

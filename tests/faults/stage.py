@@ -7,11 +7,13 @@ import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tests.faults.checker import Facts, calls_by_turn, check
+from tests.faults.checker import check
 from tests.faults.collect import collect, until_quiet
 from tests.faults.driver import Driver
+from tests.faults.facts import Facts, calls_by_turn
 from tests.faults.hands import Hands
 from tests.faults.history import History, Rows
 from tests.faults.journal import Journal
@@ -24,18 +26,20 @@ Deeds = Callable[["Stage", Hands], Awaitable[None]]
 
 
 class Stage:
-    """One scenario's run. `full`: the numbers of delivery.md instead of the small ones."""
+    """One scenario's run. `full`: the numbers of delivery.md instead of the small ones; `redis`: as in `Layout`."""
 
-    def __init__(self, result: Result, folder: Path, *, full: bool) -> None:
+    def __init__(self, result: Result, folder: Path, *, full: bool, redis: bool = False) -> None:
         self.result = result
         self.folder = folder
         self.full = full
+        self.redis = redis
         self.chance = random.Random(f"{result.seed}/{result.id}")
         self.system: System
         self.driver: Driver
         self.history = History()
         self._talking: asyncio.Task[None] | None = None
         result.reduced = not full
+        result.layout = "redis" if redis else "embedded"
 
     def size(self, name: str, small: int, full: int) -> int:
         """A number of the run, shown in the table."""
@@ -54,7 +58,7 @@ class Stage:
     ) -> History:
         """Talk and hurt at the same time, until both are over."""
         conversations = draw(shape, self.chance) if isinstance(shape, Shape) else shape
-        self.system = System(layout, self.folder)
+        self.system = System(replace(layout, redis=self.redis), self.folder)
         journal = Journal(self.folder / "driver.jsonl")
         try:
             await self.system.start()

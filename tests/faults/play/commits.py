@@ -25,7 +25,7 @@ async def at_the_commit(stage: Stage) -> None:
         while struck < strikes and stage.is_talking:
             victim, moment = next(turns)
             nth = stage.chance.randint(1, 6)
-            name = "web1"  # the only one: clients would move to another and no commit would pass here
+            name = f"{stage.system.runners}1"  # the only one: otherwise another would commit
             if victim == "process":
                 struck += await hands.kill_at_commit(name, moment, nth=nth)
             else:

@@ -34,7 +34,7 @@ async def in_quick_succession(stage: Stage) -> None:
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(3.0)
-        await hands.kill("web1")
+        await hands.kill(f"{stage.system.runners}1")
 
     await stage.play(Layout(web=2, flow=document(gather_ms=0)), shape, deeds)
     stage.result.note = "order of arrival; no channel carries a vendor's own sequence yet"

@@ -78,12 +78,12 @@ async def frozen_past_its_lease(stage: Stage) -> None:
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(4.0)
-        await hands.freeze("web1", seconds)
-        await hands.freeze("worker1", 3.0)
+        await hands.freeze(f"{stage.system.runners}1", seconds)
+        await hands.freeze("worker2", 3.0)
 
     history = await stage.play(Layout(web=2, workers=2), talks, deeds)
     taken_over = sum(t["attempts"] > 1 for t in history.turns)
-    fenced = stage.system.programs["web1"].says("lease_lost")
+    fenced = stage.system.programs[f"{stage.system.runners}1"].says("lease_lost")
     stage.result.gate("turns taken over", taken_over, ">=", 1)
     stage.result.gate("writes refused to the woken process", fenced, ">=", 1)
 
