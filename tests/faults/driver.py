@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import httpx2
 
@@ -29,15 +29,15 @@ class Driver:
         self._places = asyncio.Semaphore(at_once)
         self._patience = patience
         self._letters = LetterBox(system.receiver_journal)
+        self._hooked: list[Conversation] = []
 
-    async def run(self, conversations: Sequence[Conversation]) -> None:
-        """Until all of them are over, one way or another."""
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-        timeout = httpx2.Timeout(ANSWER_SECONDS, connect=5)
+    async def run(self, conversations: Iterable[Conversation]) -> None:
+        """Until all of them are over, one way or another. Each is asked for when there is a place for it."""
         reading = asyncio.create_task(self._letters.run(), name="letter box")
         try:
-            async with httpx2.AsyncClient(timeout=timeout, limits=limits) as client, asyncio.TaskGroup() as group:
+            async with _client() as client, asyncio.TaskGroup() as group:
                 for conversation in conversations:
+                    await self._places.acquire()
                     group.create_task(self._one(conversation, client))
         finally:
             reading.cancel()
@@ -48,12 +48,30 @@ class Driver:
         if plan.channel in HOOKS:
             talk = HookTalk(self._system, self.journal, plan, self._patience, client)
             self._letters.listeners[plan.name] = talk.hear
+            self._hooked.append(plan)
             return talk
         if plan.channel == "chat":
             return ChatTalk(self._system, self.journal, plan, self._patience)
         return ApiTalk(self._system, self.journal, plan, self._patience, client)
 
+    async def all_again(self) -> int:
+        """Every webhook of the finished conversations once more; how many were taken for new."""
+        taken = 0
+        async with _client() as client:
+            for plan in self._hooked:
+                self.journal.note("again", name=plan.name)
+                taken += await HookTalk(self._system, self.journal, plan, self._patience, client).again()
+        return taken
+
     async def _one(self, plan: Conversation, client: httpx2.AsyncClient) -> None:
-        async with self._places:
+        try:
             await self.talk(plan, client).run()
-            self.done += 1
+        finally:
+            self._letters.listeners.pop(plan.name, None)
+            self._places.release()
+        self.done += 1
+
+
+def _client() -> httpx2.AsyncClient:
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+    return httpx2.AsyncClient(timeout=httpx2.Timeout(ANSWER_SECONDS, connect=5), limits=limits)

@@ -15,14 +15,14 @@ from tests.faults.system import Layout
 
 async def at_the_commit(stage: Stage) -> None:
     """In turn: web before, web after, database before, database after; also while a worker repeats the turn."""
-    strikes = stage.size("strikes", 12, 200)
-    shape = Shape(conversations=stage.size("conversations", 120, 2_000), turns=4, pause=2.0)
+    strikes = stage.size("strikes", 12, 80)
+    shape = Shape(conversations=stage.size("conversations", 120, 1_000), turns=4, pause=2.0)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(1.0)
         struck = 0
         turns = itertools.cycle(itertools.product(("process", "database"), get_args(Moment)))
-        while struck < strikes and stage.is_talking:
+        while struck < strikes:
             victim, moment = next(turns)
             nth = stage.chance.randint(1, 6)
             name = f"{stage.system.runners}1"  # the only one: otherwise another would commit
@@ -30,8 +30,6 @@ async def at_the_commit(stage: Stage) -> None:
                 struck += await hands.kill_at_commit(name, moment, nth=nth)
             else:
                 struck += await hands.kill_database_at_commit(name, moment, nth=nth)
-        stage.result.sizes["strikes"] = struck
 
-    history = await stage.play(Layout(web=1, workers=1, relayed=True), shape, deeds)
-    stage.result.gate("strikes", stage.result.sizes["strikes"], "==", strikes)
+    history = await stage.play(Layout(web=1, workers=1, relayed=True), shape, deeds, keep_talking=True)
     stage.result.figures["turns with a second attempt"] = sum(t["attempts"] > 1 for t in history.turns)
