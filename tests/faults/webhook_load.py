@@ -46,6 +46,11 @@ class Line:
             self._pair = None
             return 0
 
+    def close(self) -> None:
+        """Hang up."""
+        if self._pair is not None:
+            self._pair[1].close()
+
 
 class Load:
     """Sends on a timetable and keeps what became of it."""
@@ -84,6 +89,11 @@ class Load:
         self.statuses[status] += 1
         if status == 202:
             self.acknowledged.append(message_id)
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for line in (line for lines in self._free.values() for line in lines):
+            line.close()
 
     def report(self) -> dict[str, Any]:
         """Latencies in seconds, in order of size."""

@@ -81,14 +81,15 @@ async def reset_after_accepting(stage: Stage) -> None:
     for lane in sorted(set(HOOKS.values())):
         resets = [e for e in history.receiver if e["kind"] == "arrived" and e["lane"] == lane and e["fault"]]
         stage.result.gate(f"resets by {lane}", len(resets), ">=", 10)
-        stage.result.figures[f"taken in again by {lane}"] = len(_again(history.receiver, lane))
+        stage.result.figures[f"taken in again by {lane}"] = len(again(history.receiver, lane))
     marked = {row["vendor_key"] for row in history.outbox if row["possibly_duplicate"]}
-    unmarked = [e for e in _again(history.receiver, BLIND) if e["key"] not in marked]
+    unmarked = [e for e in again(history.receiver, BLIND) if e["key"] not in marked]
     stage.result.gate("repeats to BLIND that are not marked", len(unmarked), "==", 0)
     stage.result.note = "webhook folds by key; at most once: tests/integration/test_deliveries_killed.py"
 
 
-def _again(receiver: Rows, lane: str) -> Rows:
+def again(receiver: Rows, lane: str) -> Rows:
+    """What a receiver took in under a key that it had."""
     seen: set[str] = set()
     found: Rows = []
     for entry in receiver:
