@@ -14,11 +14,9 @@ from tests.faults.plan import Conversation, Turn
 from tests.faults.system import System
 from tests.faults.talk import Talk
 
-COPIES = 10
-
 
 class ApiTalk(Talk):
-    """`api_burst` sends ten copies, `api_async` neither waits nor repeats."""
+    """`api_burst` sends copies, `api_async` neither waits nor repeats."""
 
     def __init__(
         self, system: System, journal: Journal, plan: Conversation, patience: float, client: httpx2.AsyncClient
@@ -59,7 +57,7 @@ class ApiTalk(Talk):
 
     async def _burst(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Copies without an Idempotency-Key: the message's own id folds them. One comes later, with other words."""
-        copies = [self._insist("POST", path, body) for _ in range(COPIES - 1)]
+        copies = [self._insist("POST", path, body) for _ in range(self.plan.copies)]
         said = await asyncio.gather(*copies)
         changed = {**body, "text": body["text"] + " changed", "wait": False}
         await self._insist("POST", path, changed)

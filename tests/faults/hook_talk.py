@@ -17,8 +17,6 @@ from tests.faults.plan import HOOKS, Conversation, Turn
 from tests.faults.system import System
 from tests.faults.talk import Talk
 
-COPIES = 10
-
 
 class HookTalk(Talk):
     """Repeats an event until it is told 202; `hook_burst` sends copies and other words, `hook_once` never repeats."""
@@ -48,7 +46,7 @@ class HookTalk(Talk):
                 self.journal.note("not_acked", name=name, turn=turn.number)
                 return False
         elif self.plan.channel == "hook_burst":
-            await asyncio.gather(*(self._insist(key, text) for _ in range(COPIES - 1)))
+            await asyncio.gather(*(self._insist(key, text) for _ in range(self.plan.copies)))
             await self._insist(key, f"{text} changed")
         else:
             await self._insist(key, text)

@@ -14,8 +14,8 @@ from tests.faults.system import Layout
 async def redelivered(stage: Stage) -> None:
     """F8. Copies at once, a later one with other words, and all of it again two days later."""
     mix = {"api_burst": 0.5, "hook_burst": 0.5}
-    shape = Shape(conversations=stage.size("conversations", 60, 400), turns=3, mix=mix, flags={"model": 0.2})
-    stage.result.sizes["copies of each message"] = 11
+    shape = Shape(conversations=stage.size("conversations", 60, 400), turns=3, mix=mix, flags={"model": 0.2}, copies=10)
+    stage.result.sizes["copies of each message"] = 10
     counts: list[int] = []
 
     async def deeds(stage: Stage, hands: Hands) -> None:
