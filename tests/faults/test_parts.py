@@ -169,7 +169,8 @@ def test_the_wire_is_cut_into_messages_wherever_it_is_torn() -> None:
 
 
 def test_the_letter_box_reads_whole_lines_once(tmp_path: Path) -> None:
-    path, heard = tmp_path / "receiver.jsonl", []
+    heard: list[dict[str, Any]] = []
+    path = tmp_path / "receiver.jsonl"
     box = LetterBox(path)
     box.listeners["anna"] = heard.append
     box.look()

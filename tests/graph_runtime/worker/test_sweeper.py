@@ -37,9 +37,9 @@ class Runner:
         self.started.append(conversation_id)
 
 
-async def sweep_until(left: Left, runner: Runner, count: int, **seconds: float) -> None:
+async def sweep_until(left: Left, runner: Runner, count: int, busy_seconds: float) -> None:
     fakes: Any = (left, runner)
-    sweeping = asyncio.create_task(Sweeper(*fakes, **seconds).run())
+    sweeping = asyncio.create_task(Sweeper(*fakes, seconds=3600.0, busy_seconds=busy_seconds).run())
     try:
         async with asyncio.timeout(10):
             while len(runner.started) < count or runner.running:
@@ -50,12 +50,12 @@ async def sweep_until(left: Left, runner: Runner, count: int, **seconds: float) 
 
 async def test_hundreds_are_taken_over_without_the_pause_between_looks() -> None:
     left, runner = Left(200), Runner()
-    await sweep_until(left, runner, 200, seconds=3600.0, busy_seconds=0.02)
+    await sweep_until(left, runner, 200, busy_seconds=0.02)
     assert sorted(map(int, runner.started)) == list(range(200))
     assert runner.most <= AT_ONCE
 
 
 async def test_a_look_that_finds_little_is_followed_by_the_pause() -> None:
     left, runner = Left(AT_ONCE - 1), Runner()
-    await sweep_until(left, runner, AT_ONCE - 1, seconds=3600.0, busy_seconds=0.0)
+    await sweep_until(left, runner, AT_ONCE - 1, busy_seconds=0.0)
     assert left.asked == 1
