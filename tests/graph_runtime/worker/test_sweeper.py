@@ -42,7 +42,7 @@ async def sweep_until(left: Left, runner: Runner, count: int, busy_seconds: floa
     sweeping = asyncio.create_task(Sweeper(*fakes, seconds=3600.0, busy_seconds=busy_seconds).run())
     try:
         async with asyncio.timeout(10):
-            while len(runner.started) < count or runner.running:
+            while len(runner.started) < count or runner.running:  # noqa: ASYNC110  # fakes tell nobody
                 await asyncio.sleep(0.01)
     finally:
         sweeping.cancel()
