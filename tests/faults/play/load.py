@@ -48,22 +48,31 @@ async def in_quick_succession(stage: Stage) -> None:
 
 async def one_hot_conversation(stage: Stage) -> None:
     """F23. Others hardly notice; the talkative one is told to slow down, politely, and everything is answered."""
-    messages = stage.size("messages of the hot one", 60, 1_000)
+    messages = stage.size("messages of the hot one", 60, 300)
     calm = draw(
-        Shape(conversations=stage.size("conversations", 40, 400), turns=6, pause=1.0, prefix="calm"), stage.chance
+        Shape(
+            conversations=stage.size("conversations", 40, 400),
+            turns=stage.size("turns", 6, 20),
+            pause=1.0,
+            prefix="calm",
+        ),
+        stage.chance,
     )
     hot = Conversation("hot", "chat", tuple(Turn(n) for n in range(1, messages + 1)), rapid=True)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         return
 
-    history = await stage.play(Layout(flow=document(gather_ms=0)), [hot, *calm], deeds, patience=240)
+    history = await stage.play(Layout(flow=document(gather_ms=0)), [hot, *calm], deeds, patience=600)
     first, last = _span(history.noted("acked"))
     during = [e["seconds"] for e in history.noted("complete") if e["name"] != "hot" and first <= e["at"] <= last]
     stage.result.figures["p95 of others meanwhile, s"] = p95(during or [0.0])
     told = sum(e["code"] == "too_many" for e in history.noted("chat_error"))
     stage.result.gate("times it was told to slow down", told, ">=", 1)
-    stage.result.note = "the effect on others is shown, not gated: the machine is shared"
+    stage.result.note = (
+        "the effect on others is shown, not gated: the machine is shared; the hot one repeats what was refused, and is let "
+        "have sixty messages a minute"
+    )
 
 
 def _two_days_pass(stage: Stage) -> None:
