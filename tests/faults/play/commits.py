@@ -16,7 +16,7 @@ from tests.faults.system import Layout
 async def at_the_commit(stage: Stage) -> None:
     """In turn: web before, web after, database before, database after; also while a worker repeats the turn."""
     strikes = stage.size("strikes", 12, 60)
-    shape = Shape(conversations=stage.size("conversations", 80, 500), turns=4, pause=2.0)
+    shape = Shape(conversations=stage.size("conversations", 60, 500), turns=4, pause=2.0)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(1.0)
@@ -31,5 +31,7 @@ async def at_the_commit(stage: Stage) -> None:
             else:
                 struck += await hands.kill_database_at_commit(name, moment, nth=nth)
 
-    history = await stage.play(Layout(web=1, workers=1, relayed=True), shape, deeds, at_once=80, keep_talking=True)
+    history = await stage.play(
+        Layout(web=1, workers=1, relayed=True), shape, deeds, at_once=50, patience=400, keep_talking=True
+    )
     stage.result.figures["turns with a second attempt"] = sum(t["attempts"] > 1 for t in history.turns)
