@@ -20,9 +20,10 @@ async def at_the_commit(stage: Stage) -> None:
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(1.0)
-        struck = 0
+        struck = tried = 0
         turns = itertools.cycle(itertools.product(("process", "database"), get_args(Moment)))
-        while struck < strikes:
+        while struck < strikes and tried < 3 * strikes:
+            tried += 1
             victim, moment = next(turns)
             nth = stage.chance.randint(1, 6)
             name = f"{stage.system.runners}1"  # the only one: otherwise another would commit
@@ -30,6 +31,7 @@ async def at_the_commit(stage: Stage) -> None:
                 struck += await hands.kill_at_commit(name, moment, nth=nth)
             else:
                 struck += await hands.kill_database_at_commit(name, moment, nth=nth)
+        stage.result.gate("strikes that hit", struck, "==", strikes)
 
     history = await stage.play(
         Layout(web=1, workers=1, relayed=True), shape, deeds, at_once=50, patience=400, keep_talking=True
