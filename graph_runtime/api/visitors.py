@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,6 +15,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 LIFETIME_SECONDS: Final = 30 * 24 * 3600
+SKEW_SECONDS: Final = 60
+"""So far the clocks of two web processes may differ."""
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "patchcord"
 
@@ -32,12 +35,18 @@ class Visitor:
 
 
 class VisitorTokens:
-    """Makes and verifies visitor tokens with a key of their own, derived from the installation's secret."""
+    """Makes and verifies visitor tokens with a key of their own, derived from the installation's secret.
 
-    def __init__(self, secret_key: str) -> None:
+    `clock`: seconds since 1970, for tests.
+    """
+
+    def __init__(self, secret_key: str, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         derived = HKDF(hashes.SHA256(), 32, salt=None, info=b"patchcord web chat visitor").derive(secret_key.encode())
         self._key = OctKey.import_key(derived)
         self._claims = jwt.JWTClaimsRegistry(
+            now=lambda: int(clock()),
+            leeway=SKEW_SECONDS,
             iss={"essential": True, "value": _ISSUER},
             sub={"essential": True},
             aud={"essential": True},
@@ -50,7 +59,7 @@ class VisitorTokens:
 
     def issue(self, visitor: Visitor) -> str:
         """A token for 30 days from now."""
-        now = int(time.time())
+        now = int(self._clock())
         claims = {
             "iss": _ISSUER,
             "sub": visitor.id,

@@ -11,16 +11,22 @@ from graph_runtime.storage.timers import Sweep
 
 log = structlog.get_logger(__name__)
 SECONDS = 2.0
+BUSY_SECONDS = 0.2
 AT_ONCE = 20
 
 
 class Sweeper:
-    """Every two seconds: what a dead process leaves is taken over within three."""
+    """Every two seconds: what a dead process leaves is taken over within three. While there is more than it may take
+    at once it looks again sooner: a process may leave hundreds."""
 
-    def __init__(self, sweep: Sweep, runner: TurnRunner, *, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, sweep: Sweep, runner: TurnRunner, *, seconds: float = SECONDS, busy_seconds: float = BUSY_SECONDS
+    ) -> None:
         self._sweep = sweep
         self._runner = runner
         self._seconds = seconds
+        self._busy_seconds = busy_seconds
+        self._is_full = False
 
     async def run(self) -> None:
         """For ever; a database that is away is asked again."""
@@ -28,8 +34,9 @@ class Sweeper:
             try:
                 await self.once()
             except Exception:
+                self._is_full = False
                 log.exception("sweep_failed")
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(self._busy_seconds if self._is_full else self._seconds)
 
     async def once(self) -> int:
         """One look; how many conversations were taken up."""
@@ -37,6 +44,7 @@ class Sweeper:
         if free <= 0:
             return 0
         left_behind = await self._sweep.left_behind(free)
+        self._is_full = len(left_behind) == free
         for workspace_id, conversation_id, was_leased in left_behind:
             self._runner.start(workspace_id, conversation_id, is_steal=was_leased)
         return len(left_behind)

@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qs, urlsplit
@@ -102,7 +102,8 @@ class Lane:
         """Keys that were taken in more than once, and how often."""
         return {key: n for key, n in Counter(a.key for a in self.accepted).items() if n > 1}
 
-    def _next_fault(self) -> Fault | None:
+    def next_fault(self) -> Fault | None:
+        """What goes wrong with the request that is here now."""
         if not self.faults:
             return None
         fault = self.faults[0]
@@ -153,6 +154,18 @@ class WebhookReceiver:
         finally:
             self._call(self._listen())
 
+    def arrived(self, lane: Lane, arrived: Arrived) -> None:
+        """One request, in the books."""
+        lane.journal.append(arrived)
+
+    def refuses(self, lane: Lane, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether a request is turned away before it is looked at."""
+        return False
+
+    async def told(self, path: str, body: bytes, writer: asyncio.StreamWriter) -> bool:
+        """A request to a path that begins with "_" is for the fake itself."""
+        return await answer(writer, 404, {})
+
     def _call(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
@@ -189,14 +202,18 @@ class WebhookReceiver:
         headers = {k.lower(): v.strip() for line in head[1:] if line for k, _, v in [line.partition(":")]}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         url = urlsplit(target)
+        if url.path.startswith("/_"):
+            return await self.told(url.path, body, writer)
         lane = self.lane(url.path.strip("/"))
         if method == "GET":
             return await self._find(lane, parse_qs(url.query).get("key", [""])[0], writer)
-        fault = lane._next_fault()
+        if self.refuses(lane, headers, body):
+            return await answer(writer, 401, {})
+        fault = lane.next_fault()
         kind = fault.kind if fault else ""
         accepted = kind not in NOT_TAKEN_IN and kind != "reset_before_accept"
         key = headers.get("webhook-id") or headers.get("x-key", "")
-        lane.journal.append(Arrived(lane.name, key, time.monotonic(), headers, body, kind, accepted))
+        self.arrived(lane, Arrived(lane.name, key, time.monotonic(), headers, body, kind, accepted))
         if fault is not None and kind.startswith("reset"):
             _reset(writer)
             return False
@@ -206,15 +223,16 @@ class WebhookReceiver:
         if fault is not None and kind == "slow":
             await asyncio.sleep(fault.seconds)
         more = f"retry-after: {fault.seconds:.0f}\r\n" if fault and kind == "rate_limited" else ""
-        return await _answer(writer, NOT_TAKEN_IN.get(kind, 200), {"id": f"r{len(lane.journal)}"}, more)
+        return await answer(writer, NOT_TAKEN_IN.get(kind, 200), {"id": f"r{len(lane.journal)}"}, more)
 
     async def _find(self, lane: Lane, key: str, writer: asyncio.StreamWriter) -> bool:
         place = next((n for n, a in enumerate(lane.journal, 1) if a.accepted and a.key == key), 0)
-        return await _answer(writer, 200 if place else 404, {"id": f"r{place}"})
+        return await answer(writer, 200 if place else 404, {"id": f"r{place}"})
 
 
-async def _answer(writer: asyncio.StreamWriter, status: int, answer: dict[str, Any], more: str = "") -> bool:
-    body = json.dumps(answer).encode()
+async def answer(writer: asyncio.StreamWriter, status: int, said: dict[str, Any], more: str = "") -> bool:
+    """Answer with JSON; the connection stays open."""
+    body = json.dumps(said).encode()
     head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{more}\r\n"
     writer.write(head.encode() + body)
     await writer.drain()

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import time
 import zlib
 from typing import Any
 
 import httpx2
 
+from tests.faults.caller import Caller
 from tests.faults.journal import Journal
 from tests.faults.plan import Conversation, Turn
 from tests.faults.system import System
-from tests.faults.talk import Refused, Talk
-
-COPIES = 10
-REPEATED = ("still_running",)
+from tests.faults.talk import Talk
 
 
 class ApiTalk(Talk):
-    """`api_burst` sends ten copies, `api_async` neither waits nor repeats."""
+    """`api_burst` sends copies, `api_async` neither waits nor repeats."""
 
     def __init__(
         self, system: System, journal: Journal, plan: Conversation, patience: float, client: httpx2.AsyncClient
     ) -> None:
         super().__init__(system, journal, plan, patience)
-        self._client = client
         keys = system.world.keys
         self._headers = {"Authorization": f"Bearer {keys[zlib.crc32(plan.name.encode()) % len(keys)]}"}
-        addresses = system.addresses
-        start = self.chance.randrange(len(addresses))
-        self._addresses = itertools.cycle([*addresses[start:], *addresses[:start]])
-        self._address = next(self._addresses)
+        self._caller = Caller(plan.name, system.addresses, journal, self.chance, client)
         self._looks = 0
 
     async def begin(self) -> None:
@@ -65,7 +57,7 @@ class ApiTalk(Talk):
 
     async def _burst(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Copies without an Idempotency-Key: the message's own id folds them. One comes later, with other words."""
-        copies = [self._insist("POST", path, body) for _ in range(COPIES - 1)]
+        copies = [self._insist("POST", path, body) for _ in range(self.plan.copies)]
         said = await asyncio.gather(*copies)
         changed = {**body, "text": body["text"] + " changed", "wait": False}
         await self._insist("POST", path, changed)
@@ -90,33 +82,10 @@ class ApiTalk(Talk):
     async def _once(
         self, method: str, path: str, body: dict[str, Any] | None = None, key: str = ""
     ) -> httpx2.Response | None:
-        headers = self._headers | ({"Idempotency-Key": key} if key else {})
-        try:
-            url = f"{self._address}/api/v1{path}"
-            answer = await self._client.request(method, url, json=body, headers=headers)
-        except httpx2.TransportError as error:
-            self.journal.note("no_answer", name=self.plan.name, error=type(error).__name__)
-            self._address = next(self._addresses)
-            return None
-        if answer.status_code >= 400:
-            self.journal.note("status", name=self.plan.name, method=method, status=answer.status_code)
-        return answer
+        return await self._caller.once(method, f"/api/v1{path}", body, lambda: self._with(key))
 
     async def _insist(self, method: str, path: str, body: dict[str, Any], key: str = "") -> dict[str, Any]:
-        """Repeat until it is answered. Raises: Refused, TimeoutError after the patience."""
-        until = time.monotonic() + self.patience
-        while time.monotonic() < until:
-            answer = await self._once(method, path, body, key)
-            if answer is not None and answer.status_code < 300:
-                found: dict[str, Any] = answer.json()
-                return found
-            if answer is not None and not _may_repeat(answer):
-                raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
-            await asyncio.sleep(self.chance.uniform(0.1, 0.6))
-        raise TimeoutError
+        return await self._caller.insist(method, f"/api/v1{path}", body, lambda: self._with(key), self.patience)
 
-
-def _may_repeat(answer: httpx2.Response) -> bool:
-    if answer.status_code >= 500 or answer.status_code == 429:
-        return True
-    return answer.status_code == 409 and answer.json().get("code") in REPEATED
+    def _with(self, key: str) -> dict[str, str]:
+        return self._headers | ({"Idempotency-Key": key} if key else {})

@@ -4,65 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from graph_runtime.engine.run import SORRY
-from tests.faults.flows import TOKEN, ordinals
+from tests.faults.delivery_proofs import DELIVERY_PROOFS
+from tests.faults.facts import Facts, Marked, Violation, calls_by_turn, is_hurt, mark_of
+from tests.faults.flows import ordinals
 from tests.faults.history import History
+from tests.faults.plan import HOOKS
 
 LATE_TIMER_SECONDS = 5.0
 APOLOGIES = frozenset(SORRY.values())
-
-
-@dataclass(frozen=True)
-class Violation:
-    """What does not hold, and where."""
-
-    invariant: str
-    what: str
-    where: str
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """A reply's mark."""
-
-    name: str
-    turn: int
-    ordinal: int
-
-
-class Facts:
-    """The history, indexed."""
-
-    def __init__(self, history: History) -> None:
-        self.history = history
-        self.conversation_of = {e["name"]: e["conversation_id"] for e in history.noted("begun")}
-        self.name_of = {conversation: name for name, conversation in self.conversation_of.items()}
-        self.flags = {(e["name"], e["turn"]): e["flags"] for e in history.noted("sent")}
-        self.acked = {(e["name"], e["turn"]) for e in history.noted("acked")}
-        self.inbox = {row["id"]: row for row in history.inbox}
-        self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self.of_turn: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self.trigger: dict[tuple[str, int], str] = {}
-        """(name, turn) → the inbox row of the contact's message."""
-        for message in history.messages:
-            self.messages[message["conversation_id"]].append(message)
-            if message["role"] == "agent":
-                self.of_turn[message["turn_id"]].append(message)
-            else:
-                name, _, turn = message["client_id"].rpartition(".t")
-                if turn.isdecimal():
-                    self.trigger.setdefault((name, int(turn)), message["turn_id"])
-        self.place_of = {inbox_id: place for place, inbox_id in self.trigger.items()}
-
-
-def mark_of(text: str) -> Marked | None:
-    """The mark in a reply; None when it has none."""
-    found = TOKEN.search(text)
-    return None if found is None else Marked(found["name"], int(found["turn"]), int(found["ordinal"]))
+PUSHING_OR_API = frozenset({"api", *HOOKS.values()})
 
 
 def check(history: History) -> list[Violation]:
@@ -109,7 +62,15 @@ def nothing_happens_twice(facts: Facts) -> Iterator[Violation]:
     for inbox_id, count in Counter(t["inbox_id"] for t in facts.history.turns).items():
         if count > 1:
             yield Violation("I2", f"its turn was committed {count} times", inbox_id)
-    begun = Counter(c["external"] for c in facts.history.conversations if c["channel_kind"] == "api")
+    written = Counter(
+        (message["conversation_id"], message["text"])
+        for message in facts.history.messages
+        if message["role"] == "contact"
+    )
+    for (conversation, text), count in written.items():
+        if count > 1:
+            yield Violation("I2", f"“{text}” stored {count} times", str(facts.name_of.get(conversation, conversation)))
+    begun = Counter(c["external"] for c in facts.history.conversations if c["channel_kind"] in PUSHING_OR_API)
     for external, count in begun.items():
         if count > 1:
             yield Violation("I2", f"begun {count} times", external)
@@ -145,8 +106,17 @@ def order_is_kept(facts: Facts) -> Iterator[Violation]:
         marks = [(m.turn, m.ordinal) for row in messages if row["role"] == "agent" and (m := mark_of(row["text"]))]
         if marks != sorted(marks):
             yield Violation("I3", f"answers out of order: {marks}", name)
+        said = [turn for row in messages if row["role"] == "contact" and (turn := facts.turn_of.get(row["turn_id"]))]
+        if said != sorted(said):
+            yield Violation("I3", f"messages out of order: {said}", name)
+    yield from _clients_saw_them_in_order(facts)
+
+
+def _clients_saw_them_in_order(facts: Facts) -> Iterator[Violation]:
     acked: dict[str, list[int]] = defaultdict(list)
     for entry in facts.history.noted("acked"):
+        if entry["seq"] is None:
+            continue  # a webhook is not told its number
         acked[entry["name"]].append(entry["seq"])
     pushed: dict[str, list[int]] = defaultdict(list)
     for entry in facts.history.noted("received"):
@@ -204,21 +174,6 @@ def the_ledger_is_what_the_vendor_saw(facts: Facts) -> Iterator[Violation]:
             yield Violation("I5", "an answer of the model that is not in the ledger", where)
 
 
-def calls_by_turn(facts: Facts) -> dict[tuple[str, int], list[dict[str, Any]]]:
-    """(name, turn) → the vendor's accepted calls in order."""
-    calls: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for entry in facts.history.vendor:
-        mark = mark_of(entry["text"]) if entry["kind"] == "accepted" else None
-        if mark is not None:
-            calls[mark.name, mark.turn].append(entry)
-    return calls
-
-
-def is_hurt(history: History, since: float, until: float) -> bool:
-    """Whether something was done to the installation between two moments."""
-    return any(a["kind"] == "hurt" and a["since"] <= until and a["at"] >= since for a in history.actions)
-
-
 def nothing_is_left_over(facts: Facts) -> Iterator[Violation]:
     """I6: once quiet, every row is in a state that ends something."""
     for row in facts.history.inbox:
@@ -259,4 +214,5 @@ PROOFS: tuple[Callable[[Facts], Iterator[Violation]], ...] = (
     nothing_is_left_over,
     no_timer_is_early,
     no_secret_gets_out,
+    *DELIVERY_PROOFS,
 )

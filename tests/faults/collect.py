@@ -29,7 +29,11 @@ _QUERIES = {
         SELECT conversation_id::text, seq, role, text, turn_id::text, client_id,
                extract(epoch FROM created_at)::float8 AS created_at FROM message ORDER BY conversation_id, seq""",
     "turns": "SELECT conversation_id::text, seq, inbox_id::text, trigger, attempts, error FROM turn",
-    "outbox": "SELECT id::text, conversation_id::text, ordinal, state, attempt FROM outbox",
+    "outbox": """
+        SELECT o.id::text, o.conversation_id::text, o.ordinal, o.state, o.attempt, o.vendor_key, o.recipient,
+               o.possibly_duplicate, c.connector
+        FROM outbox o JOIN channel c ON c.id = o.channel_id""",
+    "letters": "SELECT source, ref::text, reason FROM dead_letter",
     "timers": "SELECT id::text, conversation_id::text, extract(epoch FROM now() - due_at)::float8 AS late FROM timer",
     "model_events": """
         SELECT conversation_id::text, turn_id::text, data -> 'replayed' AS replayed FROM event
@@ -71,8 +75,8 @@ def collect(system: System, driver: Journal) -> History:
     files = [*system.folder.glob("*.log"), *system.folder.glob("*.jsonl"), system.database.postgres.log_file]
     leaks += leaks_of_files(files, system.canaries)
     return History(
-        driver=[*driver.entries], actions=[*system.actions.entries], vendor=read(system.vendor_journal), leaks=leaks,
-        **found,
+        driver=[*driver.entries], actions=[*system.actions.entries], vendor=read(system.vendor_journal),
+        receiver=read(system.receiver_journal), leaks=leaks, **found,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from graph_runtime.places import REPOSITORY
-from tests.faults.result import Result, markdown, table
+from tests.faults.result import Layout, Result, markdown, table
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.stage import Stage
 
@@ -31,9 +31,11 @@ BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     options = argparse.ArgumentParser(prog="./patchcord faults", description="The proof of delivery (docs/faults.md).")
-    options.add_argument("--full", action="store_true", help="the numbers of the promise; hours instead of minutes")
+    options.add_argument("--full", action="store_true", help="the numbers of the promise; about an hour")
+    options.add_argument("--redis", action="store_true", help="workers run the turns, a Redis wakes them")
     options.add_argument("--seed", type=int, default=0, help="plays the same faults again (0: a new seed)")
     options.add_argument("--only", default="", metavar="F1,F4", help="only these")
+    options.add_argument("--resume", action="store_true", help="skip what has passed with this seed, size and layout")
     options.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options.add_argument("--results", type=Path, default=RESULTS, help=f"where histories go (now {RESULTS.name}/)")
     options.add_argument(
@@ -46,71 +48,110 @@ def main(arguments: Sequence[str]) -> int:
     """Exit code 1 when a gate is missed or an invariant broken."""
     options = parser().parse_args(arguments)
     logging.disable(logging.CRITICAL)
-    seed = options.seed or random.SystemRandom().randrange(1, 1_000_000)
+    run = Run(
+        options.seed or random.SystemRandom().randrange(1, 1_000_000), options.results,
+        full=options.full, redis=options.redis, resume=options.resume,
+    )  # fmt: skip
     wanted = {name.strip().upper() for name in options.only.split(",") if name.strip()}
     unknown = wanted - {s.id for s in SCENARIOS}
     if unknown:
         print(f"No such fault: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
-    chosen = [s for s in SCENARIOS if not wanted or s.id in wanted]
     results = []
-    for scenario in chosen:
-        result = play(scenario, seed, options.results, full=options.full)
-        results.append(result)
-        print(table([result]), file=sys.stderr if options.json else sys.stdout, flush=True)
+    for scenario in SCENARIOS:
+        if (wanted and scenario.id not in wanted) or (scenario.needs_redis and not run.redis):
+            continue
+        results.append(run.play(scenario))
+        print(table(results[-1:]), file=sys.stderr if options.json else sys.stdout, flush=True)
     report = {
-        "seed": seed, "full": options.full, "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": run.seed, "full": run.full, "layout": run.layout,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "results": [r.as_json() for r in results],
+        "results": results,
     }  # fmt: skip
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / f"report-{seed}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), "utf-8")
-    (options.results / f"table-{seed}.md").write_text(markdown([r.as_json() for r in results]), "utf-8")
+    (options.results / f"report-{run.name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), "utf-8")
     if options.write_docs:
         write_page(latest(options.results))
+    failed = [r["id"] for r in results if r["status"] == "failed"]
     if options.json:
         print(json.dumps(report, ensure_ascii=False))
     else:
-        failed = [r.id for r in results if r.status == "failed"]
         print(
-            f"seed {seed}: {len(results)} scenarios, failed: {', '.join(failed) or 'none'}. Histories: {options.results}"
+            f"seed {run.seed}, {run.layout}: {len(results)} scenarios, failed: {', '.join(failed) or 'none'}."
+            f" Histories: {options.results}"
         )
-    return int(any(r.status == "failed" for r in results))
+    return int(bool(failed))
 
 
-def play(scenario: Scenario, seed: int, results: Path, *, full: bool) -> Result:
-    """One scenario, from an empty folder; whatever goes wrong in it is its own result."""
-    result = Result(scenario.id, scenario.title, seed)
-    if scenario.play is None:
-        return _without_result(scenario)
-    folder = results / f"{scenario.id}-{seed}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    began = time.monotonic()
-    try:
-        asyncio.run(scenario.play(Stage(result, folder, full=full)))
-    except Exception as error:  # noqa: BLE001  # the other scenarios are still worth playing
-        result.crashed = f"the harness stopped: {type(error).__name__}: {error}"
-        (folder / "crash.txt").write_text(traceback.format_exc())
-    result.seconds = round(time.monotonic() - began, 1)
-    result.store(folder)
-    return result
+class Run:
+    """Plays scenarios with one seed, size and layout. What ended is stored before the next begins."""
+
+    def __init__(self, seed: int, results: Path, *, full: bool, redis: bool, resume: bool = False) -> None:
+        self.seed = seed
+        self.results = results
+        self.full = full
+        self.redis = redis
+        self.layout: Layout = "redis" if redis else "embedded"
+        self._resume = resume
+
+    @property
+    def name(self) -> str:
+        """Tells its folders from those of other runs."""
+        return f"{self.seed}-{self.layout}{'-full' if self.full else ''}"
+
+    def play(self, scenario: Scenario) -> dict[str, Any]:
+        """One scenario, from an empty folder, as `Result.as_json`; whatever goes wrong in it is its own result."""
+        if scenario.play is None:
+            return _without_result(scenario, self.layout)
+        folder = self.results / f"{scenario.id}-{self.name}"
+        stored = _stored(folder)
+        if self._resume and stored is not None and stored["status"] == "passed":
+            return stored
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        result = Result(scenario.id, scenario.title, self.seed, load=round(os.getloadavg()[0], 1))
+        began = time.monotonic()
+        try:
+            asyncio.run(scenario.play(Stage(result, folder, full=self.full, redis=self.redis)))
+        except Exception as error:  # noqa: BLE001  # the other scenarios are still worth playing
+            result.crashed = f"the harness stopped: {type(error).__name__}: {error}"
+            (folder / "crash.txt").write_text(traceback.format_exc())
+        result.seconds = round(time.monotonic() - began, 1)
+        result.store(folder)
+        return result.as_json()
+
+
+def _stored(folder: Path) -> dict[str, Any] | None:
+    path = folder / "result.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
 
 
 def latest(results: Path) -> list[dict[str, Any]]:
-    """The newest stored result of each fault, in the order of the list."""
-    found: dict[str, dict[str, Any]] = {}
+    """Of each fault and layout the newest stored result, a full one before any reduced one, in the order of the list."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for path in sorted(results.glob("*/result.json"), key=lambda p: p.stat().st_mtime):
         stored = json.loads(path.read_text("utf-8"))
-        found[stored["id"]] = stored
-    return [found.get(s.id) or _without_result(s).as_json() for s in SCENARIOS]
+        place = (stored["id"], stored["layout"])
+        if stored["reduced"] and place in found and not found[place]["reduced"]:
+            continue
+        found[place] = stored
+    layouts: tuple[Layout, ...] = ("embedded", "redis")
+    return [
+        found.get((s.id, layout)) or _without_result(s, layout)
+        for s in SCENARIOS for layout in layouts
+        if not (s.needs_redis and layout == "embedded")
+    ]  # fmt: skip
 
 
-def _without_result(scenario: Scenario) -> Result:
-    result = Result(scenario.id, scenario.title, 0)
+def _without_result(scenario: Scenario, layout: Layout) -> dict[str, Any]:
+    result = Result(scenario.id, scenario.title, 0, layout=layout)
     result.missing = "not run" if scenario.play else "not built"
     result.note = scenario.missing or "no result is stored"
-    return result
+    return result.as_json()
 
 
 def write_page(results: Sequence[dict[str, Any]]) -> None:

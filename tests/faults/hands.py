@@ -19,6 +19,9 @@ from tests.faults.system import System
 SESSIONS_BACK_SECONDS = 3.0
 """A living process whose session broke looks dead until it has locked its number again: others may take its turns over."""
 
+REDIS_BACK_SECONDS = 3.0
+"""A lost wake-up is found by the sweeper within two seconds; a Redis that failed is left in peace for two."""
+
 
 class Hands:
     """`chance` decides whom it hits; the same seed hits the same ones in the same order."""
@@ -74,17 +77,39 @@ class Hands:
             await asyncio.sleep(SESSIONS_BACK_SECONDS)
         return took
 
+    async def kill_redis(self, down_seconds: float = 0.0) -> None:
+        """SIGKILL of Redis, which keeps nothing on disk: it comes back empty."""
+        redis = self.system.redis
+        assert redis is not None
+        with self.noted("kill", "redis"):
+            await asyncio.to_thread(redis.kill)
+            await asyncio.sleep(down_seconds)
+            await asyncio.to_thread(redis.start)
+            await asyncio.sleep(REDIS_BACK_SECONDS)
+
+    async def flush_redis(self) -> None:
+        """Everything in it is gone, it goes on."""
+        redis = self.system.redis
+        assert redis is not None
+        with self.noted("flush", "redis"):
+            await asyncio.to_thread(redis.flush)
+            await asyncio.sleep(REDIS_BACK_SECONDS)
+
     async def kill_everything(self, down_seconds: float = 1.0) -> None:
-        """Every process at once, the database with them; then all start again."""
+        """Every process at once, the database and Redis with them; then all start again."""
         with self.noted("power cut", "everything"):
             async with self.system.hands_on():
                 since = time.time()
                 for program in self.system.programs.values():
                     program.signal(signal.SIGKILL)
                 await asyncio.to_thread(self.system.database.kill)
+                if self.system.redis is not None:
+                    await asyncio.to_thread(self.system.redis.kill)
                 for program in self.system.programs.values():
                     program.kill()
                 await asyncio.sleep(down_seconds)
+                if self.system.redis is not None:
+                    await asyncio.to_thread(self.system.redis.start)
                 await asyncio.to_thread(self.system.database.restart)
                 self.outages.append((since, time.time()))
             for name in self.system.named("web"):

@@ -1,4 +1,4 @@
-"""The three journals of one run in one value: what clients did and got, what the database holds, what fakes were asked."""
+"""The journals of one run in one value: what clients did and got, what the database holds, what fakes were asked."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ class History:
     driver: Rows = field(default_factory=list)
     actions: Rows = field(default_factory=list)
     vendor: Rows = field(default_factory=list)
+    receiver: Rows = field(default_factory=list)
     conversations: Rows = field(default_factory=list)
     inbox: Rows = field(default_factory=list)
     messages: Rows = field(default_factory=list)
     turns: Rows = field(default_factory=list)
     outbox: Rows = field(default_factory=list)
+    letters: Rows = field(default_factory=list)
     timers: Rows = field(default_factory=list)
     model_events: Rows = field(default_factory=list)
     claims: Rows = field(default_factory=list)

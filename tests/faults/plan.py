@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 
 from tests.faults.flows import ordinals
 
-MIX: dict[str, float] = {"api": 0.35, "api_burst": 0.15, "api_async": 0.15, "chat": 0.35}
-"""Channel → share. api: waits for its answer; api_burst: ten copies of every message, one of them with other words;
-api_async: takes the 202 and never repeats it; chat: the visitor's socket."""
+MIX: dict[str, float] = {
+    "api": 0.2, "api_burst": 0.1, "api_async": 0.1, "chat": 0.25,
+    "webhook": 0.1, "hook_burst": 0.05, "hook_once": 0.05, "blind": 0.08, "reconcile": 0.07,
+}  # fmt: skip
+"""Channel → share. api: waits for its answer; api_burst: copies of every message, one of them with other words;
+api_async: takes the 202 and never repeats it; chat: the visitor's socket; webhook, hook_burst, hook_once: the same over
+signed webhooks; blind, reconcile: webhooks whose receivers fold nothing."""
+HOOKS = {
+    "webhook": "webhook", "hook_burst": "webhook", "hook_once": "webhook",
+    "blind": "fake_blind", "reconcile": "fake_reconcile",
+}  # fmt: skip
+"""Channels that push → the connector behind them, which is also the name of the receiver's lane."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +40,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """One contact's side of it. `pause`: seconds between turns; `rapid`: messages are sent without waiting for answers."""
+    """One contact's side of it. `pause`: seconds between turns; `rapid`: messages are sent without waiting for answers;
+    `copies`: how often the channels that send copies send each message, besides once with other words."""
 
     name: str
     channel: str
     turns: tuple[Turn, ...]
     pause: float = 0.0
     rapid: bool = False
+    copies: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +62,7 @@ class Shape:
     bye: float = 0.3
     pause: float = 0.3
     rapid: bool = False
+    copies: int = 3
     prefix: str = "c"
 
 
@@ -63,7 +75,7 @@ def draw(shape: Shape, chance: random.Random) -> list[Conversation]:
         if chance.random() < shape.bye:
             turns[-1] = Turn(shape.turns, "bye")
         pause = chance.uniform(0, 2 * shape.pause)
-        found.append(Conversation(f"{shape.prefix}{n}", channel, tuple(turns), pause, shape.rapid))
+        found.append(Conversation(f"{shape.prefix}{n}", channel, tuple(turns), pause, shape.rapid, shape.copies))
     return found
 
 

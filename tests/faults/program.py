@@ -15,6 +15,8 @@ from graph_runtime.places import REPOSITORY
 from tests.faults.commit_trap import CommitTrap
 
 RESTART_PAUSE_SECONDS = 0.3
+BYTECODE = REPOSITORY / "test-results" / "bytecode"
+"""Compiled modules are kept even where Python was told to keep none: what is killed a hundred times starts as often."""
 
 
 class Program:
@@ -27,7 +29,8 @@ class Program:
         self.trap = trap
         self.keeps = True
         self.deaths = 0
-        self.environment = dict(environment)
+        self.environment = {**environment, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.log = log
         self._command = [sys.executable, "-P", "-m", *arguments]
         self._process: subprocess.Popen[bytes] | None = None

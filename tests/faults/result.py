@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.faults.checker import Violation
+from tests.faults.facts import Violation
 
+Layout = Literal["embedded", "redis"]
 Status = Literal["passed", "failed", "not built", "not run"]
 
 
@@ -35,12 +36,17 @@ class Gate:
 
 @dataclass
 class Result:
-    """`reduced`: smaller numbers than delivery.md asks for. `note`: what was not covered, and why."""
+    """`reduced`: smaller numbers than delivery.md asks for. `note`: what was not covered, and why.
+
+    `layout`: who wakes those that run turns. `load`: the machine's average over the minute before it began.
+    """
 
     id: str
     title: str
     seed: int
     reduced: bool = True
+    layout: Layout = "embedded"
+    load: float = 0.0
     sizes: dict[str, float] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
     gates: list[Gate] = field(default_factory=list)
@@ -80,6 +86,7 @@ class Result:
         broken = Counter(v.invariant for v in self.violations)
         if self.missing == "":
             parts.append(", ".join(f"{name} broken {n}×" for name, n in broken.items()) or "I1–I7 hold")
+            parts.append(f"{self.seconds:.0f} s, load before {_number(self.load)}")
         known = {gate.name for gate in self.gates}
         parts += [
             f"{'' if gate.is_met else 'MISSED '}{gate.name} {_number(gate.measured)} ({gate.op} {_number(gate.value)})"
@@ -95,21 +102,21 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value == int(value) else f"{value:.2f}"
 
 
-def table(results: Sequence[Result]) -> str:
-    """For a terminal."""
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """For a terminal, from what `as_json` gave."""
     lines = []
-    for result in results:
-        lines.append(f"{result.id:<6} {result.status:<9} {result.seconds:6.0f} s  {result.title}")
-        lines.append(f"       {result.measured}")
-        lines += [f"         {v.invariant}: {v.what} [{v.where}]" for v in result.violations[:5]]
+    for r in results:
+        lines.append(f"{r['id']:<6} {r['status']:<9} {r['seconds']:6.0f} s  {r['title']}")
+        lines.append(f"       {r['measured']}")
+        lines += [f"         {v['invariant']}: {v['what']} [{v['where']}]" for v in r["violations"][:5]]
     return "\n".join(lines)
 
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:
     """For docs/faults.md, from what `as_json` gave."""
-    lines = ["| # | fault | seed | outcome | measured |", "|---|---|---|---|---|"]
+    lines = ["| # | fault | layout | seed | outcome | measured |", "|---|---|---|---|---|---|"]
     for r in results:
         seed, size = ("", "") if r["missing"] else (str(r["seed"]), ", reduced" if r["reduced"] else "")
         measured = str(r["measured"]).replace("|", "/")
-        lines.append(f"| {r['id']} | {r['title']} | {seed} | {r['status']}{size} | {measured} |")
+        lines.append(f"| {r['id']} | {r['title']} | {r['layout']} | {seed} | {r['status']}{size} | {measured} |")
     return "\n".join(lines) + "\n"

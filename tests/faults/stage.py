@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tests.faults.checker import Facts, calls_by_turn, check
+from tests.faults.checker import check
 from tests.faults.collect import collect, until_quiet
 from tests.faults.driver import Driver
+from tests.faults.facts import Facts, calls_by_turn
 from tests.faults.hands import Hands
 from tests.faults.history import History, Rows
 from tests.faults.journal import Journal
@@ -24,18 +27,20 @@ Deeds = Callable[["Stage", Hands], Awaitable[None]]
 
 
 class Stage:
-    """One scenario's run. `full`: the numbers of delivery.md instead of the small ones."""
+    """One scenario's run. `full`: the numbers of delivery.md instead of the small ones; `redis`: as in `Layout`."""
 
-    def __init__(self, result: Result, folder: Path, *, full: bool) -> None:
+    def __init__(self, result: Result, folder: Path, *, full: bool, redis: bool = False) -> None:
         self.result = result
         self.folder = folder
         self.full = full
+        self.redis = redis
         self.chance = random.Random(f"{result.seed}/{result.id}")
         self.system: System
         self.driver: Driver
         self.history = History()
         self._talking: asyncio.Task[None] | None = None
         result.reduced = not full
+        result.layout = "redis" if redis else "embedded"
 
     def size(self, name: str, small: int, full: int) -> int:
         """A number of the run, shown in the table."""
@@ -51,16 +56,22 @@ class Stage:
         *,
         at_once: int = 200,
         patience: float = 150.0,
+        keep_talking: bool = False,
     ) -> History:
-        """Talk and hurt at the same time, until both are over."""
+        """Talk and hurt at the same time, until both are over.
+
+        `keep_talking`: when all has been said before the deeds are done, others go on talking.
+        """
         conversations = draw(shape, self.chance) if isinstance(shape, Shape) else shape
-        self.system = System(layout, self.folder)
+        more = replace(shape, prefix="more") if isinstance(shape, Shape) and keep_talking else None
+        self.system = System(replace(layout, redis=self.redis), self.folder)
         journal = Journal(self.folder / "driver.jsonl")
         try:
             await self.system.start()
             self.driver = Driver(self.system, journal, at_once=at_once, patience=patience)
-            talking = self._talking = asyncio.create_task(self.driver.run(conversations), name="driver")
             hurting = asyncio.create_task(self._hurt(deeds), name="deeds")
+            everybody = self._and_more(conversations, more, hurting)
+            talking = self._talking = asyncio.create_task(self.driver.run(everybody), name="driver")
             try:
                 await asyncio.wait({talking, hurting}, return_when=asyncio.FIRST_EXCEPTION)
                 await asyncio.gather(talking, hurting)
@@ -79,13 +90,26 @@ class Stage:
         self._count()
         return self.history
 
+    @staticmethod
+    def _and_more(
+        conversations: Sequence[Conversation], more: Shape | None, hurting: asyncio.Task[None]
+    ) -> Iterator[Conversation]:
+        yield from conversations
+        if more is not None:
+            chance = random.Random(len(conversations))
+            for n in itertools.count(1):
+                for conversation in draw(replace(more, conversations=20, prefix=f"{more.prefix}{n}."), chance):
+                    if hurting.done():
+                        return
+                    yield conversation
+
     async def _hurt(self, deeds: Deeds) -> None:
         await deeds(self, Hands(self.system, self.chance))
 
     @property
     def is_talking(self) -> bool:
         """Whether conversations are still in progress."""
-        return self._talking is not None and not self._talking.done()
+        return self._talking is None or not self._talking.done()
 
     def _count(self) -> None:
         figures, history = self.result.figures, self.history

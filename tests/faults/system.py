@@ -1,4 +1,4 @@
-"""The whole installation under test: database, web and worker processes, the model's maker, relays between them."""
+"""The whole installation under test: database, Redis, web and worker processes, vendors, relays between them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.redis_server import RedisServer
 from tests.faults.commit_trap import CommitTrap
 from tests.faults.database_server import SOCKET_NAME, DatabaseServer
 from tests.faults.flows import document
@@ -30,11 +31,16 @@ READY_WITHIN_SECONDS = 90.0
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How many processes, and what stands between them. `relayed`: each process meets the database through a relay."""
+    """How many processes, and what stands between them.
+
+    `relayed`: each process meets the database (and Redis) through a relay. `redis`: web processes only accept, workers
+    run the turns, and a real Redis wakes them; without it, the web process that accepts a message runs its turn.
+    """
 
     web: int = 1
     workers: int = 1
     relayed: bool = False
+    redis: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     flow: dict[str, Any] = field(default_factory=document)
     data_folder: Path | None = None
@@ -51,6 +57,7 @@ class System:
         # PostgreSQL's account must be able to reach the relays' sockets.
         self.temporary.chmod(0o755)
         self.database = DatabaseServer(layout.data_folder or self.temporary / "data")
+        self.redis: RedisServer | None = None
         self.switchboard = Switchboard()
         self.relays: dict[str, Relay] = {}
         self.programs: dict[str, Program] = {}
@@ -60,7 +67,11 @@ class System:
         }
         self.vendor_journal = folder / "vendor.jsonl"
         self._vendor_port = free_port()
-        self.vendor = self._vendor()
+        self._redis_port = 0
+        self.vendor = self._outsider("vendor", self._vendor_port, self.vendor_journal)
+        self.receiver_journal = folder / "receiver.jsonl"
+        self._receiver_port = free_port()
+        self.receiver = self._outsider("receiver", self._receiver_port, self.receiver_journal)
         self.world: World
         self._watching: asyncio.Task[None] | None = None
         self._busy = asyncio.Lock()
@@ -68,14 +79,22 @@ class System:
     async def start(self) -> System:
         """Return when everything answers."""
         await asyncio.to_thread(self.database.start)
+        if self.layout.redis:
+            await asyncio.to_thread(self._start_redis)
         self.vendor.start()
         self.canaries["database password"] = self.database.password
         model = self._relay("model", free_port(), self._vendor_port)
+        self.receiver.start()
+        receiver = self._relay("receiver", free_port(), self._receiver_port)
         environment = self._environment("harness", 0, direct=True)
         self.world = await make_world(
-            environment, self.layout.flow, f"http://127.0.0.1:{model.listen}", self.canaries["model key"]
-        )
+            environment, self.layout.flow, f"http://127.0.0.1:{model.listen}", self.canaries["model key"],
+            f"http://127.0.0.1:{receiver.listen}",
+        )  # fmt: skip
         self.canaries |= {f"api key {n}": key for n, key in enumerate(self.world.keys[:3])}
+        self.canaries |= {f"secret of {name}": hook.secret for name, hook in self.world.hooks.items()}
+        for lane, hook in self.world.hooks.items():
+            await self._tell_receiver("/_lane", lane=lane, secret=hook.secret)
         for n in range(1, self.layout.web + 1):
             self._program(f"web{n}", "web", free_port())
         for n in range(1, self.layout.workers + 1):
@@ -92,9 +111,11 @@ class System:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        for program in (*self.programs.values(), self.vendor):
+        for program in (*self.programs.values(), self.vendor, self.receiver):
             program.close()
         self.switchboard.close()
+        if self.redis is not None:
+            self.redis.kill()
         await asyncio.to_thread(self.database.stop)
         with contextlib.suppress(OSError):
             shutil.copy(self.database.postgres.log_file, self.folder / "postgres.log")
@@ -104,6 +125,11 @@ class System:
     def named(self, kind: str) -> list[str]:
         """Names of the processes of a kind: "web", "worker"."""
         return [name for name in self.programs if name.startswith(kind)]
+
+    @property
+    def runners(self) -> str:
+        """The kind of process that runs the turns of messages that were just accepted."""
+        return "worker" if self.layout.redis else "web"
 
     def address(self, name: str) -> str:
         """Where a web process answers."""
@@ -130,6 +156,23 @@ class System:
         await asyncio.to_thread(_post, self._vendor_port, "/_mode", body)
         self.actions.note("model", mode=kind, seconds=seconds, share=share)
 
+    async def receiver_fails(
+        self, lane: str, kind: str, *, seconds: float = 1.0, times: int = 1, share: float | None = None
+    ) -> None:
+        """Requests to a lane go wrong: the next so many, or a share of all from now on (0: no more)."""
+        await self._tell_receiver("/_fail", lane=lane, kind=kind, seconds=seconds, times=times, share=share)
+        self.actions.note("receiver", lane=lane, fails=kind, seconds=seconds, times=times, share=share)
+
+    async def _tell_receiver(self, path: str, **said: Any) -> None:
+        until = time.monotonic() + READY_WITHIN_SECONDS
+        while True:
+            try:
+                return await asyncio.to_thread(_post, self._receiver_port, path, json.dumps(said))
+            except ConnectionError:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(0.05)
+
     @contextlib.asynccontextmanager
     async def hands_on(self) -> AsyncIterator[None]:
         """While several things are changed at once nothing is started again."""
@@ -144,6 +187,14 @@ class System:
                         # It died within the second before; by our hand or, poisoned, by its own.
                         self.actions.note("hurt", what="started again", who=program.name, since=time.time() - 1.0)
             await asyncio.sleep(0.1)
+
+    def _start_redis(self) -> None:
+        self.redis = RedisServer(self.temporary)
+        self.redis.start()
+        self._redis_port = self.redis.port
+        if self.layout.relayed:
+            self._redis_port = free_port()
+            self._relay("redis", self._redis_port, self.redis.port)
 
     def _relay(self, name: str, listen: Path | int, upstream: Path | int, trap: CommitTrap | None = None) -> Relay:
         relay = Relay(listen, upstream, ear=trap.ear if trap else None)
@@ -174,12 +225,16 @@ class System:
             "PATCHCORD_SCREENS": "no_screens:none",
             "PATCHCORD_PLUGIN_PACKAGES": json.dumps(["nodes", "connectors", "tests.faults.plugins"]),
             **({"PATCHCORD_PORT": str(port)} if port else {}),
+            **(self._with_redis() if self.redis else {}),
             **self.layout.environment,
         }
 
-    def _vendor(self) -> Program:
-        arguments = ["tests.faults.vendor", str(self._vendor_port), str(self.vendor_journal)]
-        return Program("vendor", arguments, dict(os.environ), self.folder / "vendor.log")
+    def _with_redis(self) -> dict[str, str]:
+        return {"REDIS_URL": f"redis://127.0.0.1:{self._redis_port}/0", "PATCHCORD_TURNS": "workers"}
+
+    def _outsider(self, name: str, port: int, journal: Path) -> Program:
+        arguments = [f"tests.faults.{name}", str(port), str(journal)]
+        return Program(name, arguments, dict(os.environ), self.folder / f"{name}.log")
 
 
 def free_port() -> int:

@@ -93,7 +93,8 @@ class Talk:
     async def until_changed(self, seconds: float) -> None:
         """Something arrived, or the time is over."""
         try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
         except TimeoutError:
             return
         self._changed.clear()

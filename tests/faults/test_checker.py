@@ -23,15 +23,17 @@ def message(conversation: str, seq: int, role: str, text: str, turn_id: str, cli
     }  # fmt: skip
 
 
-def talk(name: str, conversation: str) -> tuple[Rows, Rows, Rows, Rows]:
+def talk(
+    name: str, conversation: str, flags: tuple[str, str] = ("", "model")
+) -> tuple[Rows, Rows, Rows, Rows]:  # fmt: skip
     """Driver, messages, inbox and turns of two turns, the second asks the model."""
     inbox: Rows = []
     turns: Rows = []
     driver: Rows = [{"kind": "begun", "name": name, "conversation_id": conversation, "channel": "chat"}]
     messages = [message(conversation, 1, "agent", "[new t0 o2] next", f"{name}-0")]
-    for n, flags in ((1, ""), (2, "model")):
-        words = f"{name} t{n} {flags}".rstrip()
-        answer = f"Answer [{words} o1]" if flags else f"[{words} o1] echo"
+    for n, flag in enumerate(flags, 1):
+        words = f"{name} t{n} {flag}".rstrip()
+        answer = f"Answer [{words} o1]" if flag else f"[{words} o1] echo"
         seq = len(messages) + 1
         messages += [
             message(conversation, seq, "contact", words, f"{name}-{n}", f"{name}.t{n}"),
@@ -39,7 +41,7 @@ def talk(name: str, conversation: str) -> tuple[Rows, Rows, Rows, Rows]:
             message(conversation, seq + 2, "agent", f"[{words} o2] next", f"{name}-{n}"),
         ]
         driver += [
-            {"kind": "sent", "name": name, "turn": n, "flags": flags},
+            {"kind": "sent", "name": name, "turn": n, "flags": flag},
             {"kind": "acked", "name": name, "turn": n, "seq": seq},
             {"kind": "complete", "name": name, "turn": n, "seconds": 1.0, "sorry": False},
         ]
@@ -73,7 +75,42 @@ def good() -> History:
         )  # fmt: skip
         history.vendor.append({"kind": "accepted", "at": 50.0, "call": 1, "text": f"[{name} t2 model o1]", "fault": ""})
         history.model_events.append({"conversation_id": conversation, "turn_id": f"{name}-2", "replayed": False})
+    for lane, name in (("webhook", "vera"), ("fake_blind", "boris2"), ("fake_reconcile", "rita")):
+        push(history, lane, name)
     return history
+
+
+def push(history: History, lane: str, name: str) -> None:
+    """A conversation over a channel that pushes, two turns without the model."""
+    conversation = f"id-{name}"
+    driver, messages, inbox, turns = talk(name, conversation, flags=("", ""))
+    for row in messages:
+        row["client_id"] = ""
+    for n in (1, 2):
+        inbox[n]["dedupe_key"] = f"hook:{name}.t{n}"
+    for entry in driver:
+        if entry["kind"] == "acked":
+            entry["seq"] = None
+    history.driver += driver
+    history.messages += messages
+    history.inbox += inbox
+    history.turns += turns
+    history.conversations.append(
+        {"id": conversation, "channel_kind": lane, "status": "open", "lease_owner": None, "is_pending": False,
+         "message_seq": len(messages), "turn_seq": 3, "external": name}
+    )  # fmt: skip
+    for row in messages:
+        if row["role"] == "agent":
+            key = f"key-{name}-{row['seq']}"
+            history.outbox.append(
+                {"id": f"out-{name}-{row['seq']}", "conversation_id": conversation, "ordinal": row["seq"],
+                 "state": "sent", "attempt": 1, "vendor_key": key, "recipient": name, "possibly_duplicate": False,
+                 "connector": lane}
+            )  # fmt: skip
+            history.receiver.append(
+                {"kind": "arrived", "at": 100.0 + row["seq"], "lane": lane, "key": key, "to": name, "seq": row["seq"],
+                 "text": row["text"], "conversation_id": conversation, "hash": f"h-{key}", "fault": "", "accepted": True}
+            )  # fmt: skip
 
 
 def of(history: History, text: str) -> Row:
@@ -159,7 +196,7 @@ def still_leased(h: History) -> None:
 
 
 def outbox_stuck(h: History) -> None:
-    h.outbox.append({"id": "o", "conversation_id": "id-anna", "ordinal": 1, "state": "sending", "attempt": 1})
+    h.outbox[0]["state"] = "sending"
 
 
 def timer_overdue(h: History) -> None:
@@ -178,6 +215,90 @@ def leaked(h: History) -> None:
     h.leaks.append("model key in web1.log")
 
 
+def arrival(h: History, name: str, seq: int) -> Row:
+    return next(e for e in h.receiver if e["to"] == name and e["seq"] == seq)
+
+
+def arrived_again(h: History, name: str) -> None:
+    """Seq 3 comes twice under its key."""
+    first = arrival(h, name, 3)
+    place = h.receiver.index(first) + 1
+    h.receiver.insert(place, {**first, "at": first["at"] + 0.5})
+
+
+def flag(h: History, name: str) -> None:
+    next(row for row in h.outbox if row["id"] == f"out-{name}-3")["possibly_duplicate"] = True
+
+
+def never_arrived(h: History) -> None:
+    h.receiver.remove(arrival(h, "vera", 6))
+
+
+def given_up_in_silence(h: History) -> None:
+    h.outbox[-1]["state"] = "failed"
+
+
+def nobody_sends_it(h: History) -> None:
+    h.outbox.pop()
+
+
+def signature_refused(h: History) -> None:
+    h.receiver.append({"kind": "not_signed", "at": 1.0, "lane": "webhook"})
+
+
+def two_keys(h: History) -> None:
+    again = {**arrival(h, "vera", 3), "key": "another"}
+    h.receiver.insert(h.receiver.index(arrival(h, "vera", 3)) + 1, again)
+
+
+def two_bodies(h: History) -> None:
+    arrived_again(h, "vera")
+    arrival(h, "vera", 3)["hash"] = "other"
+
+
+def reconciled_twice(h: History) -> None:
+    arrived_again(h, "rita")
+    flag(h, "rita")
+    h.actions.append({"kind": "hurt", "what": "kill", "who": "worker1", "since": 102.9, "at": 103.2})
+
+
+def blind_twice_unmarked(h: History) -> None:
+    arrived_again(h, "boris2")
+    h.actions.append({"kind": "hurt", "what": "kill", "who": "worker1", "since": 102.9, "at": 103.2})
+
+
+def blind_twice_unexplained(h: History) -> None:
+    arrived_again(h, "boris2")
+    flag(h, "boris2")
+
+
+def overtaken(h: History) -> None:
+    one, two = arrival(h, "vera", 3), arrival(h, "vera", 4)
+    n, m = h.receiver.index(one), h.receiver.index(two)
+    h.receiver[n], h.receiver[m] = two, one
+
+
+def sent_to_another(h: History) -> None:
+    arrival(h, "vera", 3)["text"] = "[rita t1 o1] echo"
+
+
+def sent_from_another(h: History) -> None:
+    arrival(h, "vera", 1)["conversation_id"] = "id-rita"
+
+
+def hook_begun_twice(h: History) -> None:
+    h.conversations.append({**h.conversations[-1], "id": "another", "message_seq": 0})
+
+
+def hook_stored_twice(h: History) -> None:
+    h.messages.append({**of(h, "vera t1"), "seq": 8, "role": "contact", "text": "vera t1"})
+
+
+def hooks_reordered(h: History) -> None:
+    one, two = (next(m for m in h.messages if m["role"] == "contact" and m["text"] == f"vera t{n}") for n in (1, 2))
+    one["turn_id"], two["turn_id"] = two["turn_id"], one["turn_id"]
+
+
 DOCTORED: list[tuple[str, Doctor]] = [
     ("I1", lost_answer), ("I1", lost_message), ("I1", waited_in_vain),
     ("I2", said_twice), ("I2", committed_twice), ("I2", pushed_twice), ("I2", begun_twice), ("I2", stored_twice),
@@ -186,6 +307,10 @@ DOCTORED: list[tuple[str, Doctor]] = [
     ("I5", call_without_entry), ("I5", entry_without_call), ("I5", entry_twice), ("I5", unexplained_repeat),
     ("I6", still_pending), ("I6", still_leased), ("I6", outbox_stuck), ("I6", timer_overdue), ("I6", claim_unanswered),
     ("timers", timer_early), ("I7", leaked),
+    ("I1", never_arrived), ("I1", given_up_in_silence), ("I1", nobody_sends_it), ("I1", signature_refused),
+    ("I2", two_keys), ("I2", two_bodies), ("I2", reconciled_twice), ("I2", blind_twice_unmarked),
+    ("I2", blind_twice_unexplained), ("I2", hook_begun_twice), ("I2", hook_stored_twice),
+    ("I3", overtaken), ("I3", hooks_reordered), ("I4", sent_to_another), ("I4", sent_from_another),
 ]  # fmt: skip
 
 
@@ -230,4 +355,33 @@ def test_a_dead_letter_with_an_apology_counts_as_answered() -> None:
     history.driver = [e for e in history.driver if not (e["kind"] == "received" and "anna t2" in e["text"])]
     history.vendor, history.model_events = history.vendor[1:], history.model_events[1:]
     next(row for row in history.inbox if row["id"] == "anna-2")["state"] = "dead"
+    assert check(history) == []
+
+
+def test_a_keyed_receiver_folds_a_repeat() -> None:
+    history = good()
+    arrived_again(history, "vera")
+    assert check(history) == []
+
+
+def test_a_blind_receiver_may_get_a_marked_message_twice_after_a_kill() -> None:
+    history = good()
+    arrived_again(history, "boris2")
+    flag(history, "boris2")
+    history.actions.append({"kind": "hurt", "what": "kill", "who": "worker1", "since": 102.9, "at": 103.2})
+    assert check(history) == []
+
+
+def test_a_blind_receiver_may_get_a_marked_message_twice_after_it_broke_the_connection() -> None:
+    history = good()
+    arrived_again(history, "boris2")
+    flag(history, "boris2")
+    arrival(history, "boris2", 3)["fault"] = "reset_after_accept"
+    assert check(history) == []
+
+
+def test_a_message_that_was_given_up_has_a_dead_letter() -> None:
+    history = good()
+    given_up_in_silence(history)
+    history.letters.append({"source": "outbox", "ref": history.outbox[-1]["id"], "reason": "refused"})
     assert check(history) == []

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 
+from connectors.webhook import signing
+from graph_runtime.services.channel_setup import new_secret
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
+from tests.fakes.webhook_receiver import receiving
 from tests.faults.clock import build_shim
 from tests.faults.collect import leaks_of_database, leaks_of_files
+from tests.faults.command import Run, latest
 from tests.faults.commit_trap import CommitTrap, Moment
 from tests.faults.database_server import SOCKET_NAME, DatabaseServer
+from tests.faults.journal import Journal, read
+from tests.faults.letter_box import LetterBox
 from tests.faults.plan import Shape, draw
+from tests.faults.receiver import Receiver
 from tests.faults.relay import Relay, Switchboard
+from tests.faults.result import Result
+from tests.faults.scenarios import Scenario
+from tests.faults.stage import Stage
 from tests.faults.system import free_port
+from tests.faults.webhook_load import Load
 
 
 @pytest.fixture
@@ -152,3 +166,120 @@ def test_the_wire_is_cut_into_messages_wherever_it_is_torn() -> None:
     wire = Wire(from_client=True)
     found = [message for n in range(len(stream)) for message in wire.feed(stream[n : n + 1])]
     assert found == [(b"P", body)]
+
+
+def test_the_letter_box_reads_whole_lines_once(tmp_path: Path) -> None:
+    heard: list[dict[str, Any]] = []
+    path = tmp_path / "receiver.jsonl"
+    box = LetterBox(path)
+    box.listeners["anna"] = heard.append
+    box.look()
+    line = '{"kind": "arrived", "to": "anna", "accepted": true, "seq": 1}\n'
+    path.write_text(line + line[:20])
+    box.look()
+    box.look()
+    assert [e["seq"] for e in heard] == [1]
+    path.write_text(line + line.replace("1}", "2}") + line.replace("true", "false"))
+    box.look()
+    assert [e["seq"] for e in heard] == [1, 2]
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    fake = Receiver(free_port(), Journal(tmp_path / "receiver.jsonl"))
+    fake.start()
+    yield fake
+    fake.stop()
+    fake.journal.close()
+
+
+def posted(receiver: Receiver, secret: str, key: str) -> int:
+    """The status; 0 for a broken connection."""
+    body = json.dumps({"data": {"user_id": "anna", "seq": 1, "text": "hi", "conversation_id": "c"}}).encode()
+    headers = signing.signed_headers([secret], key, datetime.now(UTC), body)
+    try:
+        return httpx2.post(f"http://127.0.0.1:{receiver.port}/webhook", content=body, headers=headers).status_code
+    except httpx2.TransportError:
+        return 0
+
+
+def test_a_receiver_believes_only_its_own_secret_and_fails_for_a_share(receiver: Receiver) -> None:
+    secret = new_secret()
+    place = f"http://127.0.0.1:{receiver.port}"
+    httpx2.post(f"{place}/_lane", json={"lane": "webhook", "secret": secret})
+    assert posted(receiver, secret, "k1") == 200
+    assert posted(receiver, new_secret(), "k2") == 401
+    httpx2.post(
+        f"{place}/_fail",
+        json={"lane": "webhook", "kind": "reset_after_accept", "share": 0.5, "seconds": 1, "times": 1},
+    )
+    statuses = [posted(receiver, secret, f"s{n}") for n in range(40)]
+    assert 5 < statuses.count(0) < 35
+    assert statuses.count(0) + statuses.count(200) == 40
+    entries = read(receiver.journal.path)
+    assert sum(e["kind"] == "arrived" and e["accepted"] for e in entries) == 41
+    assert sum(e["kind"] == "not_signed" for e in entries) == 1
+    assert "k2" not in {e.get("key") for e in entries}
+
+
+async def test_the_load_generator_keeps_its_timetable() -> None:
+    secret = new_secret()
+    with receiving() as fake:
+        lane = fake.lane("webhook")
+        lane.fail("server_error", times=3)
+        wanted = {
+            "addresses": [f"http://127.0.0.1:{fake.port}"], "path": "/webhook", "secret": secret, "rate": 200,
+            "seconds": 1, "contacts": 5, "prefix": "load",
+        }  # fmt: skip
+        load = Load(wanted)
+        began = time.monotonic()
+        await load.run()
+        load.close()
+        assert time.monotonic() - began >= 0.95
+    report = load.report()
+    assert report["statuses"] == {200: 197, 500: 3}
+    assert report["latencies"] == sorted(report["latencies"])
+    assert len({a.key for a in lane.journal}) == 200
+    for arrived in lane.journal:
+        signing.verify([secret], arrived.headers, arrived.body, datetime.now(UTC))
+
+
+def stored(folder: Path, name: str, **values: Any) -> None:
+    result = Result(values.pop("id"), "title", 1, layout=values.pop("layout", "embedded"))
+    for key, value in values.items():
+        setattr(result, key, value)
+    (folder / name).mkdir()
+    result.store(folder / name)
+
+
+def test_the_table_prefers_full_results_and_shows_both_layouts(tmp_path: Path) -> None:
+    stored(tmp_path, "a", id="F1", reduced=False, note="full")
+    stored(tmp_path, "b", id="F1", reduced=True, note="newer and reduced")
+    stored(tmp_path, "c", id="F1", layout="redis", note="with Redis")
+    rows = {(r["id"], r["layout"]): r for r in latest(tmp_path)}
+    assert rows["F1", "embedded"]["note"] == "full"
+    assert rows["F1", "redis"]["note"] == "with Redis"
+    assert rows["F2", "redis"]["status"] == "not run"
+    assert ("F5", "embedded") not in rows
+
+
+def test_a_run_that_is_resumed_plays_only_what_has_not_passed(tmp_path: Path) -> None:
+    played: list[str] = []
+
+    async def play(stage: Stage) -> None:
+        played.append(stage.result.id)
+        if len(played) == 1:
+            raise RuntimeError("the first time it fails")
+
+    def run(seed: int = 7, *, resume: bool = True, full: bool = False) -> dict[str, Any]:
+        again = Run(seed, tmp_path, full=full, redis=False, resume=resume)
+        return again.play(Scenario("F1", "title", play))
+
+    assert run()["status"] == "failed"
+    assert run()["status"] == "passed"
+    assert run()["status"] == "passed"
+    assert len(played) == 2
+    run(seed=8)
+    run(full=True)
+    run(resume=False)
+    assert len(played) == 5

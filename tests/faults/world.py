@@ -10,6 +10,7 @@ from graph_runtime import bootstrap
 from graph_runtime.services.passwords import PasswordCost
 from graph_runtime.services.principal import Principal
 from graph_runtime.settings import Settings
+from tests.faults.plan import HOOKS
 
 SCOPES = ["conversations:write", "conversations:read"]
 KEYS = 40
@@ -26,6 +27,15 @@ class World:
     public_id: str
     keys: tuple[str, ...]
     vendor_key: str
+    hooks: dict[str, Hook]
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A push channel: the path that takes its events in, and the secret of both directions."""
+
+    path: str
+    secret: str
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
@@ -37,9 +47,9 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
 
 
 async def make_world(
-    environment: Mapping[str, str], document: dict[str, Any], vendor_url: str, vendor_key: str
+    environment: Mapping[str, str], document: dict[str, Any], vendor_url: str, vendor_key: str, receiver_url: str
 ) -> World:
-    """Through the services, as a member does it."""
+    """Through the services, as a member does it. Push channels send to `receiver_url`/CONNECTOR."""
     services = await bootstrap.build(settings_of(environment), password_cost=PasswordCost(memory_kib=64, rounds=1))
     try:
         token = await services.accounts.create_owner(
@@ -58,7 +68,12 @@ async def make_world(
         await services.agents.set_on(owner, agent.id, True)
         made = [await services.api_keys.create(owner, f"driver {n}", SCOPES) for n in range(KEYS)]
         keys = tuple(secret for _, secret in made)
-        return World(owner, agent.id, agent.main_flow_id, agent.public_id, keys, vendor_key)
+        hooks = {}
+        for connector in set(HOOKS.values()):
+            to = {"url": f"{receiver_url}/{connector}", "allow_private_host": True}
+            row, secret = await services.channel_setup.create(owner, agent.id, connector, settings=to)
+            hooks[connector] = Hook(row.path, secret)
+        return World(owner, agent.id, agent.main_flow_id, agent.public_id, keys, vendor_key, hooks)
     finally:
         await services.close()
 

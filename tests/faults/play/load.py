@@ -13,16 +13,22 @@ from tests.faults.system import Layout
 
 async def redelivered(stage: Stage) -> None:
     """F8. Copies at once, a later one with other words, and all of it again two days later."""
-    shape = Shape(
-        conversations=stage.size("conversations", 60, 1_000), turns=3, mix={"api_burst": 1.0}, flags={"model": 0.2}
-    )
-    stage.result.sizes["copies of each message"] = 11
+    mix = {"api_burst": 0.5, "hook_burst": 0.5}
+    shape = Shape(conversations=stage.size("conversations", 60, 400), turns=3, mix=mix, flags={"model": 0.2}, copies=10)
+    stage.result.sizes["copies of each message"] = 10
+    counts: list[int] = []
 
     async def deeds(stage: Stage, hands: Hands) -> None:
-        return
+        while stage.is_talking:  # noqa: ASYNC110  # nothing to do but wait
+            await asyncio.sleep(0.2)
+        await asyncio.to_thread(_two_days_pass, stage)
+        counts.append(await stage.driver.all_again())
 
-    await stage.play(Layout(web=2), shape, deeds)
-    stage.result.note = "two days later is not played; dedupe keys are kept for at least 14 days"
+    history = await stage.play(Layout(web=2), shape, deeds)
+    stage.result.gate("taken for new after two days", counts[0], "==", 0)
+    last = max(e["at"] for e in history.driver if e["kind"] == "again")
+    stage.result.gate("messages made after that", sum(m["created_at"] > last for m in history.messages), "==", 0)
+    stage.result.note = "two days: the times of what was taken in are moved back, and everything is posted once more"
 
 
 async def in_quick_succession(stage: Stage) -> None:
@@ -34,7 +40,7 @@ async def in_quick_succession(stage: Stage) -> None:
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(3.0)
-        await hands.kill("web1")
+        await hands.kill(f"{stage.system.runners}1")
 
     await stage.play(Layout(web=2, flow=document(gather_ms=0)), shape, deeds)
     stage.result.note = "order of arrival; no channel carries a vendor's own sequence yet"
@@ -42,22 +48,38 @@ async def in_quick_succession(stage: Stage) -> None:
 
 async def one_hot_conversation(stage: Stage) -> None:
     """F23. Others hardly notice; the talkative one is told to slow down, politely, and everything is answered."""
-    messages = stage.size("messages of the hot one", 60, 1_000)
+    messages = stage.size("messages of the hot one", 60, 300)
     calm = draw(
-        Shape(conversations=stage.size("conversations", 40, 400), turns=6, pause=1.0, prefix="calm"), stage.chance
+        Shape(
+            conversations=stage.size("conversations", 40, 400),
+            turns=stage.size("turns", 6, 20),
+            pause=1.0,
+            prefix="calm",
+        ),
+        stage.chance,
     )
     hot = Conversation("hot", "chat", tuple(Turn(n) for n in range(1, messages + 1)), rapid=True)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         return
 
-    history = await stage.play(Layout(flow=document(gather_ms=0)), [hot, *calm], deeds, patience=240)
+    history = await stage.play(Layout(flow=document(gather_ms=0)), [hot, *calm], deeds, patience=600)
     first, last = _span(history.noted("acked"))
     during = [e["seconds"] for e in history.noted("complete") if e["name"] != "hot" and first <= e["at"] <= last]
     stage.result.figures["p95 of others meanwhile, s"] = p95(during or [0.0])
     told = sum(e["code"] == "too_many" for e in history.noted("chat_error"))
     stage.result.gate("times it was told to slow down", told, ">=", 1)
-    stage.result.note = "the effect on others is shown, not gated: the machine is shared"
+    stage.result.note = (
+        "the effect on others is shown, not gated: the machine is shared; the hot one repeats what was refused, and is let "
+        "have sixty messages a minute"
+    )
+
+
+def _two_days_pass(stage: Stage) -> None:
+    with stage.system.database.look() as connection:
+        connection.execute(
+            "UPDATE inbox SET received_at = received_at - interval '48 hours', done_at = done_at - interval '48 hours'"
+        )
 
 
 def _span(acked: list[dict[str, object]]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import asyncio
 
 from tests.faults.flows import document
 from tests.faults.hands import Hands
+from tests.faults.history import History
 from tests.faults.plan import Conversation, Shape, Turn
 from tests.faults.stage import Stage
 from tests.faults.system import Layout
@@ -14,53 +15,76 @@ from tests.faults.world import publish_again
 RESUME_P95_SECONDS = 35.0
 
 
-async def _kill_repeatedly(stage: Stage, hands: Hands, kills: int, kinds: tuple[str, ...], pause: float) -> None:
+async def _kill_repeatedly(stage: Stage, hands: Hands, kills: int, kinds: tuple[str, ...]) -> None:
+    """One after the other; the next one falls while the one before is still starting, never on the same process."""
     await asyncio.sleep(1.0)
-    done = 0
-    while done < kills and stage.is_talking:
-        await hands.kill(hands.any(stage.chance.choice(kinds)))
-        done += 1
-        await asyncio.sleep(stage.chance.uniform(0, pause))
-    stage.result.sizes["kills"] = done
+    places = asyncio.Semaphore(2)
+    dying: set[str] = set()
+
+    async def kill(name: str) -> None:
+        try:
+            await hands.kill(name)
+        finally:
+            dying.discard(name)
+            places.release()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(kills):
+            await places.acquire()
+            kind = stage.chance.choice(kinds)
+            name = stage.chance.choice([n for n in stage.system.named(kind) if n not in dying])
+            dying.add(name)
+            group.create_task(kill(name))
+            await asyncio.sleep(stage.chance.uniform(0.5, 2.5))
 
 
 async def kill_those_that_run_turns(stage: Stage) -> None:
-    """F1. Without a queue, web processes run turns too."""
+    """F1. Without a queue, web processes run turns too; workers send."""
     shape = Shape(conversations=stage.size("conversations", 200, 10_000), turns=stage.size("turns", 3, 5), pause=1.5)
     kills = stage.size("kills", 8, 100)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
-        await _kill_repeatedly(stage, hands, kills, ("worker", "web"), 1.0)
+        await _kill_repeatedly(stage, hands, kills, ("worker", "web"))
 
-    await stage.play(Layout(web=2, workers=2), shape, deeds)
+    history = await stage.play(Layout(web=3, workers=3), shape, deeds, keep_talking=True)
+    _count_hits(stage, history)
     stage.result.gate(
         "resume p95, s", stage.result.figures.get("p95 of interrupted turns, s", 0), "<=", RESUME_P95_SECONDS
     )
 
 
+def _count_hits(stage: Stage, history: History) -> None:
+    figures = stage.result.figures
+    figures["turns with a second attempt"] = sum(t["attempts"] > 1 for t in history.turns)
+    figures["deliveries tried again"] = sum(row["attempt"] > 1 for row in history.outbox)
+    figures["marked as possibly duplicate"] = sum(row["possibly_duplicate"] for row in history.outbox)
+
+
 async def kill_web(stage: Stage) -> None:
     """F2. Clients repeat as their documents say."""
-    shape = Shape(conversations=stage.size("conversations", 200, 10_000), turns=3, pause=1.0, flags={"model": 0.2})
+    shape = Shape(conversations=stage.size("conversations", 200, 2_000), turns=3, pause=2.0, flags={"model": 0.2})
     kills = stage.size("kills", 8, 100)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
-        await _kill_repeatedly(stage, hands, kills, ("web",), 0.5)
+        await _kill_repeatedly(stage, hands, kills, ("web",))
 
-    await stage.play(Layout(web=2), shape, deeds)
+    history = await stage.play(Layout(web=3), shape, deeds, keep_talking=True)
+    _count_hits(stage, history)
 
 
 async def kill_web_after_acknowledging(stage: Stage) -> None:
     """F3. What was acknowledged is answered although nobody sends it again."""
     shape = Shape(
-        conversations=stage.size("conversations", 200, 5_000), turns=3, mix={"api_async": 1.0}, flags={"model": 0.5},
-        pause=1.0,
+        conversations=stage.size("conversations", 200, 2_000), turns=3, flags={"model": 0.5}, pause=2.0,
+        mix={"api_async": 0.5, "hook_once": 0.5},
     )  # fmt: skip
     kills = stage.size("kills", 8, 100)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
-        await _kill_repeatedly(stage, hands, kills, ("web",), 0.5)
+        await _kill_repeatedly(stage, hands, kills, ("web",))
 
-    history = await stage.play(Layout(web=2), shape, deeds)
+    history = await stage.play(Layout(web=3), shape, deeds, keep_talking=True)
+    _count_hits(stage, history)
     stage.result.figures["messages not acknowledged"] = len(history.noted("not_acked"))
 
 
@@ -78,20 +102,20 @@ async def frozen_past_its_lease(stage: Stage) -> None:
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(4.0)
-        await hands.freeze("web1", seconds)
-        await hands.freeze("worker1", 3.0)
+        await hands.freeze(f"{stage.system.runners}1", seconds)
+        await hands.freeze("worker2", 3.0)
 
     history = await stage.play(Layout(web=2, workers=2), talks, deeds)
     taken_over = sum(t["attempts"] > 1 for t in history.turns)
-    fenced = stage.system.programs["web1"].says("lease_lost")
+    fenced = stage.system.programs[f"{stage.system.runners}1"].says("lease_lost")
     stage.result.gate("turns taken over", taken_over, ">=", 1)
     stage.result.gate("writes refused to the woken process", fenced, ">=", 1)
 
 
 async def rolling_restart(stage: Stage) -> None:
     """F20. Every process is asked to end, one after another; a new version is published in between."""
-    rounds = stage.size("rounds", 2, 10)
-    shape = Shape(conversations=stage.size("conversations", 120, 5_000), turns=4, pause=2.0)
+    rounds = stage.size("rounds", 2, 8)
+    shape = Shape(conversations=stage.size("conversations", 120, 2_000), turns=4, pause=2.0)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(2.0)
@@ -104,7 +128,7 @@ async def rolling_restart(stage: Stage) -> None:
                 ) + (code != 0)
             await publish_again(environment, stage.system.world, document(version=n + 2))
 
-    history = await stage.play(Layout(web=2), shape, deeds)
+    history = await stage.play(Layout(web=2), shape, deeds, keep_talking=True)
     stage.result.gate("5xx answers", stage.result.figures["5xx"], "==", 0)
     stage.result.gate("conversations that changed their version", _changed_version(history.messages), "==", 0)
     stage.result.note = "clients choose another web process when one hangs up, as a load balancer does"

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.checker import Facts
+from tests.faults.delivery_proofs import BLIND, KEYED
+from tests.faults.facts import Facts
 from tests.faults.hands import Hands
 from tests.faults.plan import Conversation, Shape, Turn, draw
+from tests.faults.play.receivers import again
 from tests.faults.result import Result
 from tests.faults.stage import Stage
 from tests.faults.system import Layout
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 SEED = 20261125
 
 
-def stage_of(name: str, folder: Path) -> Stage:
-    return Stage(Result(name, name, SEED), folder, full=False)
+def stage_of(name: str, folder: Path, *, redis: bool = False) -> Stage:
+    return Stage(Result(name, name, SEED), folder, full=False, redis=redis)
 
 
 def proven(stage: Stage, least_turns: int) -> None:
@@ -31,7 +33,7 @@ def proven(stage: Stage, least_turns: int) -> None:
 async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> None:
     """Web, worker, database and everything at once; a frozen process past its lease; copies; a deadly message."""
     stage = stage_of("short", tmp_path)
-    talks = draw(Shape(conversations=80, turns=4, pause=4.0), stage.chance)
+    talks = draw(Shape(conversations=70, turns=4, pause=4.0), stage.chance)
     slow = [Conversation(f"slow{n}", "chat", (Turn(1, "model slow34"), Turn(2, "model"))) for n in range(6)]
     bad = [Conversation("bad", "chat", (Turn(1), Turn(2, "poison"), Turn(3)))]
 
@@ -46,7 +48,7 @@ async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> 
         await hands.kill_everything()
 
     history = await stage.play(Layout(web=2, workers=2), [*slow, *bad, *talks], deeds)
-    proven(stage, 250)
+    proven(stage, 220)
     facts = Facts(history)
     assert facts.inbox[facts.trigger["bad", 2]]["state"] == "dead"
     assert sum(t["attempts"] > 1 for t in history.turns) >= 1
@@ -69,3 +71,27 @@ async def test_killed_exactly_at_the_commit(tmp_path: Path) -> None:
     proven(stage, 120)
     assert struck == [True] * 4
     assert sum(t["attempts"] > 1 for t in history.turns) >= 1
+
+
+async def test_workers_redis_and_receivers_fail(tmp_path: Path) -> None:
+    """Web only accepts; Redis is killed and emptied, workers are killed, receivers hang up after accepting."""
+    stage = stage_of("redis", tmp_path, redis=True)
+    shape = Shape(
+        conversations=40, turns=3, pause=2.0, bye=0.0,
+        mix={"webhook": 0.3, "hook_burst": 0.1, "blind": 0.2, "reconcile": 0.1, "chat": 0.15, "api": 0.15},
+    )  # fmt: skip
+
+    async def deeds(stage: Stage, hands: Hands) -> None:
+        for lane in (KEYED, BLIND):
+            await stage.system.receiver_fails(lane, "reset_after_accept", share=0.1)
+        await asyncio.sleep(2.0)
+        await hands.kill_redis(1.0)
+        await hands.kill("worker1")
+        await hands.flush_redis()
+        await hands.kill("worker2")
+
+    history = await stage.play(Layout(web=1, workers=2), shape, deeds)
+    proven(stage, 120)
+    for lane in (KEYED, BLIND):
+        assert again(history.receiver, lane), "no message was taken in twice, so nothing was folded or marked"
+    assert any(row["possibly_duplicate"] for row in history.outbox)

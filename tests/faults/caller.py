@@ -1,0 +1,64 @@
+"""How programs reach the web processes: by HTTP, and at another one when the first hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx2
+
+from tests.faults.journal import Journal
+from tests.faults.talk import Refused
+
+Headers = Callable[[], Mapping[str, str]]
+
+
+class Caller:
+    """One client. `body` is bytes or a value to be sent as JSON; `headers` are made anew for each request."""
+
+    def __init__(
+        self, name: str, addresses: list[str], journal: Journal, chance: random.Random, client: httpx2.AsyncClient
+    ) -> None:
+        self._name = name
+        self._journal = journal
+        self._chance = chance
+        self._client = client
+        start = chance.randrange(len(addresses))
+        self._addresses = itertools.cycle([*addresses[start:], *addresses[:start]])
+        self._address = next(self._addresses)
+
+    async def once(self, method: str, path: str, body: Any, headers: Headers) -> httpx2.Response | None:
+        """One request; None when the connection broke or nobody answered in time."""
+        content = {"content": body} if isinstance(body, bytes) else {"json": body}
+        try:
+            answer = await self._client.request(method, self._address + path, headers=dict(headers()), **content)
+        except httpx2.TransportError as error:
+            self._journal.note("no_answer", name=self._name, error=type(error).__name__)
+            self._address = next(self._addresses)
+            return None
+        if answer.status_code >= 400:
+            self._journal.note("status", name=self._name, method=method, status=answer.status_code)
+        return answer
+
+    async def insist(self, method: str, path: str, body: Any, headers: Headers, seconds: float) -> dict[str, Any]:
+        """Repeat until it is answered. Raises: Refused, TimeoutError when the seconds are over."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            answer = await self.once(method, path, body, headers)
+            if answer is not None and answer.status_code < 300:
+                found: dict[str, Any] = answer.json()
+                return found
+            if answer is not None and not _may_repeat(answer):
+                raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+            await asyncio.sleep(self._chance.uniform(0.1, 0.6))
+        raise TimeoutError
+
+
+def _may_repeat(answer: httpx2.Response) -> bool:
+    if answer.status_code >= 500 or answer.status_code == 429:
+        return True
+    return answer.status_code == 409 and answer.json().get("code") == "still_running"

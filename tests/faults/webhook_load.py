@@ -1,0 +1,116 @@
+"""A load generator as a process of its own: so many signed webhooks a second, whether or not the ones before are answered.
+
+`python -m tests.faults.webhook_load SPECIFICATION` (JSON: addresses, path, secret, rate, seconds, contacts, prefix,
+report). Latency counts from the moment at which a request was due, so a stall is felt by every request behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter, deque
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from connectors.webhook import signing
+from graph_runtime.cli.lifeline import follow_supervisor
+
+LAST_ANSWER_SECONDS = 60.0
+
+
+class Line:
+    """One connection that is used again and again; opened anew when it broke."""
+
+    def __init__(self, address: str) -> None:
+        self._host = urlsplit(address)
+        self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, path: str, headers: dict[str, str], body: bytes) -> int:
+        """The status; 0 when the connection broke."""
+        try:
+            if self._pair is None:
+                self._pair = await asyncio.open_connection(self._host.hostname, self._host.port)
+            reader, writer = self._pair
+            head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            start = f"POST {path} HTTP/1.1\r\nhost: {self._host.netloc}\r\ncontent-length: {len(body)}\r\n{head}\r\n"
+            writer.write(start.encode() + body)
+            answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            _, _, rest = answer.partition("content-length:")
+            await reader.readexactly(int(rest.split("\r\n", 1)[0]))
+            return int(answer.split(" ", 2)[1])
+        except (OSError, asyncio.IncompleteReadError, ValueError):
+            self._pair = None
+            return 0
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._pair is not None:
+            self._pair[1].close()
+
+
+class Load:
+    """Sends on a timetable and keeps what became of it."""
+
+    def __init__(self, wanted: dict[str, Any]) -> None:
+        self.wanted = wanted
+        self.latencies: list[float] = []
+        self.statuses: Counter[int] = Counter()
+        self.acknowledged: list[str] = []
+        self._free: dict[str, deque[Line]] = {address: deque() for address in wanted["addresses"]}
+
+    async def run(self) -> None:
+        """Until the last answer."""
+        count = int(self.wanted["rate"] * self.wanted["seconds"])
+        began = time.monotonic()
+        async with asyncio.timeout(self.wanted["seconds"] + LAST_ANSWER_SECONDS), asyncio.TaskGroup() as group:
+            for n in range(count):
+                due = began + n / self.wanted["rate"]
+                if (wait := due - time.monotonic()) > 0:
+                    await asyncio.sleep(wait)
+                group.create_task(self._one(n, due))
+                if n % 50 == 0:
+                    await asyncio.sleep(0)
+
+    async def _one(self, n: int, due: float) -> None:
+        name = f"{self.wanted['prefix']}{n % self.wanted['contacts']}"
+        message_id = f"{name}.n{n}"
+        body = json.dumps({"user_id": name, "text": f"{name} message {n}"}).encode()
+        headers = signing.signed_headers([self.wanted["secret"]], message_id, datetime.now(UTC), body)
+        address = self.wanted["addresses"][n % len(self.wanted["addresses"])]
+        free = self._free[address]
+        line = free.pop() if free else Line(address)
+        status = await line.post(self.wanted["path"], headers, body)
+        free.append(line)
+        self.latencies.append(time.monotonic() - due)
+        self.statuses[status] += 1
+        if status == 202:
+            self.acknowledged.append(message_id)
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for line in (line for lines in self._free.values() for line in lines):
+            line.close()
+
+    def report(self) -> dict[str, Any]:
+        """Latencies in seconds, in order of size."""
+        return {
+            "latencies": [round(seconds, 5) for seconds in sorted(self.latencies)],
+            "statuses": dict(self.statuses),
+            "acknowledged": self.acknowledged,
+        }
+
+
+def main(arguments: list[str]) -> None:
+    """Run and write the report."""
+    follow_supervisor()
+    load = Load(json.loads(arguments[0]))
+    asyncio.run(load.run())
+    Path(load.wanted["report"]).write_text(json.dumps(load.report()), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
