@@ -99,7 +99,7 @@ async def test_only_who_may_reads_and_manages(services: Services, owner: Princip
     subscriptions, log = services.event_subscriptions, services.event_log
     row, _ = await subscriptions.create(owner, URL, ["turn.ended"])
     for role in ("editor", "operator", "viewer"):
-        member = Principal(owner.workspace_id, owner.member_id, role, PERMISSIONS[role])  # type: ignore[arg-type]
+        member = Principal(owner.workspace_id, owner.member_id, role, PERMISSIONS[role])
         with pytest.raises(AccessDenied):
             await subscriptions.list(member)
     reader = program(owner, "event.read")
