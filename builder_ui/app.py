@@ -22,6 +22,10 @@ from builder_ui.pages.api_keys_state import ApiKeys
 from builder_ui.pages.conversations import conversations_page
 from builder_ui.pages.conversations_state import Talks
 from builder_ui.pages.entrance import Entrance, login_page, missing_page, setup_page
+from builder_ui.pages.event_page import event_page
+from builder_ui.pages.event_page_state import EventPage
+from builder_ui.pages.events import events_page
+from builder_ui.pages.events_state import Events
 from builder_ui.pages.letters import letters_page
 from builder_ui.pages.letters_state import Letters
 from builder_ui.pages.models import models_page
@@ -59,6 +63,8 @@ app.add_page(agents_page, route="/", title="Patchcord", on_load=Agents.load)
 app.add_page(agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load])
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
+app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
+app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
 app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)
 app.add_page(settings_page, route="/settings", title="Patchcord", on_load=SettingsPage.load)

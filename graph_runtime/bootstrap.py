@@ -25,12 +25,16 @@ from graph_runtime.services.credentials import Credentials
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.services.drafts import Drafts
+from graph_runtime.services.event_log import EventLog
+from graph_runtime.services.event_sending import EventSending
+from graph_runtime.services.event_subscriptions import EventSubscriptions
 from graph_runtime.services.figures import Figures
 from graph_runtime.services.files import Files
 from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannels
+from graph_runtime.services.open_subscriptions import OpenSubscriptions
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.retention import Retention
@@ -40,6 +44,7 @@ from graph_runtime.services.workspace_settings import WorkspaceSettings
 from graph_runtime.settings import Settings, SettingsRefused
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.encryption import KeyRing
+from graph_runtime.storage.event_outbox import EventStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,9 @@ class Services:
     hooks: Hooks
     deliveries: Deliveries
     dead_letters: DeadLetters
+    event_subscriptions: EventSubscriptions
+    event_log: EventLog
+    event_sending: EventSending
     files: Files
     idempotency: Idempotency
     figures: Figures
@@ -80,6 +88,7 @@ class Services:
         try:
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
+            await self.event_sending.close()
         finally:
             await self.database.close()
             if _current == [self]:
@@ -163,6 +172,9 @@ async def build(
         hooks=Hooks(open_channels, side.receiver, side.outbox, side.starts, side.live),
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
+        event_subscriptions=EventSubscriptions(database, vault, clock),
+        event_log=EventLog(database, clock),
+        event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
         files=Files(database, side.conversations),
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),

@@ -4,6 +4,7 @@ import agents from "./agents.json";
 import channels from "./channels.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
+import events from "./events.json";
 import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
@@ -11,7 +12,7 @@ import shell from "./shell.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...settings };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...events, ...settings };
 const listeners = new Set();
 let current = null;
 

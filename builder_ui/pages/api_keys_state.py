@@ -13,7 +13,9 @@ from graph_runtime.contract.errors import NotFound
 if TYPE_CHECKING:
     from graph_runtime.services.principal import Principal
 
-SCOPES: Final = ("conversations:write", "conversations:read", "flows:read", "flows:write", "flows:publish")
+SCOPES: Final = (
+    "conversations:write", "conversations:read", "flows:read", "flows:write", "flows:publish", "events:read", "events:write",
+)  # fmt: skip
 FRESH_FIELD: Final = "fresh_key"
 
 

@@ -38,3 +38,16 @@ answer = api.post(f"/conversations/{{talk['id']}}/messages",
                   json={{"text": "Hello", "wait": True}}).json()
 for message in answer["messages"]:
     print(message["text"])"""
+
+
+EVENT_VERIFICATION = """import base64, hashlib, hmac, os, time
+
+def is_genuine(headers, body: bytes) -> bool:
+    message_id, stamp = headers["webhook-id"], headers["webhook-timestamp"]
+    key = base64.b64decode(os.environ["PATCHCORD_EVENTS_SECRET"].removeprefix("whsec_"))
+    signed = f"{message_id}.{stamp}.".encode() + body
+    expected = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    given = headers["webhook-signature"].split(" ")
+    return abs(time.time() - int(stamp)) < 300 and any(
+        hmac.compare_digest(expected, one) for one in given)"""
+"""How a receiver of events verifies one, in Python with nothing installed."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from connectors.webhook import signing
+from graph_runtime.contract import signatures
 from graph_runtime.contract.capabilities import WEBHOOK
 from graph_runtime.contract.channels import (
     ChannelHttp,
@@ -20,6 +18,8 @@ from graph_runtime.contract.channels import (
     InboundKind,
     InboundMessage,
     OutboundMessage,
+    host_and_port,
+    retry_after,
 )
 from graph_runtime.contract.connectors import CredentialSettings
 from graph_runtime.contract.errors import CredentialRejected, InputInvalid, RateLimited, Refused, Unreachable
@@ -28,7 +28,6 @@ from graph_runtime.contract.messages import Choices, Reply, dump_part, plain_tex
 
 SECONDS = 20.0
 TRY_AGAIN = frozenset({408, 409, 425})
-_PORTS = {"http": 80, "https": 443}
 
 
 class Settings(CredentialSettings):
@@ -67,7 +66,7 @@ class Event(BaseModel):
 
 def verify(settings: Settings, body: bytes, headers: Mapping[str, str], now: datetime) -> None:
     """Raises: SignatureRefused."""
-    signing.verify(settings.secrets(), headers, body, now)
+    signatures.verify(settings.secrets(), headers, body, now)
 
 
 def parse(body: bytes, headers: Mapping[str, str]) -> list[InboundMessage]:
@@ -82,7 +81,7 @@ def parse(body: bytes, headers: Mapping[str, str]) -> list[InboundMessage]:
         raise InputInvalid("A message needs a text or an option_id.", field="text")
     kind: InboundKind = event.kind if event.kind != "message" else "button" if event.option_id else "text"
     reply = Reply(text=event.text or event.option_id, option_id=event.option_id, language=event.language)
-    return [InboundMessage(headers[signing.ID], event.user_id, reply, kind, event.contact, event.language)]
+    return [InboundMessage(headers[signatures.ID], event.user_id, reply, kind, event.contact, event.language)]
 
 
 def payload(message: OutboundMessage) -> str:
@@ -104,7 +103,7 @@ async def send(settings: Settings, message: OutboundMessage, http: ChannelHttp) 
     Raises: Unreachable, RateLimited, OutcomeUnknown, Refused, CredentialRejected.
     """
     body = payload(message)
-    headers = signing.signed_headers(settings.secrets(), message.key, message.at, body.encode())
+    headers = signatures.signed_headers(settings.secrets(), message.key, message.at, body.encode())
     headers |= {"Content-Type": "application/json", "User-Agent": "Patchcord"}
     answer = await http.request("POST", settings.url, headers=headers, body=body, seconds=SECONDS)
     _judge(answer, message.at)
@@ -116,7 +115,7 @@ def _judge(answer: HttpAnswer, at: datetime) -> None:
     if 200 <= status < 300:
         return
     if status == 429 or (status == 503 and "retry-after" in answer.headers):
-        raise RateLimited("The receiver asks for a pause.", retry_after=_retry_after(answer, at), status=status)
+        raise RateLimited("The receiver asks for a pause.", retry_after=retry_after(answer, at), status=status)
     if status >= 500 or status in TRY_AGAIN:
         raise Unreachable(f"The receiver answered with status {status}. Check its own log.", status=status)
     if status in (401, 403):
@@ -124,16 +123,6 @@ def _judge(answer: HttpAnswer, at: datetime) -> None:
             f"The receiver refused the signature (status {status}). Give it the secret of this channel.", status=status
         )
     raise Refused(f"The receiver refused the message (status {status}). Check the address.", status=status)
-
-
-def _retry_after(answer: HttpAnswer, at: datetime) -> float | None:
-    given = answer.headers.get("retry-after", "").strip()
-    if given.isascii() and given.isdecimal():
-        return min(float(given), 86_400.0)
-    try:
-        return max(0.0, min((parsedate_to_datetime(given) - at).total_seconds(), 86_400.0))
-    except (ValueError, TypeError):
-        return None
 
 
 def _id_of(answer: HttpAnswer) -> str:
@@ -146,10 +135,7 @@ def _id_of(answer: HttpAnswer) -> str:
 
 def private_host(settings: Settings) -> str:
     """The host that an administrator allowed though it is inside the network."""
-    parts = urlsplit(settings.url)
-    if not settings.allow_private_host or not parts.hostname:
-        return ""
-    return f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 443)}"
+    return host_and_port(settings.url) if settings.allow_private_host else ""
 
 
 OFFER = ChannelOffer(
@@ -157,7 +143,7 @@ OFFER = ChannelOffer(
     send=send,
     verify=verify,
     parse=parse,
-    required_headers=signing.HEADERS,
+    required_headers=signatures.HEADERS,
     makes_secret=True,
     private_host=private_host,
 )

@@ -19,7 +19,7 @@ from graph_runtime.api.headers import SecurityHeaders
 from graph_runtime.api.limits import BodyLimit, Places, Windows
 from graph_runtime.api.metrics import Measured
 from graph_runtime.api.routes import builder, channels, chat, documentation, editor, health, hooks, session, unknown
-from graph_runtime.api.routes.v1 import conversations, flows
+from graph_runtime.api.routes.v1 import conversations, events, flows
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -39,6 +39,8 @@ ROUTERS: Final = (
     flows.writing,
     flows.publishing,
     flows.open_routes,
+    events.reading,
+    events.writing,
     documentation.routes,
     chat.pages,
     chat.routes,

@@ -17,11 +17,12 @@ from graph_runtime.api.errors import ProblemShape
 from graph_runtime.services.api_keys import SCOPES
 
 ABOUT: Final = (
-    "Start conversations with your agents and take part in them; read, change and publish flows.\n\n"
+    "Start conversations with your agents and take part in them; read, change and publish flows; be told what happens.\n\n"
     "Every request carries an API key in the header `Authorization: Bearer pck_…`. Keys are made on the page "
     "API keys; each has scopes, named at every operation.\n\n"
     "Errors are `application/problem+json`: `code` is stable and for programs, `detail` is a sentence for people.\n\n"
-    "Mutations take the header `Idempotency-Key`: repeat a request whose answer got lost with the same key and body."
+    "Mutations that begin or send something take the header `Idempotency-Key`: repeat a request whose answer got lost "
+    "with the same key and body."
 )
 
 

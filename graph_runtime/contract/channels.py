@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal, Protocol
+from urllib.parse import urlsplit
 
 from graph_runtime.contract.capabilities import Capabilities
 from graph_runtime.contract.errors import NotSignedIn
@@ -17,6 +19,8 @@ InboundKind = Literal[
 STARTS_A_TURN: Final = frozenset({"text", "button", "attachment", "location", "contact", "command"})
 """Every other kind is acknowledged and never answered."""
 EVIDENCE_SECONDS: Final = 20.0
+LONGEST_PAUSE_SECONDS: Final = 86_400.0
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 class SignatureRefused(NotSignedIn):
@@ -71,6 +75,23 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def retry_after(answer: HttpAnswer, at: datetime) -> float | None:
+    """Seconds of pause that an answer asks for, at most a day; None when it asks for none. `at`: when it was asked."""
+    given = answer.headers.get("retry-after", "").strip()
+    if given.isascii() and given.isdecimal():
+        return min(float(given), LONGEST_PAUSE_SECONDS)
+    try:
+        return max(0.0, min((parsedate_to_datetime(given) - at).total_seconds(), LONGEST_PAUSE_SECONDS))
+    except (ValueError, TypeError):
+        return None
+
+
+def host_and_port(url: str) -> str:
+    """ "host:port" of an address, as private hosts are named; "" when it has no host."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 443)}" if parts.hostname else ""
 
 
 class ChannelHttp(Protocol):

@@ -25,6 +25,8 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "flows:read": frozenset({"agent.read"}),
         "flows:write": frozenset({"agent.read", "flow.edit"}),
         "flows:publish": frozenset({"agent.read", "flow.publish"}),
+        "events:read": frozenset({"event.read"}),
+        "events:write": frozenset({"event.read", "event.manage"}),
     }
 )
 """What a key may be allowed, and the permissions in it; credentials, settings and keys stay with people."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.errors import InputInvalid, NotFound
+from graph_runtime.contract.signatures import new_secret
 from graph_runtime.engine.http import check_url
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.open_channels import PREVIOUS
@@ -45,11 +45,6 @@ class ChannelRow:
     paused_until: datetime | None
     previous_until: datetime | None
     created_at: datetime
-
-
-def new_secret() -> str:
-    """A secret as Standard Webhooks writes it: `whsec_` and the base64 of 32 random bytes."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 class ChannelSetup:

@@ -40,6 +40,7 @@ class Figures:
         found = {(name, label): value for name, label, value in rows}
         for state in STATES:
             metrics.OUTBOX_AGE.labels(state).set(max(0.0, found.get(("outbox_age_seconds", state), 0.0)))
+        metrics.EVENTS_WAITING.set(found.get(("events_waiting", ""), 0))
         metrics.DEAD_LETTERS.set(found.get(("dead_letters_open", ""), 0))
         metrics.OLD_KEYS.set(found.get(("vault_rows_old_key", ""), 0))
         metrics.HELD.set(found.get(("held_by_restore", ""), 0))
@@ -47,5 +48,5 @@ class Figures:
     @staticmethod
     def _forget() -> None:
         metrics.OUTBOX_AGE.clear()
-        for gauge in (metrics.DEAD_LETTERS, metrics.OLD_KEYS, metrics.HELD):
+        for gauge in (metrics.EVENTS_WAITING, metrics.DEAD_LETTERS, metrics.OLD_KEYS, metrics.HELD):
             gauge.set(float("nan"))

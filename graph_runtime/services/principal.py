@@ -13,7 +13,7 @@ Role = Literal["owner", "admin", "editor", "viewer", "operator", "api", "system"
 _VIEW = frozenset({"agent.read", "conversation.read"})
 _OPERATE = _VIEW | {"conversation.write"}
 _EDIT = _OPERATE | {"agent.edit", "flow.edit", "flow.publish", "credential.use"}
-_ADMINISTER = _EDIT | {"credential.manage", "settings.manage", "api_key.manage"}
+_ADMINISTER = _EDIT | {"credential.manage", "settings.manage", "api_key.manage", "event.read", "event.manage"}
 PERMISSIONS: MappingProxyType[str, frozenset[str]] = MappingProxyType(
     {
         "owner": _ADMINISTER,

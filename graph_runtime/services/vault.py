@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from graph_runtime.storage import channels as channel_rows
 from graph_runtime.storage import credentials as rows
+from graph_runtime.storage import event_subscriptions as subscription_rows
 from graph_runtime.storage.database import Connection, Database
 from graph_runtime.storage.encryption import DataKey, KeyRing, VaultLocked, new_data_key, number_of
 
@@ -74,11 +75,12 @@ class Vault:
                     opened = await self.open(connection, workspace_id, credential, row["secrets"])
                     sealed, _ = await self.seal(connection, workspace_id, credential, opened)
                     await rows.reseal(connection, row["id"], sealed, number)
-            for row in await channel_rows.with_secrets(connection):
-                place = (row["id"], row["secrets_version"])
-                opened = await self.open(connection, workspace_id, place, row["secrets"])
-                sealed, _ = await self.seal(connection, workspace_id, place, opened)
-                await channel_rows.change(connection, row["id"], {"secrets": sealed})
+            for others in (channel_rows, subscription_rows):
+                for row in await others.with_secrets(connection):
+                    place = (row["id"], row["secrets_version"])
+                    opened = await self.open(connection, workspace_id, place, row["secrets"])
+                    sealed, _ = await self.seal(connection, workspace_id, place, opened)
+                    await others.change(connection, row["id"], {"secrets": sealed})
             await rows.drop_data_keys(connection, below=number)
         return len(credentials)
 

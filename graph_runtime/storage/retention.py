@@ -57,6 +57,11 @@ BY_AGE: Final = {
             WHERE e.workspace_id = %(workspace)s AND e.begun_at < %(before)s AND e.turn_seq <= c.turn_seq
             ORDER BY e.begun_at LIMIT %(limit)s))
     """,
+    "event_delivery": """
+        DELETE FROM event_delivery WHERE id = ANY(ARRAY(
+            SELECT id FROM event_delivery WHERE workspace_id = %(workspace)s AND created_at < %(before)s
+              AND state NOT IN ('pending', 'sending', 'held') ORDER BY created_at LIMIT %(limit)s))
+    """,
     "file": """
         DELETE FROM file WHERE id = ANY(ARRAY(
             SELECT id FROM file WHERE workspace_id = %(workspace)s AND created_at < %(before)s
@@ -99,7 +104,7 @@ class RetentionRows:
             return {str(row["kind"]): int(row["rows"]) async for row in cursor}
 
     async def by_age(self, workspace_id: str, kind: str, before: datetime) -> int:
-        """One batch of events, effects or files."""
+        """One batch of events, their deliveries, effects or files."""
         async with self._database.workspace(workspace_id) as connection:
             return await _count(
                 connection, BY_AGE[kind], {"workspace": workspace_id, "before": before, "limit": ROWS, "files": FILES}

@@ -23,12 +23,14 @@ POSSIBLY_DUPLICATE: Final = Counter("possibly_duplicate_total", "Deliveries sent
 BREAKER: Final = Gauge("breaker_state", "0 closed, 1 half-open, 2 open; the worst account of a kind", ["connector"])
 RATE_LIMITED: Final = Counter("rate_limited_total", "Requests and calls held back by a limit", ["limit"])
 MODEL_COST: Final = Counter("llm_cost_microusd", "Price of answers of language models, in millionths of a dollar")
+EVENTS_SENT: Final = Counter("events_sent_total", "Attempts to tell subscriptions an event", ["outcome"])
 WEBHOOK_REJECTS: Final = Counter("webhook_reject_total", "Webhooks that were refused", ["reason"])
 WAKE_UPS: Final = Counter("wake_ups_total", "Wake-ups of workers by the way they took", ["way"])
 DELETED: Final = Counter("retention_deleted_total", "Rows deleted because their time was over", ["kind"])
 
 # Asked of the database when somebody looks (`storage.figures`).
 OUTBOX_AGE: Final = Gauge("outbox_age_seconds", "Age of the oldest delivery that is not finished", ["state"])
+EVENTS_WAITING: Final = Gauge("events_waiting", "Events that subscriptions have not received yet")
 DEAD_LETTERS: Final = Gauge("dead_letters_open", "Triggers and deliveries put aside and not yet resolved")
 OLD_KEYS: Final = Gauge("vault_rows_old_key", "Data keys still wrapped by a former secret key")
 HELD: Final = Gauge("held_by_restore", "Rows held back since a restore, until somebody decides")

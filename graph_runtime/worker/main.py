@@ -1,4 +1,4 @@
-"""The worker process: turns that web processes accepted, conversations left behind, timers, deliveries, daily work."""
+"""The worker process: turns that web processes accepted, conversations left behind, timers, deliveries, events, daily work."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from graph_runtime import bootstrap
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.conversation_side import ConversationSide
 from graph_runtime.services.deliveries import Deliveries
+from graph_runtime.services.event_sending import EventSending
 from graph_runtime.settings import Settings
+from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.daily import Daily
 from graph_runtime.worker.health import Health
 from graph_runtime.worker.listener import Listener
-from graph_runtime.worker.sender import Sender
+from graph_runtime.worker.sender import EVENT_PLACES, EVENT_SECONDS, PLACES, Sender
 from graph_runtime.worker.sweeper import Sweeper
 from graph_runtime.worker.timers import Timers
 
@@ -48,6 +50,7 @@ async def serve(settings: Settings) -> None:
             stop,
             Daily(services.retention).run(),
             deliveries=services.deliveries,
+            events=services.event_sending,
             redis_url=_redis_url(settings),
             drain_seconds=settings.drain_seconds,
         )
@@ -61,19 +64,24 @@ async def work(
     stop: asyncio.Event,
     *more: Coroutine[Any, Any, None],
     deliveries: Deliveries | None = None,
+    events: EventSending | None = None,
     redis_url: str | None = None,
     drain_seconds: float = 0,
 ) -> None:
     """Take turns, sweep, fire timers and send until `stop` is set; then take nothing more and let what runs end."""
-    sender = Sender(deliveries, side.database.listen, count=side.instance.senders) if deliveries is not None else None
+    listen, count = side.database.listen, side.instance.senders
+    senders: list[Sender[Any, Any]] = []
+    if deliveries is not None:
+        senders.append(Sender(deliveries, listen, PLACES, count=count))
+    if events is not None:
+        senders.append(Sender(events, listen, EVENT_PLACES, seconds=EVENT_SECONDS, channel=EVENTS_CHANNEL))
     jobs = [
         asyncio.create_task(Sweeper(side.sweep, side.runner).run(), name="sweeper"),
         asyncio.create_task(Timers(side.sweep, side.runner, side.database.listen).run(), name="timers"),
         asyncio.create_task(Listener(side.runner, side.database.listen).run(), name="listener"),
         *(asyncio.create_task(loop, name="daily") for loop in more),
+        *(asyncio.create_task(sender.run(), name="sender") for sender in senders),
     ]
-    if sender is not None:
-        jobs.append(asyncio.create_task(sender.run(), name="sender"))
     actors = None
     if redis_url is not None:
         from graph_runtime.worker.actors import Actors
@@ -89,8 +97,7 @@ async def work(
     draining = asyncio.create_task(side.drain(drain_seconds), name="drain")
     if actors is not None:
         await actors.stop(drain_seconds + 1)
-    if sender is not None:
-        await sender.close(drain_seconds)
+    await asyncio.gather(*(sender.close(drain_seconds) for sender in senders))
     await draining
     for result in results:
         if isinstance(result, Exception):

@@ -1,4 +1,4 @@
-"""The sender: claims what is due and delivers it, each queue with places of its own."""
+"""The sender: claims what is due and delivers it, each queue with places of its own; one for messages, one for events."""
 
 from __future__ import annotations
 
@@ -6,43 +6,73 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from graph_runtime.services.deliveries import Deliveries, Ticket
-from graph_runtime.storage.outbox import OUTBOX_CHANNEL, QUEUES, Queue
+from graph_runtime.storage.outbox import OUTBOX_CHANNEL, Queue
 
 log = structlog.get_logger(__name__)
 SECONDS: Final = 2.0
 PLACES: Final[Mapping[Queue, int]] = {"chat": 64, "bulk": 8}
 """How many messages are on their way at once; a broadcast takes no place from replies."""
 
+EVENT_PLACES: Final[Mapping[str, int]] = {"events": 32}
+EVENT_SECONDS: Final = 1.0
+"""Turns do not announce their events: a notification would make commits wait for each other."""
+
 Listen = Callable[..., AsyncIterator[tuple[str, str]]]
 
 
-class Sender:
+class _Ticket(Protocol):
+    @property
+    def claimed(self) -> Any: ...
+
+
+T = TypeVar("T", bound=_Ticket)
+Q = TypeVar("Q", bound=str)
+Q_contra = TypeVar("Q_contra", bound=str, contravariant=True)
+
+
+class Sends(Protocol[Q_contra, T]):
+    """What a sender drives: `services.deliveries.Deliveries`, `services.event_sending.EventSending`."""
+
+    on_again: Callable[[float], None]
+
+    async def claim(self, queue: Q_contra, limit: int) -> list[T]: ...
+
+    async def deliver(self, ticket: T) -> None: ...
+
+    async def look_after(self) -> int: ...
+
+    def shares(self, senders: int) -> None: ...
+
+
+class Sender(Generic[Q, T]):
     """Woken by commits, by its own finished messages and retries, and every two seconds by itself.
 
-    `count`: how many senders live, this one included; each keeps its part of every rate.
+    `count`: how many senders live, this one included; each keeps its part of every rate. `channel`: the notification
+    that something is to be sent.
     """
 
     def __init__(
         self,
-        deliveries: Deliveries,
+        deliveries: Sends[Q, T],
         listen: Listen,
+        places: Mapping[Q, int],
         *,
         count: Callable[[], Awaitable[int]] | None = None,
         seconds: float = SECONDS,
-        places: Mapping[Queue, int] = PLACES,
+        channel: str = OUTBOX_CHANNEL,
     ) -> None:
         self._deliveries = deliveries
         self._listen = listen
         self._count = count
         self._seconds = seconds
         self._places = places
-        self._wakes = {queue: asyncio.Event() for queue in QUEUES}
-        self._tasks: dict[str, set[asyncio.Task[None]]] = {queue: set() for queue in QUEUES}
+        self._channel = channel
+        self._wakes = {queue: asyncio.Event() for queue in places}
+        self._tasks: dict[Q, set[asyncio.Task[None]]] = {queue: set() for queue in places}
         deliveries.on_again = self._again
 
     async def run(self) -> None:
@@ -62,8 +92,9 @@ class Sender:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def once(self, queue: Queue = "chat") -> int:
-        """Claim and deliver what is due now; how many attempts."""
+    async def once(self, queue: Q | None = None) -> int:
+        """Claim and deliver what is due now; how many attempts. `queue` None: the first."""
+        queue = queue or next(iter(self._places))
         tickets = await self._deliveries.claim(queue, self._places[queue])
         await asyncio.gather(*map(self._deliveries.deliver, tickets))
         return len(tickets)
@@ -77,7 +108,7 @@ class Sender:
             asyncio.get_running_loop().call_later(seconds + 0.005, self._wake)
 
     async def _hear(self) -> None:
-        async for _ in self._listen(OUTBOX_CHANNEL):
+        async for _ in self._listen(self._channel):
             self._wake()
 
     async def _look_after(self) -> None:
@@ -91,7 +122,7 @@ class Sender:
                 log.exception("look_after_failed")
             await asyncio.sleep(self._seconds)
 
-    async def _send(self, queue: Queue) -> None:
+    async def _send(self, queue: Q) -> None:
         wake, tasks, places = self._wakes[queue], self._tasks[queue], self._places[queue]
         while True:
             wake.clear()
@@ -108,13 +139,13 @@ class Sender:
                 async with asyncio.timeout(self._seconds):
                     await wake.wait()
 
-    def _done(self, queue: Queue, task: asyncio.Task[None]) -> None:
+    def _done(self, queue: Q, task: asyncio.Task[None]) -> None:
         self._tasks[queue].discard(task)
         self._wakes[queue].set()
 
-    async def _deliver(self, ticket: Ticket) -> None:
+    async def _deliver(self, ticket: T) -> None:
         try:
             await self._deliveries.deliver(ticket)
         except Exception:
             # The claim lapses by itself, at once when this process dies.
-            log.exception("deliver_failed", outbox_id=str(ticket.claimed.id))
+            log.exception("deliver_failed", id=str(ticket.claimed.id))

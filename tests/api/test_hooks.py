@@ -11,10 +11,11 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from connectors.webhook import signing
 from graph_runtime.bootstrap import Services
+from graph_runtime.contract import signatures
 from graph_runtime.contract.errors import AccessDenied, InputInvalid
-from graph_runtime.services.channel_setup import ChannelRow, new_secret
+from graph_runtime.contract.signatures import new_secret
+from graph_runtime.services.channel_setup import ChannelRow
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.worker.main import work
 from tests.api.conftest import Address, Member
@@ -41,7 +42,7 @@ class Other:
         headers: dict[str, str] | None = None,
     ) -> httpx2.Response:
         body = event if isinstance(event, bytes) else json.dumps(event or {"user_id": "u1", "text": "hello"}).encode()
-        signed = signing.signed_headers([secret or self.secret], key or uuid4().hex, at or datetime.now(UTC), body)
+        signed = signatures.signed_headers([secret or self.secret], key or uuid4().hex, at or datetime.now(UTC), body)
         given = {k: v for k, v in {**signed, **(headers or {})}.items() if v}
         return await self.client.post(self.row.path, content=body, headers=given)
 
@@ -134,7 +135,7 @@ async def test_wrong_keys_and_stale_times_are_refused(services: Services, ann: M
 
 async def test_one_right_signature_of_several_is_enough(other: Other) -> None:
     body, now = b'{"user_id": "u1", "text": "hi"}', datetime.now(UTC)
-    headers = signing.signed_headers([new_secret(), other.secret], "m1", now, body)
+    headers = signatures.signed_headers([new_secret(), other.secret], "m1", now, body)
     assert (await other.client.post(other.row.path, content=body, headers=headers)).status_code == 202
     changed = body.replace(b"hi", b"ho")
     assert (await other.client.post(other.row.path, content=changed, headers=headers)).status_code == 401
@@ -274,7 +275,7 @@ async def test_the_worker_as_it_is_built_delivers_in_both_directions(
     (arrived,) = lane.accepted
     assert arrived.data["text"] == "What is your name?"
     assert arrived.data["conversation_id"] == answer.json()["events"][0]["conversation_id"]
-    signing.verify([secret], arrived.headers, arrived.body, datetime.now(UTC))
+    signatures.verify([secret], arrived.headers, arrived.body, datetime.now(UTC))
 
 
 def test_the_address_is_not_there_for_others(address: Address) -> None:

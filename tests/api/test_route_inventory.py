@@ -15,7 +15,15 @@ from tests.api.conftest import Address, Member, key_client
 from tests.api.flows import GREETING
 from tests.api.sockets import page, refused
 
-SCOPES = ("conversations:write", "conversations:read", "flows:read", "flows:write", "flows:publish")
+SCOPES = (
+    "conversations:write",
+    "conversations:read",
+    "flows:read",
+    "flows:write",
+    "flows:publish",
+    "events:read",
+    "events:write",
+)
 Guard = Literal["public", "member", "visitor", "key", "hook"]
 
 
@@ -35,6 +43,7 @@ EDITS = {"client": "t", "seq": 1, "base_revision": 1, "edits": [{"kind": "rename
 BIND = {"connector": "demo_model", "model": "demo"}
 WRITE = "conversations:write"
 WEBHOOK = {"connector": "webhook", "settings": {"url": "https://example.com/hook"}}
+SUBSCRIPTION = {"url": "https://example.com/events", "types": ["turn.ended"]}
 
 WAYS: dict[str, Way] = {
     "GET /health/live": Way("public"),
@@ -87,6 +96,23 @@ WAYS: dict[str, Way] = {
     "GET /api/v1/flows/{flow_id}/versions": Way("key", "flows:read", other=404),
     "PUT /api/v1/flows/{flow_id}/draft": Way("key", "flows:write", body=GREETING, other=404),
     "POST /api/v1/flows/{flow_id}/publish": Way("key", "flows:publish", body={}, other=404),
+    "GET /api/v1/event-subscriptions": Way("key", "events:read"),
+    "POST /api/v1/event-subscriptions": Way("key", "events:write", body=SUBSCRIPTION, owner=201, other=201),
+    "GET /api/v1/event-subscriptions/{subscription_id}": Way("key", "events:read", other=404),
+    "PATCH /api/v1/event-subscriptions/{subscription_id}": Way(
+        "key", "events:write", body={"description": "Ours"}, other=404
+    ),
+    "POST /api/v1/event-subscriptions/{subscription_id}/secret": Way("key", "events:write", body={}, other=404),
+    "GET /api/v1/event-subscriptions/{subscription_id}/deliveries": Way("key", "events:read", other=404),
+    "GET /api/v1/event-subscriptions/{subscription_id}/deliveries/{delivery_id}": Way("key", "events:read", other=404),
+    "POST /api/v1/event-subscriptions/{subscription_id}/deliveries/{delivery_id}/replay": Way(
+        "key", "events:write", owner=202, other=404
+    ),
+    "POST /api/v1/event-subscriptions/{subscription_id}/replay": Way(
+        "key", "events:write", body={"since": "2026-11-21T09:30:00Z"}, owner=202, other=404
+    ),
+    "POST /api/v1/event-subscriptions/{subscription_id}/test": Way("key", "events:write", owner=202, other=404),
+    "DELETE /api/v1/event-subscriptions/{subscription_id}": Way("key", "events:write", owner=204, other=404),
     # Last, because the session is over afterwards.
     "DELETE /api/session": Way("member", owner=204, other=204),
 }
@@ -128,7 +154,11 @@ async def world(
     setting = {"url": "https://example.com/hook"}
     webhook, _ = await services.channel_setup.create(ann.who, agent.id, "webhook", settings=setting)
     file = await services.files.add(visitor, talk, b"%PDF-1.7 secret")
+    subscription, _ = await services.event_subscriptions.create(ann.who, setting["url"], ["flow.published"])
+    told = await services.event_log.send_test(ann.who, subscription.id)
     ids = {
+        "subscription_id": subscription.id,
+        "delivery_id": told.id,
         "flow_id": agent.main_flow_id,
         "agent_id": agent.id,
         "conversation_id": conversation_id,
@@ -258,5 +288,5 @@ def rows_of(admin: Any, who: Principal) -> dict[str, Any]:
             f"SELECT md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) FROM {table} t WHERE workspace_id = %s",
             (who.workspace_id,),
         ).fetchone()
-        for table in (*tables, "credential", "setting", "inbox", "audit")
+        for table in (*tables, "credential", "setting", "inbox", "audit", "event_subscription", "event_delivery")
     }

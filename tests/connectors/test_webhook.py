@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connectors.webhook import signing
 from connectors.webhook.channel import OFFER, Settings, payload, send
+from graph_runtime.contract import signatures
 from graph_runtime.contract.channels import HttpAnswer, OutboundMessage, SignatureRefused
 from graph_runtime.contract.errors import CredentialRejected, RateLimited, Refused, Unreachable
 from graph_runtime.contract.messages import Choices, Option, Text
@@ -41,31 +41,31 @@ class Answers:
 
 
 def test_the_published_example() -> None:
-    assert signing.signature(SECRET, ID, TIMESTAMP, BODY) == SIGNATURE
+    assert signatures.signature(SECRET, ID, TIMESTAMP, BODY) == SIGNATURE
     headers = {"webhook-id": ID, "webhook-timestamp": str(TIMESTAMP), "webhook-signature": SIGNATURE}
-    signing.verify([SECRET], headers, BODY, datetime.fromtimestamp(TIMESTAMP, UTC))
+    signatures.verify([SECRET], headers, BODY, datetime.fromtimestamp(TIMESTAMP, UTC))
     with pytest.raises(SignatureRefused):
-        signing.verify([SECRET], headers, BODY + b" ", datetime.fromtimestamp(TIMESTAMP, UTC))
+        signatures.verify([SECRET], headers, BODY + b" ", datetime.fromtimestamp(TIMESTAMP, UTC))
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_***", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
 def test_a_damaged_secret_verifies_nothing(secret: str) -> None:
     headers = {"webhook-id": ID, "webhook-timestamp": str(TIMESTAMP), "webhook-signature": SIGNATURE}
     with pytest.raises(SignatureRefused):
-        signing.verify([secret], headers, BODY, datetime.fromtimestamp(TIMESTAMP, UTC))
+        signatures.verify([secret], headers, BODY, datetime.fromtimestamp(TIMESTAMP, UTC))
 
 
 @pytest.mark.parametrize("stamp", ["\u00b2\u00b3", "1e9", "-1", " 1614265330", "1614265330.0", "0x60"])
 def test_a_time_is_plain_digits(stamp: str) -> None:
     headers = {"webhook-id": ID, "webhook-timestamp": stamp, "webhook-signature": SIGNATURE}
     with pytest.raises(SignatureRefused):
-        signing.verify([SECRET], headers, BODY, datetime.fromtimestamp(TIMESTAMP, UTC))
+        signatures.verify([SECRET], headers, BODY, datetime.fromtimestamp(TIMESTAMP, UTC))
 
 
 def test_without_any_secret_nothing_is_verified() -> None:
     headers = {"webhook-id": ID, "webhook-timestamp": str(TIMESTAMP), "webhook-signature": SIGNATURE}
     with pytest.raises(SignatureRefused):
-        signing.verify([], headers, BODY, datetime.fromtimestamp(TIMESTAMP, UTC))
+        signatures.verify([], headers, BODY, datetime.fromtimestamp(TIMESTAMP, UTC))
 
 
 async def test_a_message_is_signed_and_the_same_in_every_attempt() -> None:
@@ -77,7 +77,7 @@ async def test_a_message_is_signed_and_the_same_in_every_attempt() -> None:
     assert (one["method"], one["url"]) == ("POST", "https://example.com/in")
     assert one["body"] == two["body"] == payload(MESSAGE)
     assert one["headers"]["webhook-id"] == two["headers"]["webhook-id"] == "msg_1"
-    signing.verify([SECRET], one["headers"], one["body"].encode(), NOW)
+    signatures.verify([SECRET], one["headers"], one["body"].encode(), NOW)
     data = json.loads(one["body"])["data"]
     assert (data["user_id"], data["conversation_id"], data["seq"], data["text"]) == ("u1", "c1", 3, "Привіт\nDay?")
     assert data["options"] == [{"id": "mon", "label": "Monday"}]
@@ -90,7 +90,7 @@ async def test_both_secrets_sign_while_the_old_one_is_valid() -> None:
     await send(SETTINGS.model_copy(update={"previous_secret": SecretStr(other)}), MESSAGE, http)
     (asked,) = http.asked
     for secret in (SECRET, other):
-        signing.verify([secret], asked["headers"], asked["body"].encode(), NOW)
+        signatures.verify([secret], asked["headers"], asked["body"].encode(), NOW)
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,22 @@ FaultKind = Literal[
     "server_error",  # 500; not taken in
     "bad_request",  # 400; not taken in
     "unauthorized",  # 401; not taken in
+    "gone",  # 410; not taken in
+    "redirect",  # 307 to another lane; not taken in
     "reset_before_accept",  # the connection breaks; not taken in
     "reset_after_accept",  # taken in, then the connection breaks
     "slow",  # taken in, answered after `seconds`
     "hang",  # taken in, never answered
 ]
 FAULTS: tuple[str, ...] = get_args(FaultKind)
-NOT_TAKEN_IN = {"rate_limited": 429, "server_error": 500, "bad_request": 400, "unauthorized": 401}
+NOT_TAKEN_IN = {
+    "rate_limited": 429,
+    "server_error": 500,
+    "bad_request": 400,
+    "unauthorized": 401,
+    "gone": 410,
+    "redirect": 307,
+}
 
 
 @dataclass
@@ -223,6 +232,7 @@ class WebhookReceiver:
         if fault is not None and kind == "slow":
             await asyncio.sleep(fault.seconds)
         more = f"retry-after: {fault.seconds:.0f}\r\n" if fault and kind == "rate_limited" else ""
+        more += "location: /followed\r\n" if kind == "redirect" else ""
         return await answer(writer, NOT_TAKEN_IN.get(kind, 200), {"id": f"r{len(lane.journal)}"}, more)
 
     async def _find(self, lane: Lane, key: str, writer: asyncio.StreamWriter) -> bool:

@@ -12,7 +12,7 @@ from tests.delivery_world import sending
 async def main(url: str) -> None:
     async with sending(url, is_started=False) as side:
         print("ready", flush=True)
-        await work(side, asyncio.Event(), deliveries=side.deliveries)
+        await work(side, asyncio.Event(), deliveries=side.deliveries, events=side.events)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tests.integration.test_turns import ECHO
 
 pytestmark = pytest.mark.timeout(180, func_only=True)
 REPOSITORY = Path(__file__).resolve().parents[2]
+EVENTS = "SELECT state FROM event_delivery ORDER BY type"
 COUNTS = "SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM turn), (SELECT count(*) FROM event)"
 
 
@@ -77,6 +78,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     " VALUES (%(w)s, %(k)s, %(c)s, %(h)s, 'r', 1, '[]', %(k)s)",
                     values | {"k": state},
                 )
+            for state in ("pending", "sending", "sent"):
+                connection.execute(
+                    "INSERT INTO event_delivery (workspace_id, subscription_id, event_id, conversation_id, line, type, payload, state)"
+                    " SELECT %(w)s, e, e, %(c)s, e, %(k)s, '{}', %(k)s FROM uuidv7() e",
+                    values | {"k": state},
+                )
+            connection.execute(
+                "INSERT INTO event_subscription (workspace_id, url, types) VALUES (%(w)s, 'https://example.com', '{turn.ended}')",
+                values,
+            )
             connection.execute(
                 "INSERT INTO inbox (workspace_id, source_id, dedupe_key, conversation_id, kind)"
                 " VALUES (%(w)s, %(h)s, 'k', %(c)s, 'message')",
@@ -120,7 +131,7 @@ def test_everything_comes_back_and_what_was_unfinished_is_held(source: Path, bac
     target = tmp_path / "restored"
     done = patchcord("restore", str(backup), "--data", str(target))
     assert done.returncode == 0, done.stderr
-    assert "2 deliveries, 1 messages or triggers, 1 timers" in done.stdout
+    assert "4 deliveries, 1 messages or triggers, 1 timers" in done.stdout
     assert "--release" in done.stdout
     assert "set PATCHCORD_SECRET_KEY to the key" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["restored"]
@@ -130,11 +141,13 @@ def test_everything_comes_back_and_what_was_unfinished_is_held(source: Path, bac
             before, "SELECT text FROM message ORDER BY seq"
         )
         assert look(after, "SELECT state FROM outbox ORDER BY effect_key") == [("held",), ("held",), ("sent",)]
+        assert look(after, EVENTS) == [("held",), ("held",), ("sent",)]
+        assert look(after, "SELECT count(*) FROM claim_events(1, 10, 10, '{}')") == [(0,)]
         assert look(after, "SELECT state FROM inbox WHERE dedupe_key = 'k'") == [("held",)]
         assert look(after, "SELECT due_at = 'infinity' FROM timer") == [(True,)]
         assert look(after, "SELECT * FROM pending_conversations(1, 10)") == []
         assert look(after, "SELECT * FROM fire_timers('2031-01-01', 10)") == []
-        assert look(after, "SELECT value FROM figures('x') WHERE name = 'held_by_restore'") == [(4.0,)]
+        assert look(after, "SELECT value FROM figures('x') WHERE name = 'held_by_restore'") == [(6.0,)]
         # The references between tables, the walls and the triggers are there again.
         question = "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"
         assert look(after, question) == look(before, question)
@@ -151,8 +164,9 @@ def test_a_person_decides_about_what_is_held(backup: Path, tmp_path: Path, decis
         # As while `up` runs: the folder is in use, and the command uses that server.
         done = patchcord("restore", f"--{decision}", "--data", str(target))
         assert done.returncode == 0, done.stderr
-        assert "2 deliveries, 1 messages or triggers, 1 timers" in done.stdout
+        assert "4 deliveries, 1 messages or triggers, 1 timers" in done.stdout
         states = look(url, "SELECT state FROM outbox ORDER BY effect_key")
+        events = look(url, EVENTS)
         timers = look(url, "SELECT due_at::date::text, payload::text FROM timer")
         inbox = look(url, "SELECT state FROM inbox WHERE dedupe_key = 'k'")
         guard = look(url, "SELECT state FROM restore_guard")
@@ -164,9 +178,11 @@ def test_a_person_decides_about_what_is_held(backup: Path, tmp_path: Path, decis
             [("pending",)],
         )
         assert (guard, waiting) == ([("released",)], [(1,)])
+        assert events == [("pending",), ("pending",), ("sent",)]
     else:
         assert (states, timers, inbox) == ([("failed",), ("failed",), ("sent",)], [], [("done",)])
         assert (guard, waiting) == ([("discarded",)], [(0,)])
+        assert events == [("failed",), ("failed",), ("sent",)]
 
 
 def test_with_the_secret_key_the_folder_is_complete(source: Path, tmp_path: Path) -> None:

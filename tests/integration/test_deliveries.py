@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connectors.webhook import signing
+from graph_runtime.contract import signatures
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.delivery_world import Channel, Place, SendingProcess, sending
 from tests.engine.small_nodes import flow
@@ -99,7 +99,7 @@ async def test_answers_arrive_signed_and_in_order(
     assert lane.repeats() == {}
     first = lane.accepted[0]
     assert first.data["user_id"] == "u1"
-    signing.verify([channel.secret], first.headers, first.body, datetime.now(UTC))
+    signatures.verify([channel.secret], first.headers, first.body, datetime.now(UTC))
     vendor_ids = admin.execute("SELECT DISTINCT vendor_id FROM outbox WHERE workspace_id = %s", (place.workspace_id,))
     assert {str(row[0]) for row in vendor_ids} == {f"r{n}" for n in range(1, 11)}
 

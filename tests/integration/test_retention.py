@@ -22,7 +22,7 @@ from tests.conversation_world import process, publish
 from tests.integration.test_turns import ECHO
 
 Admin = psycopg.Connection[tuple[Any, ...]]
-OF_CONVERSATION = ("message", "turn", "inbox", "effect", "event", "outbox")
+OF_CONVERSATION = ("message", "turn", "inbox", "effect", "event", "outbox", "event_delivery")
 
 
 @pytest.fixture
@@ -54,6 +54,11 @@ async def talk(postgres: EmbeddedPostgres, access: ChannelAccess, *texts: str) -
             (*values, access.channel_id),
         )
         admin.execute(
+            "INSERT INTO event_delivery (workspace_id, subscription_id, event_id, conversation_id, line, type, payload, state)"
+            " SELECT %s, e, e, %s, e, 'turn.ended', '{}', 'sent' FROM uuidv7() e",
+            (access.workspace_id, conversation),
+        )
+        admin.execute(
             "INSERT INTO file (workspace_id, name, conversation_id, mime, size, content) VALUES (%s, %s, %s, 'a/b', 1, 'x')",
             values,
         )
@@ -68,6 +73,7 @@ def age(admin: Admin, conversation: str, days: int, *, only: tuple[str, ...] = (
     """Everything of a conversation happened that much earlier."""
     columns = {
         "message": ("created_at",), "turn": ("started_at", "ended_at"), "effect": ("begun_at",), "event": ("at",),
+        "event_delivery": ("created_at",),
         "outbox": ("created_at",), "file": ("created_at",), "inbox": ("received_at",),
         "conversation": ("created_at", "updated_at"),
     }  # fmt: skip
@@ -117,7 +123,7 @@ async def test_by_default_ninety_days_of_transcripts_and_thirty_of_events(
     before = counts(admin, fresh)
     await run(retention, access)
     assert counts(admin, fresh) == before
-    assert counts(admin, month) == before | {"event": 0, "effect": 0}
+    assert counts(admin, month) == before | {"event": 0, "effect": 0, "event_delivery": 0}
     assert set(counts(admin, old).values()) == {0}
 
 
@@ -134,7 +140,7 @@ async def test_other_workspaces_decide_for_themselves_and_zero_is_for_ever(
     assert set(counts(admin, mine).values()) == {0}
     assert counts(admin, theirs) == before
     await run(retention, other)
-    assert counts(admin, theirs) == before | {"event": 0, "effect": 0}
+    assert counts(admin, theirs) == before | {"event": 0, "effect": 0, "event_delivery": 0}
 
 
 async def test_a_redelivery_within_two_weeks_meets_its_key(
@@ -256,7 +262,9 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
             SELECT workspace_id, id::text, id, channel_id, 'r', 1, '[]', 'sent' FROM conversation;
         INSERT INTO file (workspace_id, conversation_id, name, mime, size, content, created_at)
             SELECT workspace_id, id, 'n', 'a/b', 1, 'x', updated_at FROM conversation;
-        ANALYZE conversation, message, turn, inbox, event, effect, outbox, file;
+        INSERT INTO event_delivery (workspace_id, subscription_id, event_id, conversation_id, line, type, payload, state, created_at)
+            SELECT workspace_id, id, id, id, id, 'turn.ended', '{{}}', 'sent', updated_at FROM conversation;
+        ANALYZE event_delivery, conversation, message, turn, inbox, event, effect, outbox, file;
     """
     for statement in big.split(";\n"):
         admin.execute(statement)

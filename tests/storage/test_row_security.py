@@ -70,6 +70,10 @@ timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
     SELECT %(w)s, id, now(), 1 FROM conversations),
 events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)
     SELECT %(w)s, c.id, i.id, now(), 'turn_ended' FROM conversations c, inboxes i),
+subscriptions AS (INSERT INTO event_subscription (workspace_id, url, types)
+    VALUES (%(w)s, 'https://example.com', '{}') RETURNING id),
+told AS (INSERT INTO event_delivery (workspace_id, subscription_id, event_id, type, line, payload)
+    SELECT %(w)s, id, id, 'test', id, '{}' FROM subscriptions),
 answers AS (INSERT INTO idempotency (workspace_id, api_key_id, key, request_hash)
     SELECT %(w)s, id, 'k', 'h' FROM api_keys)
 SELECT 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import secrets as randomness
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -14,6 +15,11 @@ ID, TIMESTAMP, SIGNATURE = HEADERS = ("webhook-id", "webhook-timestamp", "webhoo
 PREFIX = "whsec_"
 WINDOW_SECONDS = 300
 MOST_SIGNATURES = 10
+
+
+def new_secret() -> str:
+    """A secret as Standard Webhooks writes it: `whsec_` and the base64 of 32 random bytes."""
+    return PREFIX + base64.b64encode(randomness.token_bytes(32)).decode()
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
