@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from connectors.webhook import signing
+from graph_runtime.contract import signatures
 from tests.faults.caller import Caller
 from tests.faults.journal import Journal
 from tests.faults.plan import HOOKS, Conversation, Turn
@@ -82,6 +82,6 @@ class HookTalk(Talk):
 
         def headers() -> Mapping[str, str]:
             message_id = f"{self.plan.name}.{key}"
-            return signing.signed_headers([self._hook.secret], message_id, datetime.now(UTC), body)
+            return signatures.signed_headers([self._hook.secret], message_id, datetime.now(UTC), body)
 
         return body, headers

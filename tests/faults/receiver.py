@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from connectors.webhook import signing
 from graph_runtime.cli.lifeline import follow_supervisor
+from graph_runtime.contract import signatures
 from graph_runtime.contract.channels import SignatureRefused
 from tests.fakes.webhook_receiver import Arrived, Fault, Lane, WebhookReceiver, answer
 from tests.faults.journal import Journal
@@ -70,7 +70,7 @@ class Receiver(WebhookReceiver):
         """Whether the signature is wrong."""
         assert isinstance(lane, SharedLane)
         try:
-            signing.verify([lane.secret], headers, body, datetime.now(UTC))
+            signatures.verify([lane.secret], headers, body, datetime.now(UTC))
         except SignatureRefused:
             self.journal.note("not_signed", lane=lane.name)
             return True

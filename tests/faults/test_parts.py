@@ -19,8 +19,8 @@ import httpx2
 import psycopg
 import pytest
 
-from connectors.webhook import signing
-from graph_runtime.services.channel_setup import new_secret
+from graph_runtime.contract import signatures
+from graph_runtime.contract.signatures import new_secret
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.fakes.webhook_receiver import receiving
 from tests.faults.clock import build_shim
@@ -196,7 +196,7 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
 def posted(receiver: Receiver, secret: str, key: str) -> int:
     """The status; 0 for a broken connection."""
     body = json.dumps({"data": {"user_id": "anna", "seq": 1, "text": "hi", "conversation_id": "c"}}).encode()
-    headers = signing.signed_headers([secret], key, datetime.now(UTC), body)
+    headers = signatures.signed_headers([secret], key, datetime.now(UTC), body)
     try:
         return httpx2.post(f"http://127.0.0.1:{receiver.port}/webhook", content=body, headers=headers).status_code
     except httpx2.TransportError:
@@ -241,7 +241,7 @@ async def test_the_load_generator_keeps_its_timetable() -> None:
     assert report["latencies"] == sorted(report["latencies"])
     assert len({a.key for a in lane.journal}) == 200
     for arrived in lane.journal:
-        signing.verify([secret], arrived.headers, arrived.body, datetime.now(UTC))
+        signatures.verify([secret], arrived.headers, arrived.body, datetime.now(UTC))
 
 
 def stored(folder: Path, name: str, **values: Any) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors.webhook import signing
 from graph_runtime.cli.lifeline import follow_supervisor
+from graph_runtime.contract import signatures
 
 LAST_ANSWER_SECONDS = 60.0
 
@@ -79,7 +79,7 @@ class Load:
         name = f"{self.wanted['prefix']}{n % self.wanted['contacts']}"
         message_id = f"{name}.n{n}"
         body = json.dumps({"user_id": name, "text": f"{name} message {n}"}).encode()
-        headers = signing.signed_headers([self.wanted["secret"]], message_id, datetime.now(UTC), body)
+        headers = signatures.signed_headers([self.wanted["secret"]], message_id, datetime.now(UTC), body)
         address = self.wanted["addresses"][n % len(self.wanted["addresses"])]
         free = self._free[address]
         line = free.pop() if free else Line(address)
