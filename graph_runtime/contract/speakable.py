@@ -22,7 +22,7 @@ _ITEM = re.compile(r"(\d{1,2})[.)]\s+")
 _PHONE = re.compile(r"(?<![\w+])\+\d[\d\u00a0 ()\u2011-]{6,20}\d(?!\w)")
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:[\u00a0\u202f ]\d{3})+(?!\d)")
 _GROUPED_BY_COMMA = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
-_RANGE = re.compile(r"(?<=\d)\s?[–—]\s?(?=\d)")
+_RANGE = re.compile(r"(?<=\d)[–—](?=\d)")
 _NUMERIC_END = re.compile(r"(?:^|\s)[+(]?\d[\d().,\u2011-]*\s*$")
 _WORDS: Final = {
     "en": {"plus": "plus", "to": " to ", "and": "and", "number": "number "},
@@ -128,7 +128,7 @@ class SpeakableStream:
             line = _GROUPED_BY_COMMA.sub(lambda m: m[0].replace(",", ""), line)
         line = _RANGE.sub(self._words["to"], line)
         line = re.sub(r"№\s?", self._words["number"], line)
-        line = re.sub(r"\s&\s", f" {self._words['and']} ", line)
+        line = re.sub(r"(?<!\S)&(?!\S)", self._words["and"], line)
         line = re.sub(r"\s*\|\s*", ", ", line.strip("|")) if "|" in line else line
         return item + re.sub(r"\s+", " ", re.sub(r"\s+(?=[,.!?;:](?:\s|$))", "", line))
 
