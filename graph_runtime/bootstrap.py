@@ -32,6 +32,8 @@ from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
+from graph_runtime.services.phone_calls import PhoneCalls
+from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
@@ -68,6 +70,7 @@ class Services:
     hooks: Hooks
     deliveries: Deliveries
     dead_letters: DeadLetters
+    phone_calls: PhoneCalls
     files: Files
     idempotency: Idempotency
     figures: Figures
@@ -140,6 +143,7 @@ async def build(
         raise
     drafts = Drafts(database, catalog, check)
     open_channels = OpenChannels(database, catalog, vault)
+    files = Files(database, side.conversations)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -163,7 +167,8 @@ async def build(
         hooks=Hooks(open_channels, side.receiver, side.outbox, side.starts, side.live),
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
-        files=Files(database, side.conversations),
+        phone_calls=PhoneCalls(side, PhoneLines(open_channels, catalog), files, clock),
+        files=files,
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -54,6 +56,7 @@ class Recorded(_Wire):
     kind: Literal["recorded"] = "recorded"
     file_id: str = ""
     duration_ms: int = Field(0, ge=0)
+    size: int = Field(0, ge=0)
     text: str = ""
 
 
@@ -95,10 +98,10 @@ class Listen(_Wire):
 
     `languages`: to be recognised, the conversation's when empty. `hints`: words and phrases that are likely;
     `is_closed`: nothing else is expected, so a small grammar will do. `takes_speech` False: keys only. `digits` None:
-    keys are not an answer (they are still heard when `takes_speech` is False). `endpoint_ms`: silence that ends an
-    utterance. `no_input_ms`: silence after which `Silence` is heard. `repeats`: how often the question is put again
-    after a silence before the step is told of it. `longest_ms`: an utterance is cut there. `min_speech_ms`,
-    `min_words`: what it takes to interrupt.
+    keys are not an answer. `endpoint_ms`: silence that ends an utterance. `no_input_ms`: silence after which `Silence`
+    is heard. Both are None where a step leaves them to the line, and always filled in as events. `repeats`: how often
+    the question is put again after a silence before the step is told of it. `longest_ms`: an utterance is cut there.
+    `min_speech_ms`, `min_words`: what it takes to interrupt.
     """
 
     kind: Literal["listen"] = "listen"
@@ -107,8 +110,8 @@ class Listen(_Wire):
     is_closed: bool = False
     takes_speech: bool = True
     digits: DigitMap | None = None
-    endpoint_ms: int = Field(450, ge=150, le=5000)
-    no_input_ms: int = Field(6000, ge=500, le=120_000)
+    endpoint_ms: int | None = Field(None, ge=150, le=5000)
+    no_input_ms: int | None = Field(None, ge=500, le=120_000)
     repeats: int = Field(2, ge=0, le=10)
     longest_ms: int = Field(25_000, ge=1000, le=120_000)
     min_speech_ms: int = Field(200, ge=0, le=5000)
@@ -222,19 +225,40 @@ CallEvent = Words | Sound | Drop | MessageEnds | Hold | Listen | Record | Transf
 
 @dataclass(frozen=True, slots=True)
 class LineSettings:
-    """How a phone line speaks and listens. `voices`: language → name of a voice, "" for the engine's own.
+    """How a phone line speaks, listens and dials. `language` "": the agent's. `voices`: language → name of a voice, ""
+    for the engine's own.
 
-    `speech_to_text`, `text_to_speech`: ids of connectors, "" for what the installation has. `no_input_ms`,
-    `endpoint_ms`: for steps that do not say.
+    `speech_to_text`, `text_to_speech`: ids of connectors, "" for what the installation has. `endpoint_ms`,
+    `no_input_ms`: for steps that do not say. `dial_template`: dial string with `{number}` in it.
     """
 
-    voices: dict[str, str]
+    dial_template: str
+    language: str = ""
+    voices: Mapping[str, str] = field(default_factory=dict)
     speech_to_text: str = ""
     text_to_speech: str = ""
     rate: float = 1.0
     endpoint_ms: int = 450
     no_input_ms: int = 6000
     is_recorded: bool = False
+
+
+_NUMBER: Final = re.compile(r"[+*#]?[0-9*#]{1,32}|[A-Za-z][\w.-]{0,31}")
+_DIAL_STRING: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{1,15}/[\w.+*#@:/-]{1,150}")
+
+
+def is_dial_string(target: str) -> bool:
+    """Whether a target names its technology ("PJSIP/100@trunk") and so passes the line's template by."""
+    return _DIAL_STRING.fullmatch(target) is not None
+
+
+def dialable(target: str) -> str:
+    """A number or extension without the signs people write in it; "" when it cannot be dialled.
+
+    Nothing that means something to a dialplan (`,` `&` `|` `(` `$`) ever passes.
+    """
+    number = re.sub(r"[\s().\u00a0/-]", "", target) if re.search(r"\d", target) else target.strip()
+    return number if _NUMBER.fullmatch(number) else ""
 
 
 @dataclass(frozen=True, slots=True)

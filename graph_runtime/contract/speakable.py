@@ -95,9 +95,7 @@ class SpeakableStream:
         found = "" if self._begins_line and _RULE.fullmatch(line) else self._clean(line)
         if found.strip():
             self._begins_line = False
-        if not self._last:
-            found = found.lstrip()
-        elif self._last.isspace():
+        if not self._last or self._last.isspace():
             found = found.lstrip()
         if found:
             self._last = found[-1]

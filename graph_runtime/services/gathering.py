@@ -70,7 +70,9 @@ class Gathering:
         Raises: LeaseLost, and what `begin` raises.
         """
         # A caller who goes on speaking had not finished; a turn with half of a sentence helps nobody.
-        is_anew = pace.while_busy == "interrupt" and may_gather(turn) or turn.channel_kind == PHONE and is_typed(turn)
+        is_anew = (pace.while_busy == "interrupt" and may_gather(turn)) or (
+            turn.channel_kind == PHONE and is_typed(turn)
+        )
         left = MOST_INTERRUPTIONS if is_anew else 0
         while left:
             left -= 1
