@@ -102,10 +102,8 @@ class Line:
     async def turn(self, call: PhoneCall, heard: Heard | str) -> Turn:
         """One whole turn; a text is speech."""
         heard = Speech(text=heard, confidence=0.9) if isinstance(heard, str) else heard
-        found: list[CallEvent] = []
         async with asyncio.timeout(20), aclosing(self.services.phone_calls.turn(call, heard)) as events:
-            async for event in events:
-                found.append(event)
+            found = [event async for event in events]
         if found:
             assert isinstance(found[-1], Listen | Record | Transfer | HangUp)
             assert all(isinstance(e, Words | Sound | Drop | MessageEnds | Hold) for e in found[:-1])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+MOST_SINGLE_KEYS: Final = 9
 PHONE: Final = "phone"
 """The kind of channel that a conversation on a call has (`NodeContext.channel`)."""
 
@@ -279,6 +280,19 @@ class TurnTimes:
 
 
 _ON_CALL: TypeAdapter[Listen | Record | Transfer] = TypeAdapter(OnCall)
+
+
+def listen_for(labels: Sequence[str] = (), kind: str = "") -> Listen | None:
+    """How a question with options, or with this kind of answer, is listened to; None for free speech.
+
+    Each option has its number as its key; numbers may be keyed in and ended with #.
+    """
+    if labels:
+        two_keys = len(labels) > MOST_SINGLE_KEYS
+        return Listen(hints=tuple(labels), digits=DigitMap(most=1 + two_keys, terminator="#" if two_keys else ""))
+    if kind in ("number", "phone"):
+        return Listen(digits=DigitMap(most=20, terminator="#", pause_ms=3500))
+    return None
 
 
 def load_on_call(data: Any) -> Listen | Record | Transfer | None:

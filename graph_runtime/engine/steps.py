@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 
 from graph_runtime.contract import events as happened
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import number
 from graph_runtime.contract.errors import BuilderError, LeaseLost, NodeFailed, StepLimitReached
 from graph_runtime.contract.nodes import AwaitReply, AwaitTime, EndConversation, Leave, Outcome
@@ -86,7 +87,7 @@ def _follow(turn: TurnRun, step: Step, outcome: Outcome) -> tuple[str, Next]:
             return "", Wait(step.id, half, outcome.until)
         after = outcome.no_reply_after
         until = None if after is None else turn.trigger.now + timedelta(seconds=after)
-        return "", Wait(step.id, half, until, outcome.on_call)
+        return "", Wait(step.id, half, until, outcome.on_call if turn.trigger.channel == PHONE else None)
     if not isinstance(outcome, EndConversation):
         raise NodeFailed("This step did not say where to go on. Its package is faulty.", node_id=step.id)
     if step.scope.caller is not None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from graph_runtime.contract.calls import (
+    MOST_SINGLE_KEYS,
     Begin,
     CallEvent,
     DigitMap,
@@ -244,7 +245,8 @@ def for_options(listen: Listen, question: list[Row], language: str, *, is_given:
     highest = int(labels[-1]) if is_scale(labels) else len(labels)
     digits = listen.digits
     if digits is None and not is_given:
-        digits = DigitMap(most=len(str(highest)), terminator="" if highest < 10 else "#")
+        two_keys = highest > MOST_SINGLE_KEYS
+        digits = DigitMap(most=1 + two_keys, terminator="#" if two_keys else "")
     return listen.model_copy(update={"hints": tuple(labels), "digits": digits})
 
 

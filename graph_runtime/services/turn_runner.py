@@ -16,7 +16,7 @@ from graph_runtime.analytics.recorder import Recorder
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
-from graph_runtime.engine.run import SORRY, TurnResult, run_turn
+from graph_runtime.engine.run import TurnResult, run_turn, sorry
 from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
@@ -275,7 +275,7 @@ class TurnRunner:
     async def _put_aside(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> Committed:
         """The trigger has failed too often: it becomes a dead letter, and the contact is told."""
         log.error("trigger_put_aside", conversation_id=conversation_id, attempts=turn.attempts)
-        part = Text(text=SORRY.get(turn.language, SORRY["en"]))
+        part = Text(text=sorry(turn.channel_kind, turn.language))
         said = {"key": f"{turn.turn_seq + 1}.1", "parts": [dump_part(part)], "text": part.text, "node_id": ""}
         rows = _unchanged(turn, "dead", status="quarantined", said=said, error="too_many_attempts")
         return await self._commit(workspace_id, conversation_id, turn, rows)

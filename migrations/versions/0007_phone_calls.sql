@@ -45,14 +45,24 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT workspace_id, channel_id FROM phone_call WHERE id = p_id
 $$;
 
--- What texts and conditions read as `call`.
+-- What texts and conditions read as `call`. The first turn may begin before the call knows its conversation; the key of
+-- that turn's trigger ("start:call:<id>") then tells which call it is.
 CREATE FUNCTION call_facts(p_workspace uuid, p_conversation uuid) RETURNS jsonb
 LANGUAGE plpgsql AS $$
+DECLARE
+    p phone_call%ROWTYPE;
 BEGIN
     PERFORM set_config('app.workspace_id', p_workspace::text, true);
-    RETURN (SELECT jsonb_build_object('id', id, 'from', from_number, 'to', did, 'direction', direction,
-                                      'started_at', started_at)
-            FROM phone_call WHERE conversation_id = p_conversation ORDER BY started_at DESC LIMIT 1);
+    SELECT * INTO p FROM phone_call WHERE conversation_id = p_conversation ORDER BY started_at DESC LIMIT 1;
+    IF NOT FOUND THEN
+        SELECT c.* INTO p FROM inbox i JOIN phone_call c ON c.id = substr(i.dedupe_key, 12)::uuid
+            WHERE i.conversation_id = p_conversation AND i.state = 'pending' AND i.dedupe_key LIKE 'start:call:%';
+    END IF;
+    IF p.id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN jsonb_build_object('id', p.id, 'from', p.from_number, 'to', p.did, 'direction', p.direction,
+                              'started_at', p.started_at);
 END $$;
 
 -- As in 0003, but what stands for itself on a call (keys, a silence, the end) is never folded into an utterance.
