@@ -109,6 +109,8 @@ class PhoneCalls:
             epoch=row["epoch"], is_new=row["epoch"] == 1, access=access,
             speaking=Speaking(language, line, row["heard_seq"]),
         )  # fmt: skip
+        if place["is_running"] and not call.is_new:
+            self._side.starts.look(workspace_id, conversation_id)
         if row["state_before"] == "moving":
             # The dialplan came back without saying how the transfer ended: then nobody has taken the call.
             await self._moved(row, "no_answer")
