@@ -83,6 +83,10 @@ class Settings(BaseSettings):
         "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10",
     )  # fmt: skip
     """From where telephone systems may ask about calls, as a JSON list of networks."""
+    phone_url: str = ""
+    """Where a telephone system reaches the web process, straight; empty: as everybody else does."""
+    phone_audio: str = ""
+    """HOST:PORT where a telephone system brings the audio of calls; empty: the host of `phone_url` and 9092."""
 
     turn_max_steps: int = Field(default=500, ge=1)
     turn_max_seconds: float = Field(default=120, gt=0)

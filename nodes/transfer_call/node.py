@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from graph_runtime.contract.calls import PHONE, Transfer, Transferred, dialable, is_dial_string
 from graph_runtime.contract.messages import Reply, Spoken, Text
 from graph_runtime.contract.nodes import AwaitReply, Leave, NodeContext, NodeSettings, NodeType, Port, setting
@@ -24,14 +22,6 @@ class Settings(NodeSettings):
         placeholder="One moment, I am connecting you.",
     )  # fmt: skip
     ring_seconds: int = setting("Let it ring, seconds", default=20, ge=5, le=120)
-    kind: Literal["blind", "warm"] = setting(
-        "The colleague", default="blind",
-        options={"blind": "Gets the call at once", "warm": "Accepts it with the key 1"},
-    )  # fmt: skip
-    summary: str = setting(
-        "What the colleague hears first", default="", widget="template", outside=True, max_length=1000,
-        show_when={"kind": ["warm"]}, placeholder="A caller about {{ var.topic }}. Press 1 to accept.",
-    )  # fmt: skip
 
 
 NODE = NodeType(
@@ -61,12 +51,7 @@ async def run(settings: Settings, ctx: NodeContext) -> AwaitReply | Leave:
     text = ctx.render(ctx.text("text", settings.text)).strip()
     if text:
         await ctx.say(Text(text=text, spoken=Spoken(is_interruptible=False)))
-    summary = ctx.render(ctx.text("summary", settings.summary)).strip() if settings.kind == "warm" else ""
-    return AwaitReply(
-        on_call=Transfer(
-            target=target, is_warm=settings.kind == "warm", summary=summary, ring_seconds=settings.ring_seconds
-        )
-    )
+    return AwaitReply(on_call=Transfer(target=target, ring_seconds=settings.ring_seconds))
 
 
 @NODE.replies

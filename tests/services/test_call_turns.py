@@ -57,10 +57,12 @@ class Speaks:
         self.answers = list(answers)
         self.requests: list[Any] = []
         self.go_on = asyncio.Event()
+        self.asked = asyncio.Event()
         self.cancelled = 0
 
     async def run(self, request: Any, _models: Any, on_delta: Any = None, on_reset: Any = None) -> ModelReply:
         self.requests.append(request)
+        self.asked.set()
         said = ""
         try:
             for piece in self.answers.pop(0) if self.answers else ["Fine."]:
@@ -141,8 +143,7 @@ async def test_a_caller_who_goes_on_speaking_is_answered_once_to_the_whole(line:
     call, _ = await line.answered()
     async with aclosing(services.phone_calls.turn(call, Speech(text="I want"))) as events:
         await until(events, MessageEnds)
-        while not model.requests:
-            await asyncio.sleep(0)
+        await model.asked.wait()
     turn = await line.turn(call, "two rooms")
     assert turn.said == ["Two rooms, good.", "How can I help?"], "“Let me see” was heard already"
     assert model.requests[1].messages[-1].text == "I want\ntwo rooms"
@@ -187,7 +188,7 @@ async def test_waiting_for_time_holds_the_line_and_goes_on(
     stop = asyncio.Event()
     worker = asyncio.create_task(work(services.conversation_side, stop))
     try:
-        call, turn = await line.answered()
+        _, turn = await line.answered()
     finally:
         stop.set()
         await worker
