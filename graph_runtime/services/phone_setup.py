@@ -13,7 +13,7 @@ from graph_runtime.services.channel_setup import ChannelRow, ChannelSetup
 from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.principal import Principal
 from graph_runtime.settings import Settings
-from graph_runtime.storage.database import Database
+from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.phone_calls import PhoneCallRows
 
 DIALPLAN: Final = REPOSITORY / "asterisk" / "extensions.conf"
@@ -30,6 +30,26 @@ class LastCall:
     did: str
     state: str
     started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """One call of a conversation. `seconds` of talking, None while it goes on; `transfer` "" when none was tried.
+
+    `cause`: Q.850, None while it goes on and 0 when unknown. `recording`: where it is kept.
+    """
+
+    id: str
+    from_number: str
+    did: str
+    direction: str
+    state: str
+    started_at: datetime
+    seconds: int | None
+    transfer_to: str
+    transfer: str
+    cause: int | None
+    recording: str
 
 
 class PhoneSetup:
@@ -51,6 +71,11 @@ class PhoneSetup:
                 found.append((row, call))
         return found
 
+    async def calls(self, principal: Principal, conversation_id: str) -> list[CallFacts]:
+        """The calls of a conversation, oldest first; none when it is not here. Raises: AccessDenied, NotFound (no id)."""
+        principal.require("conversation.read")
+        return [_facts(row) for row in await self._rows.of_conversation(principal.workspace_id, conversation_id)]
+
     def dialplan(self, principal: Principal, secret: str = "") -> str:
         """`asterisk/extensions.conf` with our addresses, and the secret or a place for it. Raises: AccessDenied, NotFound."""
         principal.require("agent.read")
@@ -61,6 +86,16 @@ class PhoneSetup:
         url = (self._settings.phone_url or self._settings.public_url).rstrip("/")
         audio = self._settings.phone_audio or f"{_host(url)}:{AUDIO_PORT}"
         return text.replace(_APP, f"{url}/phone/{secret or SECRET}").replace(_AUDIO, audio)
+
+
+def _facts(row: Row) -> CallFacts:
+    began, ended = row["answered_at"], row["ended_at"]
+    return CallFacts(
+        id=str(row["id"]), from_number=row["from_number"], did=row["did"], direction=row["direction"], state=row["state"],
+        started_at=row["started_at"], seconds=round((ended - began).total_seconds()) if began and ended else None,
+        transfer_to=row["transfer_to"].partition("|")[0] if row["moves"] else "", transfer=row["transfer_result"],
+        cause=row["cause"], recording=row["recording"],
+    )  # fmt: skip
 
 
 def _host(url: str) -> str:
