@@ -36,6 +36,7 @@ from graph_runtime.services.phone_calls import PhoneCalls
 from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.phone_setup import PhoneSetup
 from graph_runtime.services.publishing import Publishing
+from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
@@ -73,6 +74,7 @@ class Services:
     dead_letters: DeadLetters
     phone_calls: PhoneCalls
     phone_setup: PhoneSetup
+    rehearsal: Rehearsal
     files: Files
     idempotency: Idempotency
     figures: Figures
@@ -172,6 +174,7 @@ async def build(
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
         phone_calls=PhoneCalls(side, lines, files, clock),
+        rehearsal=Rehearsal(side),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,
         idempotency=Idempotency(database, side.instance.number),

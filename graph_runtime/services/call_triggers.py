@@ -25,7 +25,9 @@ class CallTriggers:
         self._starts = starts
         self._live = live
 
-    async def take(self, workspace_id: str, conversation_id: str, key: str, heard: Heard) -> AcceptedTrigger | None:
+    async def take(
+        self, workspace_id: str, conversation_id: str, key: str, heard: Heard, *, client_id: str = ""
+    ) -> AcceptedTrigger | None:
         """Commit it, then begin its turn; None when the conversation is gone. Known keys change nothing.
 
         `inbox_id` None: the conversation is over. Raises: DatabaseAway.
@@ -35,13 +37,14 @@ class CallTriggers:
             accepted, turn = await self._store.accept(
                 workspace_id, conversation_id, dedupe_key=f"call:{key}"[:500], kind="message",
                 payload=json_values(payload), parts=json_values(parts) if parts else None, text=text,
+                client_id=client_id,
             )  # fmt: skip
         if accepted is None or not accepted.is_new or accepted.inbox_id is None:
             return accepted
         if parts:
             message = {
                 "seq": accepted.seq, "role": "contact", "key": "", "parts": parts, "text": text, "node_id": "",
-                "turn_id": str(accepted.inbox_id), "created_at": accepted.at, "client_id": "", "flags": {},
+                "turn_id": str(accepted.inbox_id), "created_at": accepted.at, "client_id": client_id, "flags": {},
             }  # fmt: skip
             self._live.publish(conversation_id, {"type": "message", "message": message})
         self._live.changed(workspace_id, conversation_id)

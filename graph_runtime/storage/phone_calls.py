@@ -196,7 +196,7 @@ _END = """
         cause = CASE WHEN coalesce(cause, 0) = 0 THEN %(cause)s ELSE cause END WHERE id = %(id)s
 """
 _PLACE = """
-    SELECT c.status, c.waits, c.node_id, c.checkpoint, c.result, c.message_seq, c.language,
+    SELECT c.status, c.waits, c.node_id, c.checkpoint, c.result, c.message_seq, c.language, c.is_test,
         c.pending_since IS NOT NULL AS is_running, t.due_at
     FROM conversation c LEFT JOIN timer t ON t.conversation_id = c.id WHERE c.id = %(id)s
     ORDER BY t.due_at LIMIT 1
