@@ -152,6 +152,35 @@ async def test_a_caller_who_goes_on_speaking_is_answered_once_to_the_whole(line:
     ]  # fmt: skip
 
 
+async def test_what_was_heard_is_kept_though_its_turn_was_given_up_at_once(
+    line: Line, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The media process cancels a turn as soon as the caller goes on, even while the utterance is being stored."""
+    with_model(services, Speaks(["Good."]))
+    call, _ = await line.answered()
+    store = services.conversation_side.store
+    accept, stored, answered = store.accept, asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: Any, **more: Any) -> Any:
+        found = await accept(*args, **more)
+        stored.set()
+        await answered.wait()
+        return found
+
+    monkeypatch.setattr(store, "accept", slow)
+    turn = asyncio.create_task(line.turn(call, "I want"))
+    await stored.wait()
+    turn.cancel()
+    await asyncio.gather(turn, return_exceptions=True)
+    monkeypatch.setattr(store, "accept", accept)
+    following = asyncio.create_task(line.turn(call, "two rooms"))
+    await asyncio.sleep(0)
+    answered.set()
+    assert isinstance((await following).end, Listen)
+    texts = await line.texts(call)
+    assert [t for t in texts if t.startswith(">")] == ["> I want", "> two rooms"]
+
+
 async def test_a_step_that_fails_is_told_in_words_for_a_call(services: Services, owner: Principal) -> None:
     class Breaks:
         async def run(self, *_: Any) -> ModelReply:
