@@ -138,6 +138,22 @@ async def test_an_interruption_stops_the_model_and_keeps_what_was_heard(line: Li
     assert (await line.texts(call))[-3:] == ["Let me see.", "Of course.", "How can I help?"]
 
 
+async def test_an_interruption_before_the_model_has_said_anything_waits_for_nobody(
+    line: Line, services: Services
+) -> None:
+    model = with_model(services, Speaks(["…", "never"], ["Two rooms."]))
+    call, _ = await line.answered()
+    async with aclosing(services.phone_calls.turn(call, Speech(text="I want"))) as events:
+        key = (await until(events, MessageEnds))[-1].key  # type: ignore[union-attr]
+        await model.asked.wait()
+    async with asyncio.timeout(3):
+        await services.phone_calls.heard_until(call, key, "Let me")
+        turn = await line.turn(call, "two rooms")
+    assert turn.said == ["Two rooms.", "How can I help?"]
+    await asyncio.gather(*services.phone_calls._cutting)
+    assert "Let me" in await line.texts(call)
+
+
 async def test_a_caller_who_goes_on_speaking_is_answered_once_to_the_whole(line: Line, services: Services) -> None:
     model = with_model(services, Speaks(["…", "never"], ["Two rooms, good."]))
     call, _ = await line.answered()
