@@ -36,7 +36,11 @@ from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.open_subscriptions import OpenSubscriptions
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
+from graph_runtime.services.phone_calls import PhoneCalls
+from graph_runtime.services.phone_lines import PhoneLines
+from graph_runtime.services.phone_setup import PhoneSetup
 from graph_runtime.services.publishing import Publishing
+from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
@@ -76,6 +80,9 @@ class Services:
     event_subscriptions: EventSubscriptions
     event_log: EventLog
     event_sending: EventSending
+    phone_calls: PhoneCalls
+    phone_setup: PhoneSetup
+    rehearsal: Rehearsal
     files: Files
     idempotency: Idempotency
     figures: Figures
@@ -86,6 +93,7 @@ class Services:
     async def close(self) -> None:
         """Let running turns end, then let go of the database."""
         try:
+            await self.phone_calls.close()
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
             await self.event_sending.close()
@@ -149,6 +157,9 @@ async def build(
         raise
     drafts = Drafts(database, catalog, check)
     open_channels = OpenChannels(database, catalog, vault)
+    files = Files(database, side.conversations)
+    lines = PhoneLines(open_channels, catalog)
+    channel_setup = ChannelSetup(database, catalog, vault, clock)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -168,14 +179,17 @@ async def build(
         live=side.live,
         contacts=side.contacts,
         channels=Channels(database),
-        channel_setup=ChannelSetup(database, catalog, vault, clock),
+        channel_setup=channel_setup,
         hooks=Hooks(open_channels, side.receiver, side.outbox, side.starts, side.live),
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
         event_subscriptions=EventSubscriptions(database, vault, clock),
         event_log=EventLog(database, clock),
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
-        files=Files(database, side.conversations),
+        phone_calls=PhoneCalls(side, lines, files, clock),
+        rehearsal=Rehearsal(side),
+        phone_setup=PhoneSetup(database, channel_setup, lines, settings),
+        files=files,
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),

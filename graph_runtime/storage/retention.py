@@ -62,13 +62,18 @@ BY_AGE: Final = {
             SELECT id FROM event_delivery WHERE workspace_id = %(workspace)s AND created_at < %(before)s
               AND state NOT IN ('pending', 'sending', 'held') ORDER BY created_at LIMIT %(limit)s))
     """,
+    "call": """
+        DELETE FROM phone_call WHERE id = ANY(ARRAY(
+            SELECT id FROM phone_call WHERE workspace_id = %(workspace)s AND started_at < %(before)s
+              AND conversation_id IS NULL ORDER BY started_at LIMIT %(limit)s))
+    """,
     "file": """
         DELETE FROM file WHERE id = ANY(ARRAY(
             SELECT id FROM file WHERE workspace_id = %(workspace)s AND created_at < %(before)s
             ORDER BY created_at LIMIT %(files)s))
     """,
 }
-"""Effects of a turn that is not committed yet stay, however old."""
+"""Effects of a turn that is not committed yet stay, however old; a call goes with its conversation, if it has one."""
 FILES_OF: Final = "DELETE FROM file WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(ids)s::uuid[])"
 
 
