@@ -30,6 +30,10 @@ from voice.frames import AudioFormat
 SILENT_ABOVE_BYTES = 8_000
 CLOSED_ABOVE_BYTES = 32_000
 FIRST_MESSAGE_SECONDS = 2.0
+USUAL_KIND = 0x10
+ASSUME_AFTER_SECONDS = 0.3
+"""A line on which nothing was heard until then is spoken on at 8 kHz."""
+
 MOST_STRANGERS = 64
 """Connections that have not said yet which call they carry."""
 
@@ -44,7 +48,7 @@ class Ears(Protocol):
     """Whoever holds the call; every method returns at once."""
 
     def opened(self, line: Line) -> None:
-        """The first audio told the rate; from now on the line can be spoken on."""
+        """The rate is known; from now on the line can be spoken on."""
         ...
 
     def heard(self, audio: bytes) -> None:
@@ -147,13 +151,10 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what is complete."""
-        if self._reason:
-            return
         try:
             for packet in self._decoder.feed(data):
-                self._take(packet)
-                if self._reason:
-                    return
+                if not self._reason:
+                    self._take(packet)
         except WireBroken as error:
             self._server.counts.broken += 1
             self._fail(f"broken: {error}")
@@ -192,11 +193,8 @@ class Line(asyncio.Protocol):
         if self._ears is None:
             self._fail("unnamed")
             return
-        if self._encoder is None:
-            self._encoder = Encoder(packet.kind)
-            self._first_audio_at = time.monotonic()
-            self._ears.opened(self)
-        if packet.kind != self._encoder.kind:
+        self._open(packet.kind)
+        if self._encoder is not None and packet.kind != self._encoder.kind:
             self._fail(f"the rate changed from {self.format.rate} to {RATES[packet.kind]} Hz")
         elif len(packet.audio) == ULAW_FRAME_BYTES and packet.kind == 0x10 and self._is_ulaw():
             self._server.counts.broken += 1
@@ -230,6 +228,15 @@ class Line(asyncio.Protocol):
             return
         self.call_id = call_id
         self._server.lines[call_id] = self
+        self._deadline = asyncio.get_running_loop().call_later(ASSUME_AFTER_SECONDS, self._open, USUAL_KIND)
+
+    def _open(self, kind: int) -> None:
+        """Fix the rate and let the call speak; a caller whose phone sends nothing must not hear nothing."""
+        self._forget_deadline()
+        if self._encoder is None and self._ears is not None:
+            self._encoder = Encoder(kind)
+            self._first_audio_at = time.monotonic()
+            self._ears.opened(self)
 
     def _stayed_silent(self) -> None:
         self._server.counts.silent_strangers += 1
