@@ -203,7 +203,7 @@ class TurnTaking:
                 return self._press(event.digit, now)
             case WeSpeak():
                 self.we_speak = True
-                return []
+                return self._pause(now) if self.phase is not Phase.IDLE and self.rules.interruptible else []
             case WeEnded():
                 self.we_speak = self.is_paused = False
                 self._quiet_since = now
@@ -222,7 +222,8 @@ class TurnTaking:
         if self._digits and self._may_answer:
             moments.append(self._digit_at + self.rules.between_digits_ms / 1000)
         if self.is_paused:
-            moments += [self._paused_at + RESUMES_AFTER_MS / 1000, self._paused_at + DECIDES_AFTER_MS / 1000]
+            is_quiet = self._silence_ms >= SOFT_END_MS
+            moments.append(self._paused_at + (RESUMES_AFTER_MS if is_quiet else DECIDES_AFTER_MS) / 1000)
         if self.phase is not Phase.IDLE:
             moments.append(self._heard_at + GAP_MS / 1000)
         elif self._is_waiting_in_silence:
@@ -251,9 +252,7 @@ class TurnTaking:
             self._voice_ms = self._length_ms = 0
             self._text = ""
             decisions.append(ListenNow())
-            if self.we_speak:
-                self.is_paused, self._paused_at = True, now
-                decisions.append(PauseUs())
+            decisions += self._pause(now)
         elif self.phase is Phase.SOFT:
             self.phase = Phase.SPEECH
             decisions.append(WentOn())
@@ -276,7 +275,7 @@ class TurnTaking:
             return []
         if self.phase is Phase.MAYBE:
             if not self._text:
-                return self._forget(now)
+                return self._forget()
             self.phase = Phase.SPEECH
         decisions: list[Decision] = []
         if self.phase is Phase.SPEECH:
@@ -287,6 +286,12 @@ class TurnTaking:
         if self._silence_ms >= self.rules.endpoint_ms or self._length_ms >= self.rules.longest_ms:
             decisions += self._end(now, is_cut=self._silence_ms < self.rules.endpoint_ms)
         return decisions
+
+    def _pause(self, now: float) -> list[Decision]:
+        if not self.we_speak or self.is_paused:
+            return []
+        self.is_paused, self._paused_at = True, now
+        return [PauseUs()]
 
     def _judge_interruption(self, now: float) -> list[Decision]:
         """Whether a pause becomes an interruption, ends, or lasts a little longer."""
@@ -299,14 +304,13 @@ class TurnTaking:
         if self.phase is not Phase.MAYBE and (enough_words or enough_voice):
             self.is_paused = self.we_speak = False
             return [InterruptUs()]
-        waited_ms = (now - self._paused_at) * 1000
-        if (is_quiet and (is_yes or waited_ms >= RESUMES_AFTER_MS)) or waited_ms >= DECIDES_AFTER_MS:
-            return self._forget(now)
+        is_over = is_quiet and (is_yes or now >= self._paused_at + RESUMES_AFTER_MS / 1000)
+        if is_over or now >= self._paused_at + DECIDES_AFTER_MS / 1000:
+            return self._forget()
         return []
 
-    def _forget(self, now: float) -> list[Decision]:
+    def _forget(self) -> list[Decision]:
         self.phase, self._text = Phase.IDLE, ""
-        self._quiet_since = max(self._quiet_since, now - 1.0) if self.we_speak else self._quiet_since
         decisions: list[Decision] = [ForgetIt()]
         if self.is_paused:
             self.is_paused = False
@@ -342,21 +346,22 @@ class TurnTaking:
             entered, found, rest = self._digits.partition(self.rules.terminator)
         if len(entered) > self.rules.longest_digits or (not found and len(entered) == self.rules.longest_digits):
             entered, rest = self._digits[: self.rules.longest_digits], self._digits[self.rules.longest_digits :]
-        elif not found and (now - self._digit_at) * 1000 < self.rules.between_digits_ms:
+        elif not found and now < self._digit_at + self.rules.between_digits_ms / 1000:
             return []
         self._digits, self.waits = rest, False
         return [DigitsEntered(entered)]
 
     def _pass_time(self, now: float) -> list[Decision]:
         decisions = self._flush_digits(now)
-        if self.phase is not Phase.IDLE and (now - self._heard_at) * 1000 >= GAP_MS:
+        if self.phase is not Phase.IDLE and now >= self._heard_at + GAP_MS / 1000:
             missing_ms = int((now - self._heard_at) * 1000)
             self._heard_at = now
             decisions += self._hear_silence(missing_ms, now)
         if self.is_paused:
             decisions += self._judge_interruption(now)
-        if self._is_waiting_in_silence and (now - self._quiet_since) * 1000 >= self.rules.no_input_ms:
+        if self._is_waiting_in_silence and now >= self._quiet_since + self.rules.no_input_ms / 1000:
             self._no_inputs += 1
             self._quiet_since = now
-            decisions.append(NoInput(self._no_inputs, is_last=self._no_inputs > REPROMPTS))
+            self.waits = self._no_inputs <= REPROMPTS
+            decisions.append(NoInput(self._no_inputs, is_last=not self.waits))
         return decisions

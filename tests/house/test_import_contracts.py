@@ -87,6 +87,9 @@ ALLOWED_IMPORTS = [
     ("connectors/_langchain/adapter.py", "import langchain_openai"),
     ("voice/main.py", "import graph_runtime.settings\nimport voice.playout"),
     ("voice/frames.py", ""),
+    ("voice/turn_taking.py", ""),
+    ("voice/words.py", ""),
+    ("voice/sentences.py", ""),
     ("voice/playout.py", "import asyncio"),
     ("voice/audiosocket/protocol.py", "import voice.frames"),
 ]
