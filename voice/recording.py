@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import struct
 import threading
@@ -23,7 +24,8 @@ class Recorder:
     """The thread. `dropped_blocks` counts seconds of recordings that the disk was too slow for."""
 
     def __init__(self, most_waiting: int = MOST_WAITING_BLOCKS) -> None:
-        self._work: queue.Queue[tuple[Recording, bytes, bytes, bool] | None] = queue.Queue(most_waiting)
+        self._work: queue.SimpleQueue[tuple[Recording, bytes, bytes, bool] | None] = queue.SimpleQueue()
+        self._most_waiting = most_waiting
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self.dropped_blocks = 0
         self.failed: dict[Path, OSError] = {}
@@ -35,10 +37,12 @@ class Recorder:
 
     def hand_over(self, recording: Recording, left: bytes, right: bytes, *, is_last: bool) -> None:
         """One block of equal length on both sides; never waits."""
-        try:
-            self._work.put_nowait((recording, left, right, is_last))
-        except queue.Full:
-            self.dropped_blocks += 1
+        if self._work.qsize() < self._most_waiting:
+            self._work.put((recording, left, right, is_last))
+            return
+        self.dropped_blocks += 1
+        if is_last:
+            self._work.put((recording, b"", b"", True))  # the file is closed in any case
 
     def close(self, seconds: float = 10) -> None:
         """Write what waits, then end."""
@@ -46,12 +50,19 @@ class Recorder:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        unfinished: set[Recording] = set()
         while (item := self._work.get()) is not None:
             recording, left, right, is_last = item
+            unfinished.add(recording)
             try:
-                recording.write(left, right, is_last=is_last)
+                recording.write(left, right)
             except OSError as error:
                 self.failed.setdefault(recording.path, error)
+            if is_last:
+                unfinished.discard(recording)
+                recording.close_file()
+        for recording in unfinished:
+            recording.close_file()
 
 
 class Recording:
@@ -98,7 +109,7 @@ class Recording:
         self._right.clear()
         self._recorder.hand_over(self, left, right, is_last=is_last)
 
-    def write(self, left: bytes, right: bytes, *, is_last: bool) -> None:
+    def write(self, left: bytes, right: bytes) -> None:
         """By the thread only. Raises: OSError."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -113,8 +124,12 @@ class Recording:
         self._file.write(self._header())
         self._file.seek(0, 2)
         self._file.flush()
-        if is_last:
-            self._file.close()
+
+    def close_file(self) -> None:
+        """By the thread only."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _header(self) -> bytes:
         rate = self.format.rate

@@ -16,7 +16,31 @@ _ABBREVIATIONS = {
     "uk": "м вул буд кв просп грн коп тис млн млрд ім напр тел див обл р рр с ст т д п т.д т.п т.зв ін хв год дод",
 }
 ABBREVIATIONS = {language: frozenset(words.split()) for language, words in _ABBREVIATIONS.items()}
-MAY_END = frozenset(["etc", "p.m", "a.m", "u.s", "u.k", "т.д", "т.п", "т", "д", "п", "э", "н.э", "др", "руб", "коп", "грн", "ін", "г", "р", "рр", "гг"])
+MAY_END = frozenset(
+    [
+        "etc",
+        "p.m",
+        "a.m",
+        "u.s",
+        "u.k",
+        "т.д",
+        "т.п",
+        "т",
+        "д",
+        "п",
+        "э",
+        "н.э",
+        "др",
+        "руб",
+        "коп",
+        "грн",
+        "ін",
+        "г",
+        "р",
+        "рр",
+        "гг",
+    ]
+)
 """Abbreviations that also end sentences: then a capital letter follows."""
 BEFORE_NUMBERS = frozenset({"no", "nos", "fig", "vol", "p", "pp"})
 """Abbreviations only where a number follows."""
@@ -86,10 +110,7 @@ class SentenceSplitter:
 
     def _is_undecided_before(self, position: int) -> bool:
         """Whether a full stop before there might still turn out to be the end."""
-        for mark in _END.finditer(self._text, 0, position):
-            if self._ends_sentence(mark) is None:
-                return True
-        return False
+        return any(self._ends_sentence(mark) is None for mark in _END.finditer(self._text, 0, position))
 
     def _ends_sentence(self, mark: re.Match[str]) -> bool | None:
         """None: it depends on a character that is not there yet."""

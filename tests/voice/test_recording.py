@@ -77,10 +77,10 @@ def test_a_disk_that_stalls_costs_seconds_of_the_recording_and_nobody_waits(tmp_
     recording = recorder.open(tmp_path / "a.wav", PHONE)
     write = recording.write
 
-    def slow(left: bytes, right: bytes, *, is_last: bool) -> None:
+    def slow(left: bytes, right: bytes) -> None:
         stalled.set()
         go_on.wait(10)
-        write(left, right, is_last=is_last)
+        write(left, right)
 
     recording.write = slow  # type: ignore[method-assign]
     for second in range(6):

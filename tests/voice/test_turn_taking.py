@@ -239,44 +239,46 @@ rules = st.builds(
 )
 
 
+class Watch:
+    """Holds what must be true whatever happens on a call."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.is_listening = self.is_paused = self.is_soft = False
+
+    def see(self, decision: Decision) -> None:
+        match decision:
+            case ListenNow():
+                assert not self.is_listening, "one utterance at a time"
+                self.is_listening, self.is_soft = True, False
+            case ForgetIt() | TurnEnded():
+                assert self.is_listening, "every utterance ends once"
+                self.is_listening = self.is_soft = False
+            case SoftEnded() | WentOn():
+                assert self.is_listening
+                assert self.is_soft is isinstance(decision, WentOn), "they take turns"
+                self.is_soft = not self.is_soft
+            case PauseUs() | ResumeUs():
+                assert self.is_paused is isinstance(decision, ResumeUs), "only what was paused goes on"
+                self.is_paused = not self.is_paused
+            case InterruptUs():
+                self.is_paused = False
+            case DigitsEntered():
+                assert 0 <= len(decision.digits) <= self.rules.longest_digits
+
+
 @given(st.lists(moves, max_size=40), rules)
 def test_invariants(script: list[str], given_rules: Rules) -> None:
-    call = Call(given_rules)
-    is_listening = is_paused = is_soft = False
+    call, watch = Call(given_rules), Watch(given_rules)
     for move in script:
         before = len(call.log)
         call.play(move)
         for _, decision in call.log[before:]:
-            match decision:
-                case ListenNow():
-                    assert not is_listening, "one utterance at a time"
-                    is_listening, is_soft = True, False
-                case ForgetIt() | TurnEnded():
-                    assert is_listening, "every utterance ends once"
-                    is_listening = is_soft = False
-                case SoftEnded():
-                    assert is_listening
-                    assert not is_soft
-                    is_soft = True
-                case WentOn():
-                    assert is_soft, "only after a soft end"
-                    is_soft = False
-                case PauseUs():
-                    assert not is_paused
-                    is_paused = True
-                case ResumeUs():
-                    assert is_paused, "only what was paused goes on"
-                    is_paused = False
-                case InterruptUs():
-                    is_paused = False
-                case NoInput():
-                    assert not call.turns.we_speak
-                case DigitsEntered():
-                    assert 0 <= len(decision.digits) <= given_rules.longest_digits
+            watch.see(decision)
         if move == "end":
-            is_paused = False
-        assert is_paused == call.turns.is_paused
-        assert is_listening == (call.turns.phase is not Phase.IDLE)
+            watch.is_paused = False
+        assert watch.is_paused == call.turns.is_paused
+        assert watch.is_listening == (call.turns.phase is not Phase.IDLE)
         deadline = call.turns.deadline
         assert deadline is None or deadline > call.ms / 1000, "time that is asked for is used"
     call.play("end quiet:5000")
