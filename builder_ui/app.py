@@ -13,6 +13,7 @@ from reflex_components_core.core.banner import connection_errors_count
 
 from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
 from builder_ui.pages.agent import agent_page
+from builder_ui.pages.agent_phone_state import PhoneLines
 from builder_ui.pages.agent_state import AgentPage
 from builder_ui.pages.agent_webhooks_state import Webhooks
 from builder_ui.pages.agents import agents_page
@@ -56,7 +57,9 @@ app = rx.App(
 )
 
 app.add_page(agents_page, route="/", title="Patchcord", on_load=Agents.load)
-app.add_page(agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load])
+app.add_page(
+    agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load, PhoneLines.load]
+)
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)

@@ -11,6 +11,7 @@ from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
+from graph_runtime.services.phone_setup import CallFacts
 
 
 def moment(value: datetime | str | None) -> str:
@@ -290,7 +291,9 @@ def conversation_item(row: ConversationRow) -> ConversationItem:
 class MessageItem:
     """A bubble (side contact or agent), or a thin line (side system or failed), of a transcript.
 
-    `is_twice`: it may have arrived twice; `undelivered`: why it did not arrive, or "".
+    `is_twice`: it may have arrived twice; `undelivered`: why it did not arrive, or "". On a call: `heard` "speech" or
+    "digits", `latency_ms` from the caller's last word to the agent's first (0: not measured), `cut` "interrupted" or
+    "unheard".
     """
 
     key: str
@@ -303,6 +306,28 @@ class MessageItem:
     created_at: str
     is_twice: bool = False
     undelivered: str = ""
+    heard: str = ""
+    latency_ms: int = 0
+    cut: str = ""
+
+
+@dataclass(frozen=True)
+class CallItem:
+    """A phone call above its transcript. `talked` as minutes:seconds, "" while it goes on; `transfer`: how it ended."""
+
+    id: str
+    from_number: str
+    did: str
+    state: str
+    talked: str
+    transfer: str
+    recording: str
+
+
+def call_item(call: CallFacts) -> CallItem:
+    """From the services' row."""
+    talked = "" if call.seconds is None else f"{call.seconds // 60}:{call.seconds % 60:02}"
+    return CallItem(call.id, call.from_number, call.did, call.state, talked, call.transfer, call.recording)
 
 
 def transcript_items(talk: ConversationDetail, labels: Mapping[str, str]) -> list[MessageItem]:
@@ -338,4 +363,7 @@ def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapp
         created_at=moment(row["created_at"]),
         is_twice=bool((row.get("flags") or {}).get("possibly_duplicate")),
         undelivered=str((row.get("flags") or {}).get("undelivered") or ""),
+        heard=next((str(p["heard"]) for p in parts if p.get("heard")), ""),
+        latency_ms=round(float(((row.get("flags") or {}).get("times") or {}).get("first_frame") or 0)),
+        cut=next((name for name in ("interrupted", "unheard") if (row.get("flags") or {}).get(name)), ""),
     )

@@ -32,7 +32,11 @@ from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
+from graph_runtime.services.phone_calls import PhoneCalls
+from graph_runtime.services.phone_lines import PhoneLines
+from graph_runtime.services.phone_setup import PhoneSetup
 from graph_runtime.services.publishing import Publishing
+from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
@@ -68,6 +72,9 @@ class Services:
     hooks: Hooks
     deliveries: Deliveries
     dead_letters: DeadLetters
+    phone_calls: PhoneCalls
+    phone_setup: PhoneSetup
+    rehearsal: Rehearsal
     files: Files
     idempotency: Idempotency
     figures: Figures
@@ -140,6 +147,9 @@ async def build(
         raise
     drafts = Drafts(database, catalog, check)
     open_channels = OpenChannels(database, catalog, vault)
+    files = Files(database, side.conversations)
+    lines = PhoneLines(open_channels, catalog)
+    channel_setup = ChannelSetup(database, catalog, vault, clock)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -159,11 +169,14 @@ async def build(
         live=side.live,
         contacts=side.contacts,
         channels=Channels(database),
-        channel_setup=ChannelSetup(database, catalog, vault, clock),
+        channel_setup=channel_setup,
         hooks=Hooks(open_channels, side.receiver, side.outbox, side.starts, side.live),
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
-        files=Files(database, side.conversations),
+        phone_calls=PhoneCalls(side, lines, files, clock),
+        rehearsal=Rehearsal(side),
+        phone_setup=PhoneSetup(database, channel_setup, lines, settings),
+        files=files,
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),

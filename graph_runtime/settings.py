@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -78,6 +79,15 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     """With it /metrics answers to `Authorization: Bearer`; without it, in production, to this machine only."""
 
+    phone_networks: tuple[str, ...] = (
+        "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10",
+    )  # fmt: skip
+    """From where telephone systems may ask about calls, as a JSON list of networks."""
+    phone_url: str = ""
+    """Where a telephone system reaches the web process, straight; empty: as everybody else does."""
+    phone_audio: str = ""
+    """HOST:PORT where a telephone system brings the audio of calls; empty: the host of `phone_url` and 9092."""
+
     turn_max_steps: int = Field(default=500, ge=1)
     turn_max_seconds: float = Field(default=120, gt=0)
     turn_max_tokens: int = Field(default=200_000, ge=1)
@@ -96,6 +106,11 @@ class Settings(BaseSettings):
         key = self.secret_key.get_secret_value()
         if key and len(key) < SHORTEST_SECRET:
             raise ValueError(f"PATCHCORD_SECRET_KEY is shorter than {SHORTEST_SECRET} characters")
+        for network in self.phone_networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"PATCHCORD_PHONE_NETWORKS: “{network}” is no network ({error})") from None
         if self.environment == "production":
             if not key:
                 raise ValueError("PATCHCORD_SECRET_KEY must be set in production")

@@ -10,7 +10,7 @@ from typing import Any
 
 from graph_runtime.contract import conditions, templates
 from graph_runtime.contract.errors import ConnectorError, TemplateInvalid, Unreachable
-from graph_runtime.contract.messages import Choices, Part, Reply, SaidMessage, plain_text
+from graph_runtime.contract.messages import Choices, Part, Reply, SaidMessage, dump_part, plain_text
 from graph_runtime.contract.models import ModelEvent, ModelReply, ModelRequest, ModelUsage, TextDelta
 from graph_runtime.contract.nodes import AwaitReply, AwaitTime, EndConversation, Leave, NodeType, Outcome
 
@@ -278,7 +278,7 @@ class ExampleRun:
             "tags": list(ended.tags) if ended else [],
             "buttons": ctx.sent.buttons,
             "said": ctx.sent.texts,
-            "parts": [[p.model_dump(mode="json") for p in parts] for parts in ctx.sent.messages],
+            "parts": [[dump_part(p) for p in parts] for parts in ctx.sent.messages],
             "variables": {k: ctx.variables.get(k) for k in expected.get("variables", {})},
             "outputs": {k: ctx.outputs.get(k) for k in expected.get("outputs", {})},
         }

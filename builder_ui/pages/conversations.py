@@ -9,7 +9,7 @@ from builder_ui.components.parts import confirm, empty, head, search_box, skelet
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.conversations_state import ALL, STATES, Talks
-from builder_ui.rows import ConversationItem, MessageItem
+from builder_ui.rows import CallItem, ConversationItem, MessageItem
 
 
 def conversations_page() -> rx.Component:
@@ -132,7 +132,7 @@ def _transcript() -> rx.Component:
     return rx.el.section(
         rx.cond(
             Talks.chosen.id != "",
-            rx.fragment(_transcript_head(), _messages()),
+            rx.fragment(_transcript_head(), rx.foreach(Talks.calls, _call), _messages()),
             rx.center(rx.el.p(t("talks.choose"), class_name="ps-hint"), height="100%"),
         ),
         class_name="ps-transcript",
@@ -173,6 +173,24 @@ def _transcript_head() -> rx.Component:
             ),
         ),
         class_name="ps-transcript-head",
+    )  # fmt: skip
+
+
+def _call(call: rx.Var[CallItem]) -> rx.Component:
+    return rx.el.div(
+        rx.icon("phone", size=14, aria_hidden="true"),
+        rx.el.span(
+            rx.cond(call.from_number != "", call.from_number, t("phone.hidden_number")),
+            rx.cond(call.did != "", " → " + call.did, ""),
+            class_name="ps-num",
+        ),
+        rx.cond(
+            call.talked != "", rx.el.span(t("talks.call_talked", time=call.talked)), rx.el.span(t_of(call.state, "phone.state_"))
+        ),
+        rx.cond(call.transfer != "", rx.el.span(t_of(call.transfer, "talks.transfer_", otherwise=call.transfer))),
+        rx.cond(call.recording != "", rx.el.span(t("talks.call_recorded"))),
+        class_name="ps-call",
+        key=call.id,
     )  # fmt: skip
 
 
@@ -225,6 +243,17 @@ def _bubble(message: rx.Var[MessageItem]) -> rx.Component:
                     aria_label=t("talks.step", name=message.step),
                 ),
                 rx.cond(message.step != "", rx.el.span(message.step)),
+            ),
+            rx.cond(message.heard == "digits", rx.badge(t("talks.keys"), color_scheme="gray", size="1")),
+            rx.cond(
+                message.cut != "",
+                rx.badge(t_of(message.cut, "talks.cut_"), color_scheme="amber", high_contrast=True, size="1"),
+            ),
+            rx.cond(
+                message.latency_ms > 0,
+                rx.el.span(
+                    t("talks.latency", ms=message.latency_ms), title=t("talks.latency_why"), class_name="ps-num"
+                ),
             ),
             rx.cond(
                 message.is_twice,

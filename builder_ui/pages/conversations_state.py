@@ -7,8 +7,17 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from builder_ui.rows import ConversationItem, MessageItem, NamedItem, conversation_item, transcript_items
+from builder_ui.rows import (
+    CallItem,
+    ConversationItem,
+    MessageItem,
+    NamedItem,
+    call_item,
+    conversation_item,
+    transcript_items,
+)
 from builder_ui.session import Session, acting, app_of_process, handler, open_to_all, services
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.errors import NotFound
 
@@ -38,6 +47,7 @@ class Talks(Session):
 
     chosen: ConversationItem = ConversationItem()
     messages: list[MessageItem] = []
+    calls: list[CallItem] = []
     version: int = 0
     is_ending: bool = False
     _watch: str = ""
@@ -62,6 +72,8 @@ class Talks(Session):
         self.chosen = conversation_item(talk.row)
         self.version = talk.version_number or 0
         self.messages = transcript_items(talk, _labels(self.me.language))[-MESSAGES_SHOWN:]
+        is_call = talk.row.channel == PHONE
+        self.calls = [call_item(c) for c in await services().phone_setup.calls(who, conversation_id)] if is_call else []
 
     def _is_open(self) -> bool:
         """Whether the browser tab is still connected."""
@@ -74,7 +86,7 @@ class Talks(Session):
         self.page_size, self.is_ending = PAGE_SIZE, False
         await self._refresh(who)
         wanted = str(dict(self.router.url.query_parameters).get("id") or "")
-        self.chosen, self.messages = ConversationItem(), []
+        self.chosen, self.messages, self.calls = ConversationItem(), [], []
         if wanted:
             with contextlib.suppress(NotFound):
                 await self._open(who, wanted)

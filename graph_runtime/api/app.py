@@ -18,7 +18,18 @@ from graph_runtime.api.editor.rooms import Rooms
 from graph_runtime.api.headers import SecurityHeaders
 from graph_runtime.api.limits import BodyLimit, Places, Windows
 from graph_runtime.api.metrics import Measured
-from graph_runtime.api.routes import builder, channels, chat, documentation, editor, health, hooks, session, unknown
+from graph_runtime.api.routes import (
+    builder,
+    channels,
+    chat,
+    documentation,
+    editor,
+    health,
+    hooks,
+    phone,
+    session,
+    unknown,
+)
 from graph_runtime.api.routes.v1 import conversations, flows
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
@@ -44,6 +55,7 @@ ROUTERS: Final = (
     chat.routes,
     chat.member_routes,
     hooks.routes,
+    phone.routes,
     unknown.routes,
     unknown.socket_routes,
 )
@@ -77,6 +89,8 @@ def create_app(services: Services, screens: ASGIApp | None = None) -> FastAPI:
     app.state.chat_places = Places(CHATS_PER_ADDRESS)
     app.state.uploads = Windows(*UPLOADS)
     app.state.key_requests = Windows(*REQUESTS_PER_KEY)
+    app.state.phone_requests = Windows(*phone.REQUESTS)
+    app.state.phone_misses = Windows(*phone.WRONG_SECRETS)
     errors.install(app)
     for routes in ROUTERS:
         # Taken over one by one: an included router would hide its routes from the inventory.

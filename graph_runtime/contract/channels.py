@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
+from graph_runtime.contract.calls import LineSettings
 from graph_runtime.contract.capabilities import Capabilities
 from graph_runtime.contract.errors import NotSignedIn
 from graph_runtime.contract.messages import Part, Reply
@@ -104,17 +105,22 @@ class ChannelOffer:
     `find(settings, message, http)` of a RECONCILE channel looks for an earlier attempt: its vendor id, or None.
     `one_part_per_request`: each part of a message is a request of its own, remembered one by one.
     `key_seconds`: how long the receiver of a KEYED channel remembers keys; None: long enough.
-    `makes_secret`: the settings have `secret` and `previous_secret`, which Patchcord makes and changes by itself.
+    `makes_secret`: the settings have `secret` and `previous_secret`, which Patchcord makes and changes by itself;
+    `secret_is_address`: it is part of an address that the other side calls, where it also tells which channel is meant.
+    `line(settings)` of a phone line: how it speaks, listens and dials. Calls come in through the telephone system and
+    nothing is sent, so such a channel needs no `send`.
     `private_host(settings)`: "host:port" inside the network that an administrator allowed for this channel, or "".
     """
 
     capabilities: Capabilities
-    send: Callable[[Any, OutboundMessage, ChannelHttp], Awaitable[str]]
+    send: Callable[[Any, OutboundMessage, ChannelHttp], Awaitable[str]] | None = None
     verify: Callable[[Any, bytes, Mapping[str, str], datetime], None] | None = None
     parse: Callable[[bytes, Mapping[str, str]], Sequence[InboundMessage]] | None = None
     find: Callable[[Any, OutboundMessage, ChannelHttp], Awaitable[str | None]] | None = None
     required_headers: tuple[str, ...] = ()
     makes_secret: bool = False
+    secret_is_address: bool = False
+    line: Callable[[Any], LineSettings] | None = None
     one_part_per_request: bool = False
     evidence_seconds: float = EVIDENCE_SECONDS
     key_seconds: float | None = None

@@ -7,9 +7,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from graph_runtime.contract.calls import Heard
+
 
 class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Spoken(_Wire):
+    """How a part is spoken on a call; other channels ignore it. `voice` "": the line's. `rate`: 1.0 is usual speed.
+
+    `may_cache`: it is the same for every caller.
+    """
+
+    voice: str = ""
+    rate: float = Field(1.0, ge=0.5, le=2.0)
+    is_interruptible: bool = True
+    may_cache: bool = False
 
 
 class Text(_Wire):
@@ -21,6 +35,7 @@ class Text(_Wire):
     kind: Literal["text"] = "text"
     text: str
     typing_ms: int = Field(0, ge=0, le=10_000)
+    spoken: Spoken | None = None
 
 
 class Option(_Wire):
@@ -47,6 +62,7 @@ class Media(_Wire):
     file_id: str = ""
     name: str = ""
     caption: str = ""
+    spoken: Spoken | None = None
 
 
 Part = Annotated[Text | Choices | Media, Field(discriminator="kind")]
@@ -62,13 +78,14 @@ class Attachment(_Wire):
 
 
 class Reply(_Wire):
-    """What the contact sent. `option_id` when a button was pressed; `text` is then its label."""
+    """What the contact sent. `option_id` when a button was pressed; `text` is then its label. `heard`: on a call, how."""
 
     text: str = ""
     option_id: str = ""
     attachments: tuple[Attachment, ...] = ()
     language: str = ""
     at: datetime | None = None
+    heard: Heard | None = None
 
 
 class SaidMessage(_Wire):
@@ -87,4 +104,4 @@ def plain_text(part: Part) -> str:
 
 def dump_part(part: Part) -> dict[str, Any]:
     """JSON form of a part, as stored and sent."""
-    return part.model_dump(mode="json")
+    return part.model_dump(mode="json", exclude_none=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from graph_runtime.contract.calls import Listen, Record, Transfer
 from graph_runtime.contract.conditions import Condition
 from graph_runtime.contract.forms import FormField, NodeSettings, form_fields, setting
 from graph_runtime.contract.messages import Part, Reply, SaidMessage
@@ -40,9 +41,14 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class AwaitReply:
-    """Wait for the contact. `no_reply_after` (seconds) wakes the step with `reply=None` when nobody answers."""
+    """Wait for the contact. `no_reply_after` (seconds) wakes the step with `reply=None` when nobody answers.
+
+    `on_call`: how a phone call waits; None: it listens, for the options of the last message if that has any. On a call
+    `reply=None` also means that the caller stayed silent.
+    """
 
     no_reply_after: float | None = None
+    on_call: Listen | Record | Transfer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -128,6 +129,8 @@ class StepContext:
             assert doors.runner is not None
             assert doors.models is not None
             sources = [*await doors.models(connection), *(await doors.models(fallback) if fallback else ())]
+            if stream and doors.cut is not None:
+                return dump_reply(await self._cuttable(request, sources, doors.cut))
             on_delta = self._stream if stream else None
             return dump_reply(await doors.runner.run(request, sources, on_delta, self._reset if stream else None))
 
@@ -150,6 +153,32 @@ class StepContext:
             replayed=replayed,
         )
         return reply
+
+    async def _cuttable(self, request: ModelRequest, sources: list[Any], cut: asyncio.Event) -> ModelReply:
+        """As much of the answer as was streamed before nobody listened any more; all of it if they do to the end."""
+        runner = self._turn.doors.runner
+        assert runner is not None
+        pieces: list[str] = []
+
+        def take(text: str) -> None:
+            pieces.append(text)
+            self._stream(text)
+
+        def reset() -> None:
+            pieces.clear()
+            self._reset()
+
+        answer = asyncio.ensure_future(runner.run(request, sources, take, reset))
+        stop = asyncio.ensure_future(cut.wait())
+        try:
+            await asyncio.wait({answer, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done() or not "".join(pieces).strip():
+                return await answer
+            return ModelReply("".join(pieces).strip())
+        finally:
+            answer.cancel()
+            stop.cancel()
+            await asyncio.gather(answer, stop, return_exceptions=True)
 
     def _check_tokens(self) -> None:
         limit = self._turn.doors.budget.tokens

@@ -17,7 +17,7 @@ def roots(turn: TurnRun, scope: Scope) -> dict[str, Any]:
         "contact": turn.contact,
         "message": turn.state.message,
         "conversation": turn.facts,
-        "call": {},
+        "call": turn.trigger.call,
         "step": outputs(turn, scope),
         "now": turn.trigger.now,
         "workspace": turn.trigger.workspace,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from graph_runtime.contract import events as happened
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import BuilderError, StepLimitReached
 from graph_runtime.contract.messages import Reply, Text, dump_part
 from graph_runtime.engine.checkpoint import StateTooLarge, clean, decode, encode
@@ -21,6 +22,18 @@ SORRY = {
     "ru": "Извините, у нас что-то пошло не так. Пожалуйста, напишите ещё раз чуть позже.",
     "uk": "Вибачте, у нас щось пішло не так. Будь ласка, напишіть ще раз трохи згодом.",
 }
+
+SORRY_ON_CALL = {
+    "en": "Sorry, something went wrong on our side. Please say that once more.",
+    "ru": "Извините, у нас что-то пошло не так. Пожалуйста, скажите ещё раз.",
+    "uk": "Вибачте, у нас щось пішло не так. Будь ласка, скажіть ще раз.",
+}
+
+
+def sorry(channel: str, language: str) -> str:
+    """What a contact is told when a turn has failed."""
+    sentences = SORRY_ON_CALL if channel == PHONE else SORRY
+    return sentences.get(language, sentences["en"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +159,7 @@ def _apologise(turn: TurnRun, state: bytes | None, error: BuilderError, ms: floa
     if isinstance(error, StepLimitReached):
         turn.emit(happened.NodeFailed, node_id=node_id, code=error.code, message=error.message)
     key = f"{turn.trigger.turn}.{len(turn.messages) + 1}"
-    part = Text(text=SORRY.get(turn.trigger.language, SORRY["en"]))
+    part = Text(text=sorry(turn.trigger.channel, turn.trigger.language))
     said = Said(key, len(turn.messages) + 1, node_id, (dump_part(part),), part.text)
     turn.emit(happened.TextStreamed, node_id=node_id, key=key, text="", reset=True)
     turn.emit(happened.MessageSaid, node_id=node_id, key=key, parts=said.parts)

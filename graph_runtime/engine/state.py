@@ -14,6 +14,8 @@ class ConversationState:
     memory: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     message: dict[str, Any] = field(default_factory=dict)
+    on_call: dict[str, Any] = field(default_factory=dict)
+    """What a phone call waits for, of this turn only."""
     is_loaded: bool = False
 
     def load(self, data: dict[str, Any] | None) -> None:
@@ -34,6 +36,7 @@ class ConversationState:
             "m": {k: v for k, v in self.memory.items() if v},
             "o": {k: v for k, v in self.outputs.items() if v},
             "l": self.message,
+            "w": self.on_call,
         }
         return {k: v for k, v in parts.items() if v}
 

@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 
 from graph_runtime.contract import events as happened
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import number
 from graph_runtime.contract.errors import BuilderError, LeaseLost, NodeFailed, StepLimitReached
 from graph_runtime.contract.nodes import AwaitReply, AwaitTime, EndConversation, Leave, Outcome
@@ -44,6 +45,8 @@ async def run_step(turn: TurnRun, step_id: str, half: Half) -> Next:
     turn.emit(happened.NodeLeft, node_id=step.id, port=port, ms=spent)
     if not isinstance(following, Go):
         turn.ended = following
+        on_call = following.on_call if isinstance(following, Wait) else None
+        turn.state.on_call = on_call.model_dump(mode="json") if on_call is not None else {}
     return following
 
 
@@ -83,7 +86,8 @@ def _follow(turn: TurnRun, step: Step, outcome: Outcome) -> tuple[str, Next]:
         if isinstance(outcome, AwaitTime):
             return "", Wait(step.id, half, outcome.until)
         after = outcome.no_reply_after
-        return "", Wait(step.id, half, None if after is None else turn.trigger.now + timedelta(seconds=after))
+        until = None if after is None else turn.trigger.now + timedelta(seconds=after)
+        return "", Wait(step.id, half, until, outcome.on_call if turn.trigger.channel == PHONE else None)
     if not isinstance(outcome, EndConversation):
         raise NodeFailed("This step did not say where to go on. Its package is faulty.", node_id=step.id)
     if step.scope.caller is not None:

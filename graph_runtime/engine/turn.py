@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from graph_runtime.contract import events as happened
+from graph_runtime.contract.calls import OnCall
 from graph_runtime.contract.errors import BuilderError
 from graph_runtime.contract.messages import Reply, SaidMessage
 from graph_runtime.contract.models import ModelReply, ModelRequest
@@ -40,6 +42,7 @@ class Trigger:
     contact_variables: dict[str, Any] = field(default_factory=dict)
     workspace: dict[str, Any] = field(default_factory=dict)
     history: tuple[SaidMessage, ...] = ()
+    call: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,10 @@ Observer = Callable[[happened.EngineEvent], None]
 
 @dataclass(slots=True)
 class Doors:
-    """What a turn reaches the world through. `models(slot)`: those bound to a connection of the agent, best first."""
+    """What a turn reaches the world through. `models(slot)`: those bound to a connection of the agent, best first.
+
+    `cut`: set when nobody listens to the text that is being streamed any more; its model is then stopped.
+    """
 
     effects: EffectJournal
     runner: AsksModels | None = None
@@ -86,6 +92,7 @@ class Doors:
     http: CallsHttp | None = None
     observers: tuple[Observer, ...] = ()
     budget: Budget = Budget()
+    cut: asyncio.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +115,12 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The conversation rests here. `until`: when the step wakes by itself."""
+    """The conversation rests here. `until`: when the step wakes by itself. `on_call`: what a phone call waits for."""
 
     step_id: str
     half: Half
     until: datetime | None = None
+    on_call: OnCall | None = None
 
 
 @dataclass(frozen=True, slots=True)

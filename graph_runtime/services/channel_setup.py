@@ -18,6 +18,7 @@ from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.engine.http import check_url
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.open_channels import PREVIOUS
+from graph_runtime.services.phone_lines import new_line_secret
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import audit
@@ -80,13 +81,14 @@ class ChannelSetup:
         kind = self._kind(connector)
         public, entered = _sorted(kind, settings)
         _require_admin(principal, {}, public)
-        channel_id, secret = str(uuid.uuid4()), new_secret() if kind.channel and kind.channel.makes_secret else ""
+        channel_id, public_id = str(uuid.uuid4()), secrets.token_urlsafe(16)
+        secret = _new_secret(kind, public_id) if kind.channel and kind.channel.makes_secret else ""
         entered |= {SECRET: secret} if secret else {}
         async with self._database.workspace(principal.workspace_id) as connection:
             await _agent(connection, agent_id)
             sealed = await self._seal(connection, principal, (channel_id, 1), entered)
             values = {
-                "id": channel_id, "agent_id": agent_id, "connector": kind.id, "public_id": secrets.token_urlsafe(16),
+                "id": channel_id, "agent_id": agent_id, "connector": kind.id, "public_id": public_id,
                 "label": _label(label), "settings": public, "secrets": sealed, "secrets_version": 1,
             }  # fmt: skip
             await rows.insert(connection, values)
@@ -136,12 +138,12 @@ class ChannelSetup:
         Raises: AccessDenied, NotFound, VaultLocked.
         """
         principal.require("agent.edit")
-        secret = new_secret()
         async with self._database.workspace(principal.workspace_id) as connection:
             row = await _found(connection, channel_id, for_update=True)
-            channel = self._kind(row["connector"]).channel
-            if channel is None or not channel.makes_secret:
+            kind = self._kind(row["connector"])
+            if kind.channel is None or not kind.channel.makes_secret:
                 raise InputInvalid("The secret of this channel comes from its vendor. Enter the new one.", field=SECRET)
+            secret = _new_secret(kind, row["public_id"])
             values = await self._with_secrets(connection, principal, row, {SECRET: secret})
             values["previous_until"] = row["at"] + timedelta(hours=KEPT_HOURS)
             await rows.change(connection, channel_id, values)
@@ -184,6 +186,10 @@ class ChannelSetup:
 
     async def _note(self, connection: Connection, principal: Principal, action: str, channel_id: str) -> None:
         await audit.append(connection, principal.actor, action, {"channel": channel_id}, self._clock())
+
+
+def _new_secret(kind: Connector, public_id: str) -> str:
+    return new_line_secret(public_id) if kind.channel and kind.channel.secret_is_address else new_secret()
 
 
 async def _found(connection: Connection, channel_id: str, *, for_update: bool = False) -> Row:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import BuilderError, Conflict, NotFound, TooLarge
 from graph_runtime.contract.messages import Reply, Text, dump_part
 from graph_runtime.engine.checkpoint import clean, json_values
@@ -80,11 +81,12 @@ class Conversations:
         is_test: bool = False,
         version_id: str | None = None,
         language: str | None = None,
+        is_call: bool = False,
     ) -> str:
         """Begin; the id of the conversation, the same for the same key. Its first turn runs at once in the background.
 
         A principal names the agent (and `external_user_id`, else a new contact each time). `is_test` with a
-        `version_id` runs a snapshot of a draft, even of an agent that is off.
+        `version_id` runs a snapshot of a draft, even of an agent that is off; `is_call` plays a test as a phone call.
         Raises: AccessDenied, NotFound, Conflict (agent off, nothing published), TooLarge.
         """
         if isinstance(access, Principal):
@@ -103,7 +105,7 @@ class Conversations:
         if len(str(fields)) > MAX_TEXT_BYTES:
             raise TooLarge("What is said about the contact is larger than 64 kB. Send less.", limit=MAX_TEXT_BYTES)
         new = NewConversation(
-            agent_id, channel_id, kind, clean(external)[:200], fields, _key(f"start:{dedupe_key}"), version_id, is_test,
+            agent_id, channel_id, PHONE if is_test and is_call else kind, clean(external)[:200], fields, _key(f"start:{dedupe_key}"), version_id, is_test,
             language if language in LANGUAGES else None,
         )  # fmt: skip
         opened, turn = await self._store.open_conversation(access.workspace_id, new)

@@ -182,6 +182,8 @@ class Deliveries:
 
     async def _send(self, attempt: _Attempt, settings: object, *, look_first: bool) -> Ended:
         claimed, offer = attempt.claimed, attempt.channel.offer
+        if offer.send is None:
+            raise Refused("Nothing can be sent over this kind of channel.")
         parts = degrade(_PARTS.validate_python(claimed.parts), offer.capabilities)
         if not parts:
             self._rules.limits.released(attempt.channel.id)

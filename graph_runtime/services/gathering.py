@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.flow import Pace
 from graph_runtime.engine.run import TurnResult
 from graph_runtime.services.live import Live
 from graph_runtime.storage.turns import EffectRows, LeasedTurn, TurnStore
 
-ANSWERED_AT_ONCE = frozenset({"api", "test"})
-"""Here a program or a tester writes, who waits for each answer."""
+ANSWERED_AT_ONCE = frozenset({"api", "test", PHONE})
+"""Here a program or a tester writes, who waits for each answer; on a phone every silence was waited for already."""
+ALONE = "alone"
+"""In a payload: a trigger of a call that is never folded with others."""
 LONGEST_WAITS = 4
 MOST_INTERRUPTIONS = 3
 
@@ -33,8 +36,13 @@ class Ran:
 
 def may_gather(turn: LeasedTurn) -> bool:
     """A typed message, tried for the first time: a repeated turn keeps to what it began with."""
-    is_typed = turn.kind == "message" and not (turn.payload.get("reply") or {}).get("option_id")
-    return is_typed and turn.attempts == 1 and turn.channel_kind not in ANSWERED_AT_ONCE
+    return is_typed(turn) and turn.channel_kind not in ANSWERED_AT_ONCE
+
+
+def is_typed(turn: LeasedTurn) -> bool:
+    """Written or spoken in words, and tried for the first time."""
+    stands_alone = ALONE in turn.payload or (turn.payload.get("reply") or {}).get("option_id")
+    return turn.kind == "message" and not stands_alone and turn.attempts == 1
 
 
 class Gathering:
@@ -61,7 +69,11 @@ class Gathering:
 
         Raises: LeaseLost, and what `begin` raises.
         """
-        left = MOST_INTERRUPTIONS if pace.while_busy == "interrupt" and may_gather(turn) else 0
+        # A caller who goes on speaking had not finished; a turn with half of a sentence helps nobody.
+        is_anew = (pace.while_busy == "interrupt" and may_gather(turn)) or (
+            turn.channel_kind == PHONE and is_typed(turn)
+        )
+        left = MOST_INTERRUPTIONS if is_anew else 0
         while left:
             left -= 1
             journal = EffectRows(self._store, *place, turn)

@@ -13,8 +13,10 @@ from graph_runtime.storage.turns import TurnRows
 class LiveObserver:
     """An observer of one turn."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, *, says_at_once: bool = False) -> None:
+        """`says_at_once`: what is said is shown before it is final, for a caller who would wait in silence."""
         self._live = live
+        self._says_at_once = says_at_once
         self._variables: dict[str, Any] = {}
 
     def __call__(self, event: happened.EngineEvent) -> None:
@@ -31,6 +33,8 @@ class LiveObserver:
             if event.reset:
                 return [{"type": "reset", "key": event.key}]
             return [{"type": "delta", "key": event.key, "text": event.text, "node_id": event.node_id}]
+        if isinstance(event, happened.MessageSaid) and self._says_at_once:
+            return [{"type": "said", "key": event.key, "parts": event.parts, "node_id": event.node_id}]
         if isinstance(event, happened.NodeEntered):
             return [{"type": "step", "node_id": event.node_id, "state": "entered", "port": ""}]
         if isinstance(event, happened.NodeLeft):

@@ -51,7 +51,8 @@ class Retention:
         if wanted.keep_transcripts_days:
             await self._transcripts(workspace_id, now, wanted)
         for kind, days in (
-            ("event", wanted.keep_events_days), ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days)
+            ("event", wanted.keep_events_days), ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
+            ("call", wanted.keep_transcripts_days),
         ):  # fmt: skip
             if days:
                 before = now - timedelta(days=days)

@@ -13,9 +13,10 @@ import structlog
 
 from graph_runtime.analytics.counting import count_event
 from graph_runtime.analytics.recorder import Recorder
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
-from graph_runtime.engine.run import SORRY, TurnResult, run_turn
+from graph_runtime.engine.run import TurnResult, run_turn, sorry
 from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 3
 HISTORY_MESSAGES = 60
 ANSWERS_KEPT = 500
+HANG_UP = "hang_up"
+"""In a payload: the caller has gone, and with them the conversation."""
 
 FindModels = Callable[[str, str, str], Awaitable[Sequence[Any]]]
 """(workspace, agent, connection slot) → models, best first."""
@@ -63,6 +66,7 @@ class TurnRunner:
         self._answers: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
         self._last_attempts: set[str] = set()
+        self._cuts: dict[str, asyncio.Event] = {}
         self._is_closing = False
 
     def start(
@@ -96,6 +100,11 @@ class TurnRunner:
     def task(self, conversation_id: str) -> asyncio.Task[None] | None:
         """The task of this process that runs a conversation's turns now."""
         return self._by_conversation.get(conversation_id)
+
+    def cut(self, conversation_id: str) -> None:
+        """Nobody listens to the text that a turn of this process streams: its model is stopped, the turn goes on."""
+        if conversation_id in self._cuts:
+            self._cuts[conversation_id].set()
 
     def answer(self, conversation_id: str, inbox_id: str) -> list[dict[str, Any]] | None:
         """What the agent said to a trigger, if this process committed that turn a moment ago."""
@@ -190,7 +199,10 @@ class TurnRunner:
             return await self._put_aside(workspace_id, conversation_id, turn)
         if _is_stale(turn):
             return await self._commit(workspace_id, conversation_id, turn, _unchanged(turn, "done"))
-        pinned = await self._versions.get(workspace_id, str(turn.version_id))
+        if turn.payload.get(HANG_UP):
+            return await self._commit(workspace_id, conversation_id, turn, _hung_up(turn))
+        is_call = turn.channel_kind == PHONE
+        pinned = await self._versions.get(workspace_id, str(turn.version_id), "call" if is_call else "message")
         place, pace = (workspace_id, conversation_id), pinned.compiled.root.flow.pace
         turn = await self._gathering.wait(place, turn, pace)
         recorder = Recorder()
@@ -201,18 +213,26 @@ class TurnRunner:
                 runner=self._outside.runner,
                 models=self._models_of(workspace_id, str(turn.agent_id)),
                 http=self._outside.http,
-                observers=(recorder, LiveObserver(self._live), count_event),
+                observers=(recorder, LiveObserver(self._live, says_at_once=is_call), count_event),
                 budget=self._outside.budget,
+                cut=self._new_cut(conversation_id) if is_call else None,
             )
             trigger = await self._trigger(workspace_id, conversation_id, turn, pinned)
             return await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
 
-        ran = await self._gathering.run(place, turn, pace, begin)
+        try:
+            ran = await self._gathering.run(place, turn, pace, begin)
+        finally:
+            self._cuts.pop(conversation_id, None)
         result = ran.result
         if result.is_over and result.events:
             recorder.ended(result.events[-1], result.result, result.goal_value)
         rows = _rows(ran.turn, result, recorder, had_effects=ran.journal.was_used)
         return await self._commit(workspace_id, conversation_id, ran.turn, rows, result)
+
+    def _new_cut(self, conversation_id: str) -> asyncio.Event:
+        cut = self._cuts[conversation_id] = asyncio.Event()
+        return cut
 
     def _models_of(self, workspace_id: str, agent_id: str) -> Callable[[str], Awaitable[Sequence[Any]]] | None:
         find = self._outside.models
@@ -232,6 +252,7 @@ class TurnRunner:
             rows = await self._store.history(workspace_id, conversation_id, HISTORY_MESSAGES, until_seq=turn.inbox_seq)
             history = tuple(SaidMessage(role=r["role"], text=r["text"]) for r in rows)
         reply = turn.payload.get("reply")
+        call = await self._store.call_facts(workspace_id, conversation_id) if turn.channel_kind == PHONE else {}
         return Trigger(
             kind=turn.kind,  # type: ignore[arg-type]  # the table's CHECK allows only these
             workspace_id=workspace_id,
@@ -248,12 +269,13 @@ class TurnRunner:
             contact_variables=turn.contact_variables,
             workspace=pinned.workspace,
             history=history,
+            call=call,
         )
 
     async def _put_aside(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> Committed:
         """The trigger has failed too often: it becomes a dead letter, and the contact is told."""
         log.error("trigger_put_aside", conversation_id=conversation_id, attempts=turn.attempts)
-        part = Text(text=SORRY.get(turn.language, SORRY["en"]))
+        part = Text(text=sorry(turn.channel_kind, turn.language))
         said = {"key": f"{turn.turn_seq + 1}.1", "parts": [dump_part(part)], "text": part.text, "node_id": ""}
         rows = _unchanged(turn, "dead", status="quarantined", said=said, error="too_many_attempts")
         return await self._commit(workspace_id, conversation_id, turn, rows)
@@ -313,6 +335,15 @@ def _unchanged(
     return TurnRows(
         turn.checkpoint, status or turn.status, turn.waits, turn.node_id, due_at=None, keep_timer=True, record=record
     )
+
+
+def _hung_up(turn: LeasedTurn) -> TurnRows:
+    """The conversation ends with its call; one that waits for time goes on without the caller."""
+    rows = _unchanged(turn, "done")
+    if turn.status == "ended" or turn.waits == "time":
+        return rows
+    record = rows.record | {"result": "hung_up"}
+    return TurnRows(None, "ended", "", "", due_at=None, keep_timer=False, record=record)
 
 
 def _rows(turn: LeasedTurn, result: TurnResult, recorder: Recorder, *, had_effects: bool) -> TurnRows:

@@ -22,6 +22,13 @@ class TurnStarts:
         else:
             self._jobs.send(HandleTurn(workspace_id, conversation_id))
 
+    def look(self, workspace_id: str, conversation_id: str) -> None:
+        """Whoever had the conversation may have died: take up at once what waits there, if nobody alive has it."""
+        if self._are_here:
+            self.runner.start(workspace_id, conversation_id)
+        else:
+            self._jobs.send(HandleTurn(workspace_id, conversation_id))
+
     def go_on(self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None) -> None:
         """A new trigger of a conversation; `turn` None: some process has it and will see the trigger."""
         if not self._are_here:

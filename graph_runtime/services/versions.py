@@ -31,30 +31,30 @@ class Versions:
         self._reader = reader
         self._catalog = catalog
         self._size = size
-        self._kept: OrderedDict[tuple[str, str], PinnedVersion] = OrderedDict()
-        self._loading: dict[tuple[str, str], asyncio.Future[PinnedVersion]] = {}
+        self._kept: OrderedDict[tuple[str, str, str], PinnedVersion] = OrderedDict()
+        self._loading: dict[tuple[str, str, str], asyncio.Future[PinnedVersion]] = {}
 
-    async def get(self, workspace_id: str, version_id: str) -> PinnedVersion:
-        """Raises: NotFound, FlowInvalid, FlowDamaged."""
-        key = (workspace_id, version_id)
+    async def get(self, workspace_id: str, version_id: str, entry: str = "message") -> PinnedVersion:
+        """`entry`: where conversations come in ("message", "call"). Raises: NotFound, FlowInvalid, FlowDamaged."""
+        key = (workspace_id, version_id, entry)
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
             return found
         loading = self._loading.get(key)
         if loading is None:
-            loading = self._loading[key] = asyncio.ensure_future(self._load(workspace_id, version_id))
+            loading = self._loading[key] = asyncio.ensure_future(self._load(*key))
             loading.add_done_callback(lambda _: self._loading.pop(key, None))
         return await asyncio.shield(loading)
 
-    async def _load(self, workspace_id: str, version_id: str) -> PinnedVersion:
+    async def _load(self, workspace_id: str, version_id: str, entry: str) -> PinnedVersion:
         row = await self._reader.version(workspace_id, version_id)
         if row is None:
             raise NotFound("This version of the flow does not exist.", version_id=version_id)
         bundle = {flow_id: load_flow(document) for flow_id, document in (row["bundle"] or {}).items()}
-        compiled = compile_flow(load_flow(row["document"]), bundle, self._catalog)
+        compiled = compile_flow(load_flow(row["document"]), bundle, self._catalog, entry=entry)
         pinned = PinnedVersion(compiled, row["number"], {"id": workspace_id, "name": row["workspace_name"] or ""})
-        self._kept[workspace_id, version_id] = pinned
+        self._kept[workspace_id, version_id, entry] = pinned
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
         return pinned

@@ -14,7 +14,7 @@ from psycopg.rows import class_row, dict_row, scalar_row, tuple_row
 from graph_runtime.storage.news import GATHER_SECONDS, Direct
 
 log = structlog.get_logger(__name__)
-PULLING_CHANNELS = frozenset({"web_chat", "api", "test"})
+PULLING_CHANNELS = frozenset({"web_chat", "api", "test", "phone"})
 """These read the `message` table; a message to any other kind of channel is also an outbox row of the same commit."""
 OUTBOX_CHANNEL: Final = "patchcord_outbox"
 QUEUES: Final = ("chat", "bulk")

@@ -57,13 +57,18 @@ BY_AGE: Final = {
             WHERE e.workspace_id = %(workspace)s AND e.begun_at < %(before)s AND e.turn_seq <= c.turn_seq
             ORDER BY e.begun_at LIMIT %(limit)s))
     """,
+    "call": """
+        DELETE FROM phone_call WHERE id = ANY(ARRAY(
+            SELECT id FROM phone_call WHERE workspace_id = %(workspace)s AND started_at < %(before)s
+              AND conversation_id IS NULL ORDER BY started_at LIMIT %(limit)s))
+    """,
     "file": """
         DELETE FROM file WHERE id = ANY(ARRAY(
             SELECT id FROM file WHERE workspace_id = %(workspace)s AND created_at < %(before)s
             ORDER BY created_at LIMIT %(files)s))
     """,
 }
-"""Effects of a turn that is not committed yet stay, however old."""
+"""Effects of a turn that is not committed yet stay, however old; a call goes with its conversation, if it has one."""
 FILES_OF: Final = "DELETE FROM file WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(ids)s::uuid[])"
 
 

@@ -17,7 +17,7 @@ SHOW_CHANNEL: Final = "patchcord_show"
 GATHER_SECONDS: Final = 0.05
 MOST_BYTES: Final = 7000
 """PostgreSQL refuses notifications of 8000 bytes."""
-SHOWN: Final = frozenset({"typing", "delta", "reset", "turn", "ended", "step", "error"})
+SHOWN: Final = frozenset({"typing", "delta", "reset", "said", "turn", "ended", "step", "error"})
 """Messages are not among them: their seq is news, and whoever watches reads them from the table."""
 
 

@@ -243,6 +243,10 @@ class TurnStore:
             await cursor.execute(_HISTORY, {"id": conversation_id, "until": until_seq, "limit": limit})
             return await cursor.fetchall()
 
+    async def call_facts(self, workspace_id: str, conversation_id: str) -> dict[str, Any]:
+        """What is known of the phone call of a conversation; empty when it has none."""
+        return await self.value(_CALL_FACTS, workspace_id, conversation_id) or {}
+
     async def value(self, statement: str, *values: Any) -> Any:
         """The single value a statement gives."""
         async with self._database.direct() as connection:
@@ -318,6 +322,7 @@ _BEGIN_EFFECT = (
     "SELECT begin_effect(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::text, %s::integer, %s::text, %s::text)"
 )
 _FINISH_EFFECT = "SELECT finish_effect(%s::uuid, %s::text, %s::jsonb)"
+_CALL_FACTS = "SELECT call_facts(%s::uuid, %s::uuid)"
 _HISTORY = """
     SELECT role, text FROM (
         SELECT role, text, seq FROM message

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from graph_runtime.contract.answers import AnswerKind, AnswerRules, Parsed, contact_today, read_answer
+from graph_runtime.contract.calls import PHONE, listen_for
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.durations import DURATION_PATTERN, duration_seconds
 from graph_runtime.contract.messages import Choices, Option, Reply, Text
 from graph_runtime.contract.nodes import AwaitReply, Leave, NodeContext, NodeSettings, NodeType, Port, setting
 
 _AGAIN = {
-    "text": "Please answer in words.",
-    "number": "Please write a number, for example 1500.",
-    "email": "That does not look like an e-mail address. Please write it like name@example.com.",
-    "phone": "That does not look like a phone number. Please write it with the country code, like +44 20 7946 0958.",
-    "date": "I could not read the date. Please write it like 25.12.2026 or “tomorrow”.",
+    "text": "Please answer in words.", "number": "Please give a number, for example 1500.",
+    "email": "That does not look like an e-mail address. It should be like name@example.com.",
+    "phone": "That does not look like a phone number. Please give it with the country code, like +44 20 7946 0958.",
+    "date": "I did not understand the date. Please give it like 25.12.2026 or “tomorrow”.",
     "file": "Please attach a file.",
     "rating": "Please choose a number from {{ lowest }} to {{ highest }}.",
     "yes_no": "Please answer yes or no.",
@@ -23,7 +23,7 @@ _AGAIN = {
     "too_large": "This is too much. It should be {{ highest }} or less.",
     "too_long": "This is too long. Please make it shorter.",
     "too_early": "This date has passed. Please choose a later one.",
-}
+}  # fmt: skip
 _SCALED: list[Any] = ["number", "rating"]
 
 
@@ -91,8 +91,10 @@ NODE = NodeType(
 
 
 @NODE.runs
-async def ask(settings: Settings, ctx: NodeContext) -> AwaitReply:
-    """Put the question."""
+async def ask(settings: Settings, ctx: NodeContext) -> AwaitReply | Leave:
+    """Put the question; nobody can attach a file to a call."""
+    if settings.kind == "file" and ctx.channel == PHONE:
+        return Leave("invalid")
     again = ctx.text("again_text", settings.again_text) if ctx.memory.get("visited") else ""
     ctx.memory.update({"tries": 0, "visited": True})
     return await _say(settings, ctx, ctx.render(again or ctx.text("text", settings.text)))
@@ -141,10 +143,8 @@ async def _say(settings: Settings, ctx: NodeContext, text: str) -> AwaitReply:
     options: list[Option] = []
     low, high = _scale(settings)
     if settings.kind == "yes_no":
-        options = [
-            Option(id=i, label=translate(NODE.texts, s, ctx.language)) for i, s in (("yes", "Yes"), ("no", "No"))
-        ]
+        options = [Option(id=i, label=translate(NODE.texts, i.capitalize(), ctx.language)) for i in ("yes", "no")]
     elif settings.kind == "rating" and 0 < high - low < 11:
         options = [Option(id=f"r_{n}", label=str(n)) for n in range(low, high + 1)]
     await ctx.say(Choices(text=text, options=tuple(options)) if options else Text(text=text))
-    return AwaitReply(duration_seconds(settings.no_reply_after))
+    return AwaitReply(duration_seconds(settings.no_reply_after), on_call=listen_for(kind=settings.kind))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from graph_runtime.contract.answers import Choice, match_choice
+from graph_runtime.contract.calls import listen_for
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.durations import DURATION_PATTERN, duration_seconds
 from graph_runtime.contract.forms import SettingsItem
@@ -119,9 +120,14 @@ async def choose(settings: Settings, ctx: NodeContext, reply: Reply | None) -> A
 
 
 async def _offer(settings: Settings, ctx: NodeContext, text: str) -> AwaitReply:
-    options = tuple(Option(id=o.id, label=_label(o, ctx)) for o in _exits(settings))
+    exits = _exits(settings)
+    options = tuple(Option(id=o.id, label=_label(o, ctx)) for o in exits)
     await ctx.say(Choices(text=ctx.render(text), options=options))
-    return AwaitReply(duration_seconds(settings.no_reply_after))
+    listen = listen_for([o.label for o in options])
+    if listen is not None:
+        others = [word for o in exits for word in _choice(o, ctx).synonyms]
+        listen = listen.model_copy(update={"hints": tuple(dict.fromkeys((*listen.hints, *others)))})
+    return AwaitReply(duration_seconds(settings.no_reply_after), on_call=listen)
 
 
 def _label(option: ChoiceOption, ctx: NodeContext) -> str:

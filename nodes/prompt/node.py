@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from graph_runtime.contract.answers import contact_today
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import BadAnswer, ConnectorError
 from graph_runtime.contract.messages import Text
 from graph_runtime.contract.models import ModelMessage, ModelReply, ModelRequest
@@ -126,6 +127,8 @@ def _request(settings: Settings, ctx: NodeContext) -> ModelRequest:
     system = ctx.render(ctx.text("system", settings.system))
     if settings.in_contact_language:
         system += f"\n\nAnswer in {_LANGUAGES.get(ctx.language, ctx.language)}."
+    if ctx.channel == PHONE and settings.mode != "save":
+        system += "\n\nYou are on the phone: answer in one or two short sentences, without lists, links and markup."
     lines = list(ctx.history(settings.history))
     user = ctx.render(settings.user).strip() or str(ctx.resolve("message.text") or "")
     if lines and lines[-1].role == "contact":

@@ -11,6 +11,7 @@ from graph_runtime.bootstrap import Services
 from graph_runtime.worker.timers import Timers
 from tests.api.conftest import Address, Member
 from tests.api.sockets import Page, page, refused
+from tests.phone_world import phone_flow
 
 
 def tab(ann: Member, flow_id: str) -> AbstractAsyncContextManager[Page]:
@@ -158,6 +159,44 @@ async def test_silence_can_be_skipped_in_a_test(ann: Member, agent: Any, service
             while not await timers.once():  # noqa: ASYNC110 (what is waited for is in the database)
                 await asyncio.sleep(0.05)
         assert (await one.until("live", lambda f: f["event"]["type"] == "ended"))["event"]["result"] == "booked"
+
+
+async def test_a_test_can_be_played_as_a_phone_call(ann: Member, agent: Any, services: Services) -> None:
+    document = phone_flow(
+        {
+            "n_code": ("listen", {"takes": "digits", "most_keys": 4, "save_to": "code"}),
+            "n_move": ("transfer_call", {"target": "120", "text": "Code {{ var.code }}."}),
+            "n_busy": ("hang_up", {"text": "Busy.", "reason": "busy"}),
+        },
+        {
+            "n_start.next": "n_code", "n_code.digits": "n_move", "n_code.silence": "n_busy", "n_move.busy": "n_busy",
+            "n_move.answered": "n_busy", "n_move.no_answer": "n_busy", "n_move.error": "n_busy",
+        },
+        variables={"code": {"type": "text", "label": "Code"}},
+    )  # fmt: skip
+    await services.drafts.replace(ann.who, agent.main_flow_id, document)
+    async with tab(ann, agent.main_flow_id) as one:
+        await one.until("hello")
+        await one.send(t="test_start", language="en", contact={}, is_call=True)
+        waits = (await one.until("live", lambda f: f["event"]["type"] == "call"))["event"]["waits"]
+        assert (waits["kind"], waits["takes_speech"], waits["digits"]["most"]) == ("listen", False, 4)
+        await one.send(t="test_say", client_id="c1", text="0417", option_id="")
+        keyed = await one.until("live", lambda f: f["event"].get("message", {}).get("role") == "contact")
+        assert keyed["event"]["message"]["client_id"] == "c1"
+        await one.until("live", lambda f: f["event"].get("message", {}).get("text") == "Code 0417.")
+        rings = await one.until(
+            "live",
+            lambda f: f["event"].get("waits", {}) and f["event"]["type"] == "call" and "target" in f["event"]["waits"],
+        )
+        assert (rings["event"]["waits"]["kind"], rings["event"]["waits"]["target"]) == ("transfer", "120")
+        await one.send(t="test_say", client_id="c2", text="Busy", option_id="busy")
+        await one.until("live", lambda f: f["event"].get("message", {}).get("text") == "Busy.")
+        assert (await one.until("live", lambda f: f["event"]["type"] == "ended"))["event"]["result"] == "busy"
+        one.seen.clear()
+        await one.send(t="test_start", language="en", contact={}, is_call=True)
+        await one.until("live", lambda f: f["event"]["type"] == "call")
+        await one.send(t="test_skip")
+        assert (await one.until("live", lambda f: f["event"]["type"] == "ended"))["event"]["result"] == "busy"
 
 
 async def test_a_session_that_ended_closes_the_tab_with_a_reason(

@@ -16,7 +16,7 @@ from tests.api.flows import GREETING
 from tests.api.sockets import page, refused
 
 SCOPES = ("conversations:write", "conversations:read", "flows:read", "flows:write", "flows:publish")
-Guard = Literal["public", "member", "visitor", "key", "hook"]
+Guard = Literal["public", "member", "visitor", "key", "hook", "line"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,10 @@ WAYS: dict[str, Way] = {
     "DELETE /api/builder/channels/{channel_id}": Way("member", other=404),
     # Whoever signs with the channel's secret may come in; tests/connectors/test_webhook_hooks.py signs.
     "POST /hooks/{connector}/{channel_public_id}": Way("hook", body={}, owner=401, other=401),
+    # Whoever knows a line's secret, from inside the network; tests/api/test_phone.py does.
+    "GET /phone/{secret}/announce": Way("line", owner=404, other=404),
+    "GET /phone/{secret}/next": Way("line", owner=404, other=404),
+    "GET /phone/{secret}/hangup": Way("line", owner=404, other=404),
     "POST /api/v1/agents/{agent_id}/conversations": Way("key", WRITE, body={}, owner=201, other=404),
     "POST /api/v1/conversations/{conversation_id}/messages": Way("key", WRITE, body={"text": "Ann"}, other=404),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
@@ -137,6 +141,7 @@ async def world(
         "slot": "main",
         "channel_id": webhook.id,
         "connector": "webhook",
+        "secret": "guessed" * 8,
         "channel_public_id": webhook.path.rpartition("/")[2],
     }
     headers = {"Cookie": await cookie_of(services, other_workspace), "Origin": address.http}
@@ -180,6 +185,8 @@ async def test_nobody_gets_only_what_is_public(address: Address, world: World, a
         status = await call(anonymous, world, name)
         if way.guard == "public":
             assert status not in (401, 403), name
+        elif way.guard == "line":
+            assert status == 404, name
         else:
             assert status == 401 or (status == 422 and name.endswith("/files")), f"{name}: {status}"
 

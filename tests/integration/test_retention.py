@@ -222,6 +222,26 @@ async def test_what_no_workspace_decides_about_goes_with_the_daily_work(
     assert admin.execute("SELECT count(*) FROM sign_in_limit").fetchone() == (1,)
 
 
+async def test_calls_go_with_their_conversation_or_with_old_transcripts(
+    retention: Retention, admin: Admin, postgres: EmbeddedPostgres, access: ChannelAccess
+) -> None:
+    choose(admin, access.workspace_id, keep_transcripts_days=30)
+    old, young = [await talk(postgres, access, "hi"), await talk(postgres, access, "hi")]
+    age(admin, old, 40)
+    for conversation, days in ((old, 1), (young, 40), (None, 40), (None, 1)):
+        admin.execute(
+            "INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conversation_id, started_at)"
+            " VALUES (uuidv7(), %s, %s, %s, %s, now() - make_interval(days => %s))",
+            (access.workspace_id, access.agent_id, access.channel_id, conversation, days),
+        )
+    await run(retention, access)
+    left = admin.execute(
+        "SELECT conversation_id::text, round(extract(epoch FROM now() - started_at) / 86400)::integer FROM phone_call"
+        " WHERE workspace_id = %s ORDER BY started_at", (access.workspace_id,),
+    ).fetchall()  # fmt: skip
+    assert left == [(young, 40), (None, 1)]
+
+
 async def test_only_those_who_manage_settings_may_start_it(retention: Retention, owner: Principal) -> None:
     editor = Principal(owner.workspace_id, owner.member_id, "editor", PERMISSIONS["editor"])
     with pytest.raises(AccessDenied):
@@ -256,7 +276,10 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
             SELECT workspace_id, id::text, id, channel_id, 'r', 1, '[]', 'sent' FROM conversation;
         INSERT INTO file (workspace_id, conversation_id, name, mime, size, content, created_at)
             SELECT workspace_id, id, 'n', 'a/b', 1, 'x', updated_at FROM conversation;
-        ANALYZE conversation, message, turn, inbox, event, effect, outbox, file;
+        INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conversation_id, state, started_at)
+            SELECT id, workspace_id, agent_id, channel_id, CASE WHEN random() < 0.9 THEN id END, 'ended', updated_at
+            FROM conversation;
+        ANALYZE conversation, message, turn, inbox, event, effect, outbox, file, phone_call;
     """
     for statement in big.split(";\n"):
         admin.execute(statement)
@@ -270,7 +293,7 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
         statements.OLD_CONVERSATIONS, statements.LIVING_CONVERSATIONS, statements.FILES_OF, *statements.BY_AGE.values(),
         *statements.OF_ONE_CONVERSATION.values(),
         # What the references do when a conversation goes.
-        *(f"DELETE FROM {table} WHERE conversation_id = %(id)s" for table in (*OF_CONVERSATION, "timer")),
+        *(f"DELETE FROM {table} WHERE conversation_id = %(id)s" for table in (*OF_CONVERSATION, "timer", "phone_call")),
     ]  # fmt: skip
     for statement in ours:
         plan = admin.execute("EXPLAIN (FORMAT JSON) " + statement, values).fetchone()

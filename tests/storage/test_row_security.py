@@ -66,6 +66,8 @@ letters AS (INSERT INTO dead_letter (workspace_id, source, ref, conversation_id,
         first_at, last_at)
     SELECT %(w)s, 'inbox', i.id, c.id, a.id, 'web_chat', 'refused', 1, now(), now()
     FROM inboxes i, conversations c, agents a),
+calls AS (INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conversation_id)
+    SELECT uuidv7(), %(w)s, a.id, h.id, c.id FROM agents a, channels h, conversations c),
 timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
     SELECT %(w)s, id, now(), 1 FROM conversations),
 events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)

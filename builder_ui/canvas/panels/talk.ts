@@ -21,6 +21,8 @@ export type Talk = {
   waits: string;
   draft: string;
   language: string;
+  /** The test is played as a phone call. */
+  isCall: boolean;
   values: Record<string, any>;
   /** Variables that the last turn has changed. */
   changed: string[];
@@ -41,10 +43,10 @@ const keptDraft = (): string => {
     return "";
   }
 };
-const FRESH: Omit<Talk, "draft" | "language" | "canSkip"> = {
+const FRESH: Omit<Talk, "draft" | "language" | "isCall" | "canSkip"> = {
   phase: "idle", bubbles: [], isTyping: false, waits: "", values: {}, changed: [], steps: [], turn: 0, turnMs: null, failure: "", revision: 0,
 };
-export const useTalk = create<Talk>()(() => ({ ...FRESH, draft: keptDraft(), language: "", canSkip: true }));
+export const useTalk = create<Talk>()(() => ({ ...FRESH, draft: keptDraft(), language: "", isCall: false, canSkip: true }));
 const get = useTalk.getState;
 const set = useTalk.setState;
 
@@ -78,7 +80,7 @@ export async function startTalk(): Promise<void> {
   if (mine !== starts) return;
   const { doc, revision } = useEditor.getState();
   set({ revision });
-  if (!sendFrame({ t: "test_start", language: get().language || doc.locale, contact: {} })) return fail(t("test.offline"));
+  if (!sendFrame({ t: "test_start", language: get().language || doc.locale, contact: {}, is_call: get().isCall })) return fail(t("test.offline"));
   startTimer = window.setTimeout(() => get().phase === "starting" && fail(t("test.no_answer")), START_MS);
 }
 
@@ -167,10 +169,19 @@ const HANDLERS: Record<string, (event: LiveEvent) => void> = {
     set({ values: { ...values, ...event.values }, changed });
   },
   turn(event) {
-    const { bubbles, turn, phase } = get();
+    const { bubbles, turn, phase, isCall } = get();
     set({
       isTyping: false, waits: event.waits ?? "", turn: turn + 1, turnMs: event.ms ?? null, phase: phase === "starting" ? "talking" : phase,
-      bubbles: bubbles.map((b) => (b.state === "streaming" ? { ...b, state: "" } : b)),
+      // On a call the end of a transfer is an answer that stands in no transcript.
+      bubbles: bubbles.map((b) => (b.state === "streaming" || (isCall && b.state === "sending") ? { ...b, state: "" } : b)),
+    });
+  },
+  call(event) {
+    const { kind, target } = event.waits ?? {};
+    if (kind !== "transfer") return kind === "record" ? note(t("test.call_records")) : undefined;
+    put({
+      key: uuid(), role: "agent", text: t("test.call_rings", { target }), media: [], node: "", state: "", at: Date.now(),
+      options: (["answered", "busy", "no_answer"] as const).map((id) => ({ id, label: t(`test.call_${id}`) })),
     });
   },
   error(event) {
@@ -193,5 +204,5 @@ onLive((event) => {
 });
 
 useEditor.subscribe((now, before) => {
-  if (now.flowId !== before.flowId) set({ ...FRESH, language: "" });
+  if (now.flowId !== before.flowId) set({ ...FRESH, language: "", isCall: false });
 });

@@ -1,7 +1,7 @@
 // The test drawer: a conversation with the draft, run by the real engine; nobody outside is reached.
 import "../styles/panels.css";
 import "../styles/panels_test.css";
-import { FlaskConical, RotateCcw, X } from "lucide-react";
+import { FlaskConical, Phone, RotateCcw, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { t } from "../core/i18n";
 import { show, useEditor } from "../core/store";
@@ -64,6 +64,7 @@ function Open() {
         <FlaskConical size={16} aria-hidden="true" />
         <h2>{t("test.title")}</h2>
         <TestLanguage />
+        <AsCall />
         <button type="button" className="pp-button" onClick={() => void startTalk()} data-testid="test-restart"><RotateCcw size={14} aria-hidden="true" />{t("test.restart")}</button>
         <IconButton label={t("close")} onClick={() => show("test", false)}><X size={16} /></IconButton>
       </header>
@@ -79,6 +80,17 @@ function Open() {
         {tab === "talk" ? <Conversation /> : tab === "variables" ? <VariablesTab /> : <StepsTab />}
       </div>
     </aside>
+  );
+}
+
+function AsCall() {
+  const isCall = useTalk((s) => s.isCall);
+  return (
+    <IconButton label={t("test.as_call")} pressed={isCall} testId="test-call"
+      onClick={() => {
+        useTalk.setState({ isCall: !isCall });
+        void startTalk();
+      }}><Phone size={16} /></IconButton>
   );
 }
 

@@ -1,5 +1,5 @@
 // The conversation itself: bubbles, buttons, the field to write in, and a banner that says who answers.
-import { ArrowUp, Bot, Cpu, FileText, TriangleAlert } from "lucide-react";
+import { ArrowUp, Bot, Cpu, FileText, Phone, TriangleAlert } from "lucide-react";
 import { useEffect, useMemo, useRef } from "react";
 import { StepIcon } from "../board/step_icon";
 import { stepName, tintOf } from "../core/hooks";
@@ -26,7 +26,7 @@ export function Answering() {
 }
 
 export function Conversation() {
-  const { bubbles, isTyping, phase, failure, waits, canSkip } = useTalk();
+  const { bubbles, isTyping, phase, failure, waits, canSkip, isCall } = useTalk();
   const scroll = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   const last = bubbles[bubbles.length - 1];
@@ -39,6 +39,7 @@ export function Conversation() {
   return (
     <>
       <Outdated />
+      {isCall && <p className="pp-answering" data-testid="test-call-hint"><Phone size={15} aria-hidden="true" /><span>{t("test.call_hint")}</span></p>}
       <div ref={scroll} className="pp-talk" role="log" aria-live="polite" aria-label={t("test.tab_talk")} tabIndex={0} data-testid="test-log"
         onScroll={(e) => { isAtEnd.current = e.currentTarget.scrollHeight - e.currentTarget.scrollTop - e.currentTarget.clientHeight < 60; }}>
         {bubbles.map((b, i) => <BubbleView key={b.key} bubble={b} isFirst={bubbles[i - 1]?.role !== b.role || bubbles[i - 1]?.node !== b.node} isLast={bubbles[i + 1]?.role !== b.role || bubbles[i + 1]?.node !== b.node} canChoose={isOpen && i === open} />)}

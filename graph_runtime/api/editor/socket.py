@@ -52,6 +52,7 @@ class TestStartFrame(_Frame):
     __test__ = False
     language: str | None = Field(default=None, max_length=3)
     contact: dict[str, Any] = Field(default_factory=dict)
+    is_call: bool = False
 
 
 class TestSayFrame(_Frame):
@@ -215,7 +216,7 @@ class EditorSocket:
     async def _test_start(self, frame: Frame) -> None:
         async def act(who: Principal, test: TestRun) -> None:
             wish = TestStartFrame.model_validate(frame)
-            await test.start(who, language=wish.language, contact=wish.contact)
+            await test.start(who, language=wish.language, contact=wish.contact, is_call=wish.is_call)
 
         await self._tested(act)
 

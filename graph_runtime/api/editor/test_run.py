@@ -33,14 +33,18 @@ class TestRun:
         self._agent_id = agent_id
         self._tell = tell
         self._conversation_id = ""
+        self._is_call = False
         self._relay: asyncio.Task[None] | None = None
 
-    async def start(self, who: Principal, *, language: str | None, contact: dict[str, Any]) -> None:
-        """Begin on the draft as it is now.
+    async def start(
+        self, who: Principal, *, language: str | None, contact: dict[str, Any], is_call: bool = False
+    ) -> None:
+        """Begin on the draft as it is now; `is_call`: played as a phone call.
 
         Raises: FlowInvalid when the draft cannot run, AccessDenied, NotFound.
         """
         await self.stop(who)
+        self._is_call = is_call
         version_id = await self._services.publishing.snapshot(who, self._flow_id)
         conversation_id = await self._services.conversations.start(
             who,
@@ -50,6 +54,7 @@ class TestRun:
             is_test=True,
             version_id=version_id,
             language=language,
+            is_call=is_call,
         )
         self._follow(who, conversation_id)
 
@@ -57,6 +62,10 @@ class TestRun:
         """Send the tester's answer; repeating a `client_id` sends it once. Raises: InputInvalid, Conflict."""
         if not self._conversation_id:
             raise InputInvalid("No test is running. Start one first.")
+        if self._is_call:
+            hear = self._services.rehearsal.hear
+            await hear(who, self._conversation_id, text, choice=option_id, key=client_id)
+            return
         reply = Reply(text=text, option_id=option_id)
         await self._services.conversations.receive(
             who, self._conversation_id, reply, dedupe_key=client_id, client_id=client_id
@@ -66,6 +75,9 @@ class TestRun:
         """The client stays silent: the waiting step's time is over now. Raises: InputInvalid, Conflict."""
         if not self._conversation_id:
             raise InputInvalid("No test is running. Start one first.")
+        if self._is_call:
+            await self._services.rehearsal.stay_silent(who, self._conversation_id, key=uuid.uuid4().hex)
+            return
         await self._services.conversations.skip_wait(who, self._conversation_id)
 
     async def stop(self, who: Principal) -> None:
@@ -94,6 +106,9 @@ class TestRun:
                     event = await events.next(3600)
                     if event is not None:
                         self._tell({"t": "live", "event": event})
+                        if self._is_call and event["type"] == "turn" and event.get("waits") == "reply":
+                            waits = await self._services.rehearsal.waits(who, conversation_id)
+                            self._tell({"t": "live", "event": {"type": "call", "waits": waits}})
         except StopAsyncIteration:
             return
         except BuilderError as error:

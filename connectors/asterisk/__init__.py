@@ -1,0 +1,1 @@
+"""Phone lines through Asterisk."""

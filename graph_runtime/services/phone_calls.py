@@ -1,0 +1,243 @@
+"""Phone calls: announced by the telephone system, attached by the media process, held as turns of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import asdict
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from graph_runtime.contract.calls import (
+    PHONE,
+    CallEvent,
+    HangUp,
+    Heard,
+    HungUp,
+    Transfer,
+    TransferOutcome,
+    Transferred,
+    TurnTimes,
+)
+from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
+from graph_runtime.contract.flow import LANGUAGES
+from graph_runtime.services.call_speaking import Speaking
+from graph_runtime.services.call_triggers import CallTriggers
+from graph_runtime.services.call_turns import CallTurns, PhoneCall
+from graph_runtime.services.channel_access import ChannelAccess
+from graph_runtime.services.clock import Clock, system_clock
+from graph_runtime.services.conversation_side import ConversationSide
+from graph_runtime.services.files import Files
+from graph_runtime.services.open_channels import OpenChannel
+from graph_runtime.services.phone_lines import PhoneLines, dial_string
+from graph_runtime.storage.database import Row
+from graph_runtime.storage.phone_calls import PhoneCallRows
+from graph_runtime.storage.receiving import or_away
+
+log = structlog.get_logger(__name__)
+CUT_WAITS_SECONDS: Final = 10.0
+_DIALED: Final[dict[str, TransferOutcome]] = {
+    "ANSWER": "answered", "BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "no_answer", "DECLINED": "declined",
+    "CHANUNAVAIL": "failed", "CONGESTION": "failed", "INVALIDARGS": "failed", "DONTCALL": "declined", "TORTURE": "declined",
+}  # fmt: skip
+"""Asterisk's DIALSTATUS, and DECLINED of our own whisper."""
+
+
+class PhoneCalls:
+    """The way in for telephone systems and the media process. All that matters is committed before it is spoken of.
+
+    A telephone system proves itself by the secret of its line; the media process by knowing a call that was announced.
+    """
+
+    def __init__(self, side: ConversationSide, lines: PhoneLines, files: Files, clock: Clock = system_clock) -> None:
+        self._side = side
+        self._lines = lines
+        self._files = files
+        self._rows = PhoneCallRows(side.database)
+        self._triggers = CallTriggers(side.store, side.starts, side.live)
+        self._turns = CallTurns(self._rows, side.reader, side.live, self._triggers, clock)
+
+    async def announce(self, secret: str, uuid: str, from_number: str, did: str) -> None:
+        """A call is about to arrive. Told twice, it is known once.
+
+        Raises: NotFound (secret), InputInvalid (uuid), Conflict (nobody answers), DatabaseAway.
+        """
+        with or_away():
+            line = await self._lines.by_secret(secret)
+            if not line.is_on:
+                raise Conflict("This phone line is switched off. Switch it on in Patchcord.", reason="channel_off")
+            problem = await self._rows.can_begin(line.workspace_id, line.agent_id)
+            if problem:
+                raise Conflict("Nobody answers here: the agent is off or has nothing published.", reason=problem)
+            values = {
+                "id": _uuid(uuid), "agent_id": line.agent_id, "channel_id": line.id,
+                "from_number": _number(from_number), "did": _number(did),
+            }  # fmt: skip
+            if not await self._rows.announce(line.workspace_id, values):
+                raise InputInvalid("This call is over, or another line's. Use a new UUID for each call.", field="uuid")
+
+    async def attach(self, uuid: str) -> PhoneCall:
+        """Audio has connected. Only announced calls that are not over; the newest attachment holds the call.
+
+        Then `turn(call, Begin())`. Raises: NotFound, Conflict (agent off, nothing published), DatabaseAway.
+        """
+        with or_away():
+            found = await self._rows.find(uuid.lower())
+            row = await self._rows.attach(found[0], uuid.lower()) if found else None
+            if row is None:
+                raise NotFound("This call was not announced, or it is over. Announce it first.", call=uuid[:40])
+            workspace_id = str(row["workspace_id"])
+            _, line = await self._lines.settings(workspace_id, str(row["channel_id"]))
+            caller = row["from_number"] or f"anonymous:{row['id']}"
+            access = ChannelAccess(workspace_id, str(row["agent_id"]), str(row["channel_id"]), caller, PHONE)
+            conversation_id = str(row["conversation_id"] or "")
+            if not conversation_id:
+                contact = {"phone": row["from_number"]} if row["from_number"] else {}
+                conversation_id = await self._side.conversations.start(
+                    access, dedupe_key=f"call:{row['id']}", contact=contact,
+                    language=line.language if line.language in LANGUAGES else None,
+                )  # fmt: skip
+                await self._rows.bind(workspace_id, str(row["id"]), conversation_id)
+            place = await self._rows.place(workspace_id, conversation_id)
+        if place is None:
+            raise NotFound("The conversation of this call does not exist any more.")
+        language = place["language"]
+        call = PhoneCall(
+            uuid=str(row["id"]), workspace_id=workspace_id, agent_id=access.agent_id, channel_id=str(row["channel_id"]),
+            conversation_id=conversation_id, language=language, line=line, from_number=row["from_number"], did=row["did"],
+            epoch=row["epoch"], is_new=row["epoch"] == 1, access=access,
+            speaking=Speaking(language, line, row["heard_seq"]),
+        )  # fmt: skip
+        if place["is_running"] and not call.is_new:
+            self._side.starts.look(workspace_id, conversation_id)
+        if row["state_before"] == "moving":
+            # The dialplan came back without saying how the transfer ended: then nobody has taken the call.
+            await self._moved(row, "no_answer")
+        return call
+
+    def turn(self, call: PhoneCall, heard: Heard) -> AsyncGenerator[CallEvent, None]:
+        """One thing heard becomes a committed trigger; then what the agent says, while its turn runs.
+
+        Stop reading at any time (interruption) and close the iterator: the turn itself goes on and is committed.
+        Raises: Replaced when another attachment holds the call or it is over; NotFound; DatabaseAway (nothing was
+        committed; call again with the same).
+        """
+        return self._turns.events(call, heard)
+
+    async def heard_until(self, call: PhoneCall, key: str, text: str) -> None:
+        """The caller interrupted the message `key` after hearing `text` of it: a model that still writes it is stopped,
+        what is kept of it is cut to that, messages of the turn after it are marked as unheard.
+
+        Returns when that is written; await it before the next `turn` so that models see what was heard.
+        """
+        self._side.runner.cut(call.conversation_id)
+        key = key.partition("~")[0]
+        heard = text.strip()[:20_000]
+        if await self._rows.cut(call.workspace_id, call.conversation_id, key, heard):
+            return
+        await self._side.conversations.wait_until_idle(call.access, call.conversation_id, CUT_WAITS_SECONDS)
+        await self._rows.cut(call.workspace_id, call.conversation_id, key, heard)
+
+    async def spoken(self, call: PhoneCall) -> None:
+        """Everything said so far was played to the end: a later attachment need not say it again."""
+        await self._rows.spoken(call.workspace_id, call.uuid, call.epoch, call.speaking.seq)
+
+    async def let_go(self, call: PhoneCall, *, again: bool = False) -> None:
+        """The last event was carried out as far as it is ours: the dialplan may transfer or hang up. Then close the
+        socket. `again`: this process ends at a turn boundary and another one takes the call. Raises: Replaced.
+        """
+        decision, target = "again", ""
+        if not again and isinstance(call.waits, Transfer):
+            dialed = dial_string(call.line, call.waits.target)
+            if not dialed:
+                # Nothing to dial: the dialplan comes back at once and the flow learns why.
+                await self._triggers.take(
+                    call.workspace_id, call.conversation_id, f"{call.uuid}:undialable:{call.epoch}",
+                    Transferred(result="failed"),
+                )  # fmt: skip
+            else:
+                decision = "transfer"
+                target = f"{dialed}|{call.waits.ring_seconds}" + ("|warm" if call.waits.is_warm else "")
+        elif not again and isinstance(call.waits, HangUp):
+            decision = "hangup"
+        if not await self._rows.decide(call.workspace_id, call.uuid, call.epoch, decision, target):
+            log.info("call_let_go_too_late", call=call.uuid)
+
+    async def next(self, secret: str, uuid: str, dial_status: str = "") -> str:
+        """What the dialplan does now: "transfer|DIALSTRING|SECONDS[|warm]", "hangup", "again" (connect at once: closed on
+        purpose), or "wait" (connect again, but not for ever). `dial_status`: DIALSTATUS of the transfer it was told.
+
+        Raises: NotFound, DatabaseAway.
+        """
+        with or_away():
+            line, row = await self._call(secret, uuid)
+            if row["state"] == "ended":
+                return "hangup"
+            if row["state"] == "moving":
+                if not dial_status:
+                    return f"transfer|{row['transfer_to']}"
+                result = _DIALED.get(dial_status.upper(), "failed")
+                await self._moved(row, result)
+                return "hangup" if result == "answered" else "again"
+            if row["decision"] == "transfer":
+                await self._rows.move(line.workspace_id, str(row["id"]))
+                return f"transfer|{row['transfer_to']}"
+            if row["decision"] == "again":
+                await self._rows.take_again(line.workspace_id, str(row["id"]))
+                return "again"
+        return "hangup" if row["decision"] == "hangup" else "wait"
+
+    async def hung_up(self, secret: str, uuid: str, cause: int, dial_status: str = "") -> None:
+        """The channel is gone; the conversation ends with it, unless it waits for time. Raises: NotFound, DatabaseAway."""
+        with or_away():
+            line, row = await self._call(secret, uuid)
+            if row["state"] == "moving":
+                await self._moved(row, _DIALED.get(dial_status.upper(), "no_answer"))
+            await self._rows.end(line.workspace_id, str(row["id"]), cause if 0 <= cause <= 127 else 0)
+            if row["conversation_id"] is not None:
+                await self._triggers.take(
+                    line.workspace_id, str(row["conversation_id"]), f"{row['id']}:end", HungUp(cause=max(cause, 0))
+                )
+
+    async def gone(self, call: PhoneCall) -> None:
+        """The media saw the caller hang up (a bare end of the stream); the dialplan will tell the cause, or nobody."""
+        await self._rows.end(call.workspace_id, call.uuid, 0)
+        await self._triggers.take(call.workspace_id, call.conversation_id, f"{call.uuid}:end", HungUp())
+
+    async def keep_recording(self, call: PhoneCall, wav: bytes) -> str:
+        """Store a recording of the caller; its file id, for `Recorded`. Raises: TooLarge, InputInvalid."""
+        return (await self._files.add(call.access, call.conversation_id, wav)).file_id
+
+    async def measured(self, call: PhoneCall, times: TurnTimes) -> None:
+        """Stamps of the turn that was spoken last; shown beside its first message."""
+        known = {name: value for name, value in asdict(times).items() if value}
+        await self._rows.note_times(call.workspace_id, call.conversation_id, known)
+
+    async def keep_call_recording(self, call: PhoneCall, place: str) -> None:
+        """Where the recording of the whole call is kept."""
+        await self._rows.keep_recording(call.workspace_id, call.uuid, place)
+
+    async def _call(self, secret: str, uuid: str) -> tuple[OpenChannel, Row]:
+        line = await self._lines.by_secret(secret)
+        row = await self._rows.get(line.workspace_id, _uuid(uuid), line.id)
+        if row is None:
+            raise NotFound("This line has no such call. Announce it first.")
+        return line, row
+
+    async def _moved(self, row: Row, result: TransferOutcome) -> None:
+        workspace_id = str(row["workspace_id"])
+        key = f"{row['id']}:moved:{row['moves']}"
+        await self._triggers.take(workspace_id, str(row["conversation_id"]), key, Transferred(result=result))
+        await self._rows.moved(workspace_id, str(row["id"]), result)
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise InputInvalid("A call is named by a UUID, as ${UUID()} makes it.", field="uuid") from None
+
+
+def _number(text: str) -> str:
+    return "".join(c for c in text if c.isalnum() or c in "+*#.-_@:")[:80]

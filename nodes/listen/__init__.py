@@ -1,0 +1,1 @@
+"""Listen: what the caller says or keys in."""

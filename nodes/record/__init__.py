@@ -1,0 +1,1 @@
+"""Record: a voice message from the caller."""

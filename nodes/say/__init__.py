@@ -1,0 +1,1 @@
+"""Say: speak on a call; writes on other channels."""

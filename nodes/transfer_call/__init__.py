@@ -1,0 +1,1 @@
+"""Transfer: connect the caller to a person."""

@@ -1,0 +1,152 @@
+"""The dialplan that people copy, line by line: each rule of it keeps a call from being lost, dead or open to strangers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from graph_runtime.bootstrap import Services
+from graph_runtime.contract.errors import AccessDenied
+from graph_runtime.places import REPOSITORY
+from graph_runtime.services.principal import Principal
+
+FOLDER = REPOSITORY / "asterisk"
+LINE = re.compile(
+    r"^(?:exten => (?P<exten>\w+),(?P<first>\d+)| same => n(?:\((?P<label>\w+)\))?),(?P<app>\w+)\((?P<data>.*)\)$"
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    exten: str
+    label: str
+    app: str
+    data: str
+
+
+def parsed(text: str) -> list[Step]:
+    """The steps of [patchcord]; a line that is neither comment nor step fails."""
+    found: list[Step] = []
+    exten = context = ""
+    for line in text.splitlines():
+        if not line.strip() or line.startswith(";"):
+            continue
+        if line.startswith("["):
+            context = line.strip("[]")
+            continue
+        match = LINE.match(line)
+        assert match is not None, line
+        assert context == "patchcord"
+        exten = match["exten"] or exten
+        assert match["first"] in (None, "1")
+        found.append(Step(exten, match["label"] or "", match["app"], match["data"]))
+    return found
+
+
+STEPS = parsed((FOLDER / "extensions.conf").read_text("utf-8"))
+MAIN = [s for s in STEPS if s.exten == "s"]
+
+
+def place(start: str) -> int:
+    """Where the step stands whose data begins with or contains a text."""
+    return next(i for i, s in enumerate(MAIN) if start in f"{s.app}({s.data})")
+
+
+def test_brackets_and_quotes_are_balanced() -> None:
+    for step in STEPS:
+        for opened, closed in ("()", "{}", "[]"):
+            assert step.data.count(opened) == step.data.count(closed), step
+        assert step.data.count('"') % 2 == 0, step
+
+
+def test_every_jump_has_a_target() -> None:
+    labels = {s.label for s in MAIN if s.label}
+    assert len(labels) == sum(bool(s.label) for s in MAIN)
+    for step in MAIN:
+        if step.app == "GotoIf":
+            for target in step.data.rpartition("?")[2].split(":"):
+                assert target in labels, step
+        elif step.app == "Goto" and "," not in step.data:
+            assert step.data in labels, step
+    assert "Goto(desk,s,1)" in {f"{s.app}({s.data})" for s in MAIN}
+
+
+def test_the_call_is_announced_before_it_is_answered_and_answered_before_audio() -> None:
+    assert place("CURLOPT(conntimeout)=1") < place("/announce") < place("Answer()") < place("AudioSocket(")
+    assert place("CURLOPT(httptimeout)=2") < place("/announce")
+    assert MAIN[place("/announce") + 1].data == '$["${R}" = "ok"]?take'
+    assert MAIN[place("Answer()") - 1].label == "take"
+
+
+def test_the_audio_may_break_without_ending_the_call() -> None:
+    audio = [s for s in STEPS if "AudioSocket" in s.data]
+    assert [(s.app, s.data, s.label) for s in audio] == [("TryExec", "AudioSocket(${CALL},${AUDIO})", "talk")]
+
+
+def test_a_transfer_rings_for_the_caller_comes_back_and_tells_how_it_ended() -> None:
+    (dial,) = [s for s in STEPS if s.app == "Dial"]
+    # r: the caller hears ringing, and RTP keeps flowing; g: the dialplan goes on when the other side hangs up.
+    assert dial.data == "${CUT(NEXT,|,2)},${CUT(NEXT,|,3)},gr"
+    after = MAIN[MAIN.index(dial) + 1]
+    assert "dialed=${DIALSTATUS}" in after.data
+    assert MAIN[MAIN.index(dial) + 2].data == '$["${DIALSTATUS}" = "ANSWER"]?done:talk'
+
+
+def test_it_gives_up_after_five_seconds_and_not_while_told_to_come_again() -> None:
+    (limit,) = [s for s in MAIN if "> 20" in s.data]
+    assert limit.data.endswith("?desk")
+    counting = MAIN[MAIN.index(limit) - 1].data
+    assert counting == 'TRIES=${IF($["${NEXT}" = "again"]?0:$[${TRIES}+1])}'
+    pause = next(s for s in MAIN[MAIN.index(limit) :] if s.app == "Wait")
+    assert 20 * float(pause.data) <= 5
+
+
+def test_the_end_is_told_with_its_cause() -> None:
+    (last,) = [s for s in STEPS if s.exten == "h"]
+    for told in ("/hangup", "uuid=${CALL}", "cause=${HANGUPCAUSE}", "dialed=${DIALSTATUS}"):
+        assert told in last.data
+
+
+def test_what_the_caller_sends_is_encoded() -> None:
+    (who,) = [s for s in STEPS if "CALLERID" in s.data]
+    assert who.data == "WHO=from=${URIENCODE(${CALLERID(num)})}&did=${URIENCODE(${CALLERID(dnid)})}"
+
+
+def test_every_question_names_the_call() -> None:
+    for step in STEPS:
+        for question in re.findall(r"CURL\((\$\{APP\}[^)]*)\)", step.data):
+            assert "uuid=${CALL}" in question
+
+
+def test_the_modules_that_the_dialplan_uses_are_loaded() -> None:
+    modules = (FOLDER / "modules.conf").read_text("utf-8")
+    used = {
+        "AudioSocket(": "app_audiosocket", "CURL(": "func_curl", "URIENCODE(": "func_uri", "UUID(": "func_uuid",
+        "CUT(": "func_cut", "TryExec(": "app_exec",
+    }  # fmt: skip
+    text = (FOLDER / "extensions.conf").read_text("utf-8")
+    for function, module in used.items():
+        assert function in text
+        assert f"load = {module}.so" in modules
+    assert "transmit_silence = yes" in (FOLDER / "asterisk.conf").read_text("utf-8")
+
+
+def test_the_sample_trunk_has_no_password_of_ours() -> None:
+    assert re.search(r"^password =\s*$", (FOLDER / "pjsip.conf").read_text("utf-8"), re.MULTILINE)
+
+
+async def test_the_copy_for_a_line_is_filled_in(services: Services, owner: Principal) -> None:
+    setup = services.phone_setup
+    setup._settings = setup._settings.model_copy(update={"public_url": "http://10.0.0.5:8000"})
+    text = setup.dialplan(owner, "s3cret")
+    steps = parsed(text)
+    assert steps[0].data == "APP=http://10.0.0.5:8000/phone/s3cret"
+    assert steps[1].data == "AUDIO=10.0.0.5:9092"
+    assert [s.data for s in steps[2:]] == [s.data for s in STEPS[2:]]
+    assert "/phone/SECRET" in setup.dialplan(owner)
+    setup._settings = setup._settings.model_copy(update={"phone_url": "http://web:80/", "phone_audio": "voice:9099"})
+    assert [s.data for s in parsed(setup.dialplan(owner, "x"))[:2]] == ["APP=http://web:80/phone/x", "AUDIO=voice:9099"]
+    with pytest.raises(AccessDenied):
+        setup.dialplan(Principal(owner.workspace_id, None, "owner", frozenset()))
