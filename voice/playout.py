@@ -111,13 +111,25 @@ class Playout:
 
     async def put(self, utterance: Utterance, audio: bytes) -> None:
         """Append samples; waits while more than 3 s are ahead. Silently nothing when it was flushed."""
-        while self._waiting_bytes > QUEUE_MS * self.format.bytes_per_ms and utterance in self._queue:
+        while utterance in self._queue and self._is_far_ahead(utterance):
             self._changed.clear()
             await self._changed.wait()
         if utterance in self._queue:
             utterance.audio += audio
             utterance.total_bytes += len(audio)
             self._waiting_bytes += len(audio)
+
+    def _is_far_ahead(self, utterance: Utterance) -> bool:
+        """What is to be played next never waits for what comes after it."""
+        waiting = len(utterance.audio) if self._queue[0] is utterance else self._waiting_bytes
+        return waiting > QUEUE_MS * self.format.bytes_per_ms
+
+    def withdraw(self, key: object) -> None:
+        """Throw away utterances of that key of which nothing was played yet."""
+        for utterance in [u for u in self._queue if u.key is key and not u.is_started]:
+            self._queue.remove(utterance)
+            self._waiting_bytes -= len(utterance.audio)
+            self._changed.set()
 
     def finish(self, utterance: Utterance) -> None:
         """Nothing more follows in it."""

@@ -38,7 +38,6 @@ class Phase(StrEnum):
 class Rules:
     """How the step that waits wants to be answered; the defaults are those of a step that says nothing about it."""
 
-    interruptible: bool = True
     endpoint_ms: int = 500
     """Silence that ends the caller's turn."""
 
@@ -84,7 +83,9 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True)
 class WeSpeak:
-    """Our first frame of something went out."""
+    """Our first frame of something went out. What must be heard to its end is not interruptible."""
+
+    is_interruptible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ class TurnTaking:
     we_speak: bool = False
     is_paused: bool = False
     waits: bool = False
+    _is_interruptible: bool = True
     _voice_ms: int = 0
     _silence_ms: int = 0
     _length_ms: int = 0
@@ -202,8 +204,8 @@ class TurnTaking:
             case DigitPressed():
                 return self._press(event.digit, now)
             case WeSpeak():
-                self.we_speak = True
-                return self._pause(now) if self.phase is not Phase.IDLE and self.rules.interruptible else []
+                self.we_speak, self._is_interruptible = True, event.is_interruptible
+                return self._pause(now) if self.phase is not Phase.IDLE else []
             case WeEnded():
                 self.we_speak = self.is_paused = False
                 self._quiet_since = now
@@ -241,7 +243,7 @@ class TurnTaking:
 
     @property
     def _is_deaf(self) -> bool:
-        return self.we_speak and not self.rules.interruptible
+        return self.we_speak and not self._is_interruptible
 
     def _hear_voice(self, event: Heard, now: float) -> list[Decision]:
         if self._is_deaf and self.phase is Phase.IDLE:
@@ -288,7 +290,7 @@ class TurnTaking:
         return decisions
 
     def _pause(self, now: float) -> list[Decision]:
-        if not self.we_speak or self.is_paused:
+        if not self.we_speak or self.is_paused or self._is_deaf:
             return []
         self.is_paused, self._paused_at = True, now
         return [PauseUs()]
@@ -327,7 +329,7 @@ class TurnTaking:
         if self.phase is not Phase.IDLE:
             self.phase, self._text = Phase.IDLE, ""
             decisions.append(ForgetIt())
-        if self.we_speak and self.rules.interruptible:
+        if self.we_speak and self._is_interruptible:
             self.we_speak = self.is_paused = False
             decisions.append(InterruptUs())
         self._quiet_since = self._digit_at = now

@@ -185,6 +185,28 @@ def test_the_last_seven_hundred_milliseconds_are_remembered() -> None:
     assert states == [False, True, False]
 
 
+async def test_what_is_next_does_not_wait_for_what_comes_after_it() -> None:
+    playout, mouth, _ = player()
+    first, second = playout.open("a"), playout.open("b")
+    await playout.put(second, tone(3100))
+    await asyncio.wait_for(playout.put(first, tone(20, hz=300)), 1)
+    tick(playout, 1)
+    assert mouth.sent == [tone(20, hz=300)]
+
+
+def test_what_is_withdrawn_is_not_played_unless_it_had_begun() -> None:
+    playout, mouth, _ = player()
+    playout.say("a", tone(40))
+    playout.say("b", tone(40))
+    playout.say("c", tone(20, hz=300))
+    tick(playout, 1)
+    for key in "ab":
+        playout.withdraw(key)
+    tick(playout, 3)
+    assert b"".join(frame or b"" for frame in mouth.sent) == tone(40) + tone(20, hz=300)
+    assert playout.waiting_ms == 0
+
+
 @given(
     st.lists(
         st.one_of(

@@ -62,6 +62,8 @@ class Call:
                     self.tell(DigitPressed(value))
                 case "speak":
                     self.tell(WeSpeak())
+                case "insist":
+                    self.tell(WeSpeak(is_interruptible=False))
                 case "end":
                     self.tell(WeEnded())
                 case "wait":
@@ -176,10 +178,10 @@ TABLE = [
         "listen-now@10 pause-us@10 interrupt-us@900 soft-ended@1100 turn-ended@1400",
     ),
     # a message that must be heard
-    ("wait speak voice:900 quiet:300", {"interruptible": False}, ""),
+    ("wait insist voice:900 quiet:300", {}, ""),
     (
-        "wait speak voice:900 end voice:300 quiet:600",
-        {"interruptible": False},
+        "wait insist voice:900 end voice:300 quiet:600",
+        {},
         "listen-now@910 soft-ended@1400 turn-ended@1700",
     ),
     # our answer comes while the caller is speaking
@@ -205,7 +207,7 @@ TABLE = [
     ("wait gap:4000 key:5 gap:2400", {}, ""),
     # keys interrupt, unless the message must be heard: then they wait for its end
     ("wait speak key:1 gap:100", {"longest_digits": 1}, "interrupt-us@0 digits:1@0"),
-    ("wait speak key:1 gap:100 end", {"longest_digits": 1, "interruptible": False}, "digits:1@100"),
+    ("wait insist key:1 gap:100 end", {"longest_digits": 1}, "digits:1@100"),
     ("speak key:2 end gap:500 wait", {"longest_digits": 1}, "interrupt-us@0 digits:2@500"),
     ("wait key:1 key:2 wait", {"longest_digits": 1}, "digits:1@0 digits:2@0"),
     # keys take the place of what was being said
@@ -225,11 +227,12 @@ def test_table(script: str, rules: dict[str, object], told: str) -> None:
 moves = st.one_of(
     st.tuples(st.sampled_from(["voice", "quiet"]), st.integers(1, 90)).map(lambda m: f"{m[0]}:{m[1] * 10}"),
     st.integers(1, 300).map(lambda n: f"gap:{n * 10}"),
-    st.sampled_from(["says:yes", "says:one_two_three", "says:but", "speak", "end", "wait", "key:1", "key:7", "key:#"]),
+    st.sampled_from(
+        ["says:yes", "says:one_two_three", "says:but", "speak", "insist", "end", "wait", "key:1", "key:7", "key:#"]
+    ),
 )
 rules = st.builds(
     Rules,
-    interruptible=st.booleans(),
     endpoint_ms=st.sampled_from([100, 300, 500, 2000]),
     min_speech_ms=st.sampled_from([0, 200, 400]),
     min_words=st.integers(0, 2),
