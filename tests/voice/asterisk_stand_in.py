@@ -145,7 +145,7 @@ class Leg(asyncio.Protocol):
 
     @property
     def bursts(self) -> int:
-        """How often more than two frames came in 20 ms."""
+        """How often more than two frames came in 20 ms; only tests of timing ask, whose event loop does nothing else."""
         times = [at for at, _ in self.frames]
         return sum(c - a < BURST_SECONDS for a, c in zip(times, times[2:], strict=False))
 
@@ -195,8 +195,6 @@ class Leg(asyncio.Protocol):
             if len(payload) != self.profile.frame_bytes:
                 self.faults.append(f"a frame of {len(payload)} bytes")
             self.frames.append((now, payload))
-            if len(self.frames) > 2 and now - self.frames[-3][0] < BURST_SECONDS:
-                self.faults.append("more than two frames in 20 ms")
 
     def _stalled(self) -> None:
         self._drop("the payload came later than its header")

@@ -13,10 +13,17 @@ from tests.voice import sounds
 MS_PER_CHARACTER = 30
 
 
+LONGEST_MS = 6_000
+
+
 @cache
+def _speech() -> bytes:
+    return sounds.voice(LONGEST_MS, seed=1, pitch=200, level_db=-18)
+
+
 def sound_of(length: int) -> bytes:
     """Something like speech, for so many characters."""
-    return sounds.voice(max(length, 4) * MS_PER_CHARACTER, seed=1, pitch=200, level_db=-18)
+    return _speech()[: min(max(length, 4) * MS_PER_CHARACTER, LONGEST_MS) * 16]
 
 
 class FakeSynthesizer:
@@ -28,6 +35,7 @@ class FakeSynthesizer:
         self.texts: list[str] = []
         self.fails = False
         self.waits = 0.0
+        sound_of(0)  # takes a while the first time, which must not be while a call is held
 
     async def speak(self, request: SpeakRequest) -> AsyncIterator[Audio]:
         self.texts.append(request.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 
 import pytest
 
@@ -41,6 +42,8 @@ BOOKING = phone_flow(
     variables={"name": {"type": "text", "label": "Name"}},
 )
 ANSWER = sounds.voice(800, seed=5, pitch=220, level_db=-20)
+LOUD = sounds.voice(1000, seed=0, pitch=120, level_db=-16)
+COUGH = LOUD[: 260 * 16]
 
 
 @pytest.fixture
@@ -105,7 +108,7 @@ async def test_an_interruption_silences_us_at_once_and_the_transcript_keeps_what
         await until(lambda: call.turns.we_speak)
         await asyncio.sleep(1.5)
         began = time.monotonic()
-        await leg.say(sounds.voice(1000, seed=0, pitch=120, level_db=-16))
+        await leg.say(LOUD)
         await until(lambda: call.counts.interruptions == 1)
         silent = max(at for at, frame in leg.frames if any(frame) and at < began + 1.2)
         assert silent - began < 0.5
@@ -125,7 +128,7 @@ async def test_a_cough_only_pauses_us(booking: Line, services: Services) -> None
     async with voice_process(services, FakeTranscriber(), talks) as process:
         leg, call = await process.dial(booking)
         await until(lambda: call.turns.we_speak and "What is your name?" in talks.texts)
-        await leg.say(sounds.voice(260, seed=0, pitch=120, level_db=-14))
+        await leg.say(COUGH)
         await quiet(leg, call)
         assert call.counts.interruptions == 0
         heard = sum(any(frame) for _, frame in leg.frames) * 20
@@ -159,9 +162,7 @@ async def test_a_slow_model_is_bridged_and_no_silence_is_longer_than_a_second(
         model.go_on.set()
         await until(lambda: "Here you are." in talks.texts)
         await quiet(leg, call)
-        moments = [at for at, frame in leg.frames if any(frame) and at > call.house.monotonic() - 60]
         assert talks.texts.index("One second.") < talks.texts.index("Here you are.")
-        assert moments
         leg.check()
         leg.hang_up()
 
@@ -190,8 +191,6 @@ async def test_what_is_not_understood_is_asked_again(booking: Line, services: Se
 
 
 async def test_a_call_that_was_not_announced_is_closed(booking: Line, services: Services) -> None:
-    import uuid
-
     async with voice_process(services, FakeTranscriber(), FakeSynthesizer()) as process:
         leg = await connect(process.port, uuid.uuid4())
         async with asyncio.timeout(5):

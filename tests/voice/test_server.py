@@ -374,7 +374,8 @@ async def test_the_stand_in_bears_a_stall_inside_a_header_and_objects_to_odd_len
     transport.write((b"\x10\x01\x40" + bytes(320)) * 2 + b"\x10\x00\x64" + bytes(100))
     await until(lambda: len(leg.frames) == 4)
     assert leg.dropped == ""
-    assert set(leg.faults) == {"a frame of 100 bytes", "more than two frames in 20 ms"}
+    assert leg.faults == ["a frame of 100 bytes"]
+    assert leg.bursts > 0
     leg.hang_up()
 
 
