@@ -279,17 +279,20 @@ class Call:
 
     def _on_window(self, is_speech: bool, window: bytes) -> None:
         assert self._playout is not None
+        spoken_ms = WINDOW_MS
         if self._playout.was_speaking:
             is_caller = self.gate.is_caller(is_speech, window, self._ours() if is_speech else b"")
         else:
             self.gate.note_silence_of_ours(window)
             is_caller = is_speech
+        if is_caller and self.turns.phase is Phase.IDLE and self._playout.was_speaking:
+            spoken_ms *= self.gate.caller_windows  # the gate opens late; a short answer must not be too short for that
         self._past.append(window)
         had_hearing = self._hearing
         if is_caller:
             self._voice_at = self.house.monotonic()
         if is_caller or self.turns.phase is not Phase.IDLE:
-            self.step(Heard(is_caller, WINDOW_MS))
+            self.step(Heard(is_caller, spoken_ms))
         if had_hearing is not None and self._hearing is had_hearing:
             had_hearing.feed(window)
 

@@ -62,6 +62,11 @@ class EchoGate:
             self.gated += 1
         return is_theirs and sum(self._caller) >= WINDOWS_OF_CALLER
 
+    @property
+    def caller_windows(self) -> int:
+        """Windows of the last 8 that were the caller's: what was spoken before the gate opened."""
+        return sum(self._caller)
+
     def note_silence_of_ours(self, window: bytes) -> None:
         """A window heard while nothing of ours can echo; keeps the past complete."""
         self._heard.append(window)
