@@ -126,7 +126,7 @@ class Playout:
 
     def withdraw(self, key: object) -> None:
         """Throw away utterances of that key of which nothing was played yet."""
-        for utterance in [u for u in self._queue if u.key is key and not u.is_started]:
+        for utterance in [u for u in self._queue if u.key == key and not u.is_started]:
             self._queue.remove(utterance)
             self._waiting_bytes -= len(utterance.audio)
             self._changed.set()

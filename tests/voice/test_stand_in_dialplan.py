@@ -43,9 +43,10 @@ async def desk() -> AsyncIterator[Desk]:
     office = Office()
     office.port = await office.server.open("127.0.0.1", 0)
     office.clock.start()
-    yield Desk(office)
+    desk = Desk(office)
+    yield desk
     office.clock.stop()
-    await office.server.close()
+    await desk.office.server.close()
 
 
 async def leg_of(plan: Dialplan, number: int) -> Leg:

@@ -172,7 +172,8 @@ class Line(asyncio.Protocol):
         if self.call_id is not None and self._server.lines.get(self.call_id) is self:
             del self._server.lines[self.call_id]
         if ears is not None:
-            ears.closed(self._reason or ("hangup" if exc is None else "cut off"))
+            # Closing with our last frames unread makes the kernel send a reset: that is a hang-up, too.
+            ears.closed(self._reason or ("hangup" if self._decoder.is_between_messages else "cut off"))
         self._server.note_closed()
 
     def _take(self, packet: Packet) -> None:
