@@ -14,6 +14,7 @@ from graph_runtime.services.accounts import Accounts
 from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
+from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
@@ -32,6 +33,7 @@ from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
+from graph_runtime.services.phrase_cache import PhraseCache
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
@@ -56,6 +58,8 @@ class Services:
     publishing: Publishing
     credentials: Credentials
     models: BoundModels
+    speech: BoundSpeech
+    phrases: PhraseCache
     vault: Vault
     api_keys: ApiKeys
     workspace_settings: WorkspaceSettings
@@ -80,6 +84,7 @@ class Services:
         try:
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
+            await self.speech.close()
         finally:
             await self.database.close()
             if _current == [self]:
@@ -151,6 +156,8 @@ async def build(
         publishing=Publishing(database, catalog, check, drafts),
         credentials=Credentials(database, catalog, vault, clock),
         models=models,
+        speech=BoundSpeech(database, catalog, vault),
+        phrases=PhraseCache(settings.data_dir / "phrases"),
         vault=vault,
         api_keys=ApiKeys(database, clock),
         workspace_settings=WorkspaceSettings(database, clock),
