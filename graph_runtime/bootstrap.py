@@ -14,6 +14,7 @@ from graph_runtime.services.accounts import Accounts
 from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
+from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
@@ -35,6 +36,7 @@ from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Password
 from graph_runtime.services.phone_calls import PhoneCalls
 from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.phone_setup import PhoneSetup
+from graph_runtime.services.phrase_cache import PhraseCache
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
@@ -60,6 +62,8 @@ class Services:
     publishing: Publishing
     credentials: Credentials
     models: BoundModels
+    speech: BoundSpeech
+    phrases: PhraseCache
     vault: Vault
     api_keys: ApiKeys
     workspace_settings: WorkspaceSettings
@@ -87,6 +91,7 @@ class Services:
         try:
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
+            await self.speech.close()
         finally:
             await self.database.close()
             if _current == [self]:
@@ -161,6 +166,8 @@ async def build(
         publishing=Publishing(database, catalog, check, drafts),
         credentials=Credentials(database, catalog, vault, clock),
         models=models,
+        speech=BoundSpeech(database, catalog, vault),
+        phrases=PhraseCache(settings.data_dir / "phrases"),
         vault=vault,
         api_keys=ApiKeys(database, clock),
         workspace_settings=WorkspaceSettings(database, clock),

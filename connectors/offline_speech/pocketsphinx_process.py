@@ -23,12 +23,12 @@ _SHORTEST_SECONDS = 0.08
 class _Recogniser:
     def __init__(self) -> None:
         try:
-            import numpy
+            import numpy as np
             import soxr
             from pocketsphinx import Config, Decoder, get_model_path
         except (ImportError, OSError):
             raise Misfit(NOT_INSTALLED) from None
-        self._numpy, self._soxr = numpy, soxr
+        self._numpy, self._soxr = np, soxr
         self._decoder = Decoder(
             Config(
                 hmm=get_model_path("en-us/en-us"),
