@@ -89,6 +89,7 @@ class Services:
     async def close(self) -> None:
         """Let running turns end, then let go of the database."""
         try:
+            await self.phone_calls.close()
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
             await self.speech.close()

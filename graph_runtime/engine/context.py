@@ -169,16 +169,20 @@ class StepContext:
             self._reset()
 
         answer = asyncio.ensure_future(runner.run(request, sources, take, reset))
-        stop = asyncio.ensure_future(cut.wait())
         try:
-            await asyncio.wait({answer, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if answer.done() or not "".join(pieces).strip():
-                return await answer
-            return ModelReply("".join(pieces).strip())
+            while not answer.done():
+                stop = asyncio.ensure_future(cut.wait())
+                try:
+                    await asyncio.wait({answer, stop}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    stop.cancel()
+                if not answer.done() and "".join(pieces).strip():
+                    return ModelReply("".join(pieces).strip())
+                cut.clear()  # it was about words before these
+            return await answer
         finally:
             answer.cancel()
-            stop.cancel()
-            await asyncio.gather(answer, stop, return_exceptions=True)
+            await asyncio.gather(answer, return_exceptions=True)
 
     def _check_tokens(self) -> None:
         limit = self._turn.doors.budget.tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from graph_runtime.services.live import Live, LiveEvent
 from graph_runtime.storage.conversations import ConversationReader
 from graph_runtime.storage.database import Row
 from graph_runtime.storage.phone_calls import PhoneCallRows
+from graph_runtime.storage.turns import AcceptedTrigger
 
 SECOND_LOOK_SECONDS: Final = 1.0
 LONGEST_HOLD: Final = timedelta(minutes=2)
@@ -75,6 +76,8 @@ class PhoneCall:
     access: ChannelAccess
     speaking: Speaking
     heard: int = 0
+    taking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One thing heard is committed after another, in order."""
     waits: Listen | Record | Transfer | HangUp | None = None
 
 
@@ -106,10 +109,8 @@ class CallTurns:
         async with self.live.subscribe(*place, after_seq=call.speaking.seq) as news:
             inbox_id = ""
             if not isinstance(heard, Begin):
-                accepted = await self.triggers.take(*place, f"{call.uuid}:{call.epoch}:{call.heard + 1}", heard)
-                if accepted is None:
-                    raise NotFound("The conversation of this call does not exist any more.")
-                call.heard += 1
+                # Whoever stops listening to this turn does not unsay what was heard.
+                accepted = await asyncio.shield(asyncio.ensure_future(self._take(call, heard)))
                 if isinstance(heard, HungUp):
                     return
                 inbox_id = str(accepted.inbox_id or "")
@@ -125,6 +126,16 @@ class CallTurns:
             async with aclosing(self._end(call, news, is_unheard=is_unheard)) as end:
                 async for event in end:
                     yield event
+
+    async def _take(self, call: PhoneCall, heard: Heard) -> AcceptedTrigger:
+        async with call.taking:
+            accepted = await self.triggers.take(
+                call.workspace_id, call.conversation_id, f"{call.uuid}:{call.epoch}:{call.heard + 1}", heard
+            )
+            if accepted is None:
+                raise NotFound("The conversation of this call does not exist any more.")
+            call.heard += 1
+            return accepted
 
     async def _said(
         self, call: PhoneCall, news: AsyncIterator[LiveEvent], inbox_id: str

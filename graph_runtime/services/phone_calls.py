@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Final
@@ -36,7 +37,8 @@ from graph_runtime.storage.phone_calls import PhoneCallRows
 from graph_runtime.storage.receiving import or_away
 
 log = structlog.get_logger(__name__)
-CUT_WAITS_SECONDS: Final = 10.0
+CUT_WAITS_SECONDS: Final = 0.4
+LATE_CUT_SECONDS: Final = 60.0
 _DIALED: Final[dict[str, TransferOutcome]] = {
     "ANSWER": "answered", "BUSY": "busy", "NOANSWER": "no_answer", "CANCEL": "no_answer", "DECLINED": "declined",
     "CHANUNAVAIL": "failed", "CONGESTION": "failed", "INVALIDARGS": "failed", "DONTCALL": "declined", "TORTURE": "declined",
@@ -55,6 +57,7 @@ class PhoneCalls:
         self._lines = lines
         self._files = files
         self._rows = PhoneCallRows(side.database)
+        self._cutting: set[asyncio.Task[bool]] = set()
         self._triggers = CallTriggers(side.store, side.starts, side.live)
         self._turns = CallTurns(self._rows, side.reader, side.live, self._triggers, clock)
 
@@ -129,15 +132,31 @@ class PhoneCalls:
         """The caller interrupted the message `key` after hearing `text` of it: a model that still writes it is stopped,
         what is kept of it is cut to that, messages of the turn after it are marked as unheard.
 
-        Returns when that is written; await it before the next `turn` so that models see what was heard.
+        Await it before the next `turn`, so that models see what was heard. What a turn has not committed yet is cut when
+        it has; nobody waits for that.
         """
         self._side.runner.cut(call.conversation_id)
-        key = key.partition("~")[0]
-        heard = text.strip()[:20_000]
-        if await self._rows.cut(call.workspace_id, call.conversation_id, key, heard):
+        key, heard = key.partition("~")[0], text.strip()[:20_000]
+        if await self._cut(call, key, heard, CUT_WAITS_SECONDS):
             return
-        await self._side.conversations.wait_until_idle(call.access, call.conversation_id, CUT_WAITS_SECONDS)
-        await self._rows.cut(call.workspace_id, call.conversation_id, key, heard)
+        later = asyncio.create_task(self._cut(call, key, heard, LATE_CUT_SECONDS), name="cut")
+        self._cutting.add(later)
+        later.add_done_callback(self._cutting.discard)
+
+    async def close(self) -> None:
+        """Cuts that still wait for their turn are left: the transcript then shows more than was heard."""
+        cutting = [*self._cutting]
+        for task in cutting:
+            task.cancel()
+        await asyncio.gather(*cutting, return_exceptions=True)
+
+    async def _cut(self, call: PhoneCall, key: str, heard: str, seconds: float) -> bool:
+        """False: the turn is not over in time."""
+        place = (call.workspace_id, call.conversation_id)
+        if await self._rows.cut(*place, key, heard):
+            return True
+        is_over = await self._side.conversations.wait_until_idle(call.access, call.conversation_id, seconds)
+        return await self._rows.cut(*place, key, heard) or is_over
 
     async def spoken(self, call: PhoneCall) -> None:
         """Everything said so far was played to the end: a later attachment need not say it again."""

@@ -138,6 +138,22 @@ async def test_an_interruption_stops_the_model_and_keeps_what_was_heard(line: Li
     assert (await line.texts(call))[-3:] == ["Let me see.", "Of course.", "How can I help?"]
 
 
+async def test_an_interruption_before_the_model_has_said_anything_waits_for_nobody(
+    line: Line, services: Services
+) -> None:
+    model = with_model(services, Speaks(["…", "never"], ["Two rooms."]))
+    call, _ = await line.answered()
+    async with aclosing(services.phone_calls.turn(call, Speech(text="I want"))) as events:
+        key = (await until(events, MessageEnds))[-1].key  # type: ignore[union-attr]
+        await model.asked.wait()
+    async with asyncio.timeout(3):
+        await services.phone_calls.heard_until(call, key, "Let me")
+        turn = await line.turn(call, "two rooms")
+    assert turn.said == ["Two rooms.", "How can I help?"]
+    await asyncio.gather(*services.phone_calls._cutting)
+    assert "Let me" in await line.texts(call)
+
+
 async def test_a_caller_who_goes_on_speaking_is_answered_once_to_the_whole(line: Line, services: Services) -> None:
     model = with_model(services, Speaks(["…", "never"], ["Two rooms, good."]))
     call, _ = await line.answered()
@@ -150,6 +166,35 @@ async def test_a_caller_who_goes_on_speaking_is_answered_once_to_the_whole(line:
     assert await line.texts(call) == [
         "How can I help?", "> I want", "> two rooms", "Let me see.", "Two rooms, good.", "How can I help?",
     ]  # fmt: skip
+
+
+async def test_what_was_heard_is_kept_though_its_turn_was_given_up_at_once(
+    line: Line, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The media process cancels a turn as soon as the caller goes on, even while the utterance is being stored."""
+    with_model(services, Speaks(["Good."]))
+    call, _ = await line.answered()
+    store = services.conversation_side.store
+    accept, stored, answered = store.accept, asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: Any, **more: Any) -> Any:
+        found = await accept(*args, **more)
+        stored.set()
+        await answered.wait()
+        return found
+
+    monkeypatch.setattr(store, "accept", slow)
+    turn = asyncio.create_task(line.turn(call, "I want"))
+    await stored.wait()
+    turn.cancel()
+    await asyncio.gather(turn, return_exceptions=True)
+    monkeypatch.setattr(store, "accept", accept)
+    following = asyncio.create_task(line.turn(call, "two rooms"))
+    await asyncio.sleep(0)
+    answered.set()
+    assert isinstance((await following).end, Listen)
+    texts = await line.texts(call)
+    assert [t for t in texts if t.startswith(">")] == ["> I want", "> two rooms"]
 
 
 async def test_a_step_that_fails_is_told_in_words_for_a_call(services: Services, owner: Principal) -> None:

@@ -14,6 +14,8 @@ const FIXED: [string, TextKey, TextKey, string][] = [
   ["contact.phone", "data.phone", "data.contact", "text"],
   ["contact.language", "data.language", "data.contact", "text"],
   ["message.text", "data.message_text", "data.message", "text"],
+  ["call.from", "data.call_from", "data.call", "text"],
+  ["call.to", "data.call_to", "data.call", "text"],
   ["now", "data.now", "data.other", "date"],
   ["conversation.channel", "data.channel", "data.other", "text"],
   ["workspace.name", "data.workspace", "data.other", "text"],
