@@ -24,7 +24,7 @@ For developers
   ./patchcord test PATH ...   only these tests (add --no-checks to skip the linters)
   ./patchcord check           linters and type checker only
   ./patchcord new-node NAME   write nodes/NAME with everything a node needs
-  ./patchcord bench NAME      measure: turns, editor, start
+  ./patchcord bench NAME      measure: turns, editor, start, calls
   ./patchcord faults          kill, freeze and cut off real processes, and prove that nothing is lost or doubled
   ./patchcord docs            write the generated pages of docs/ again (steps, errors, flow schema)
   ./patchcord lock            write requirements.lock again after a change in pyproject.toml
@@ -33,6 +33,7 @@ In production (one process per command; see docs/)
   ./patchcord migrate         bring the database up to date
   ./patchcord web             pages, API and web chat on one port
   ./patchcord worker          turns, timers and deliveries
+  ./patchcord voice           phone calls: the audio that Asterisk sends
   ./patchcord backup FILE     all rows of one moment, while it runs (--with-secret-key: the secret key, too)
   ./patchcord restore FILE    a backup into an empty --data DIR or database; then --release or --discard
                               what was unfinished in it
@@ -182,6 +183,7 @@ COMMANDS: dict[str, Command] = {
     "up": _up,
     "web": _process("graph_runtime.api.server", "serve"),
     "worker": _process("graph_runtime.worker.main", "run"),
+    "voice": _process("voice.main", "run"),
     "migrate": _migrate,
     "backup": _tool("graph_runtime.cli.backup"),
     "restore": _tool("graph_runtime.cli.restore"),

@@ -14,6 +14,7 @@ from graph_runtime.services.accounts import Accounts
 from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
+from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
@@ -39,6 +40,7 @@ from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Password
 from graph_runtime.services.phone_calls import PhoneCalls
 from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.phone_setup import PhoneSetup
+from graph_runtime.services.phrase_cache import PhraseCache
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
@@ -65,6 +67,8 @@ class Services:
     publishing: Publishing
     credentials: Credentials
     models: BoundModels
+    speech: BoundSpeech
+    phrases: PhraseCache
     vault: Vault
     api_keys: ApiKeys
     workspace_settings: WorkspaceSettings
@@ -97,6 +101,7 @@ class Services:
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
             await self.event_sending.close()
+            await self.speech.close()
         finally:
             await self.database.close()
             if _current == [self]:
@@ -171,6 +176,8 @@ async def build(
         publishing=Publishing(database, catalog, check, drafts),
         credentials=Credentials(database, catalog, vault, clock),
         models=models,
+        speech=BoundSpeech(database, catalog, vault),
+        phrases=PhraseCache(settings.data_dir / "phrases"),
         vault=vault,
         api_keys=ApiKeys(database, clock),
         workspace_settings=WorkspaceSettings(database, clock),

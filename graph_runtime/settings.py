@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     phone_audio: str = ""
     """HOST:PORT where a telephone system brings the audio of calls; empty: the host of `phone_url` and 9092."""
 
+    voice_host: str = "127.0.0.1"
+    """Where the audio of calls is expected; a telephone system on another machine needs 0.0.0.0 and a private network."""
+    voice_port: int = Field(default=9092, ge=0, le=65535)
+    voice_most_calls: int = Field(default=200, ge=1)
+    """More calls at a time are left to the telephone system's own desk."""
+
     turn_max_steps: int = Field(default=500, ge=1)
     turn_max_seconds: float = Field(default=120, gt=0)
     turn_max_tokens: int = Field(default=200_000, ge=1)

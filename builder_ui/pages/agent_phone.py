@@ -159,7 +159,7 @@ def _line(line: rx.Var[LineItem]) -> rx.Component:
             align="center",
             wrap="wrap",
         ),
-        class_name="ps-row ps-row-two",
+        class_name="ps-row ps-row-two ps-row-line",
         role="listitem",
         key=line.id,
     )  # fmt: skip

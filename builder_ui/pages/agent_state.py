@@ -77,7 +77,8 @@ class AgentPage(Session):
 
     async def _refresh_models(self, who: Principal, agent_id: str) -> None:
         keys = await services().credentials.list(who)
-        self.choices = [CredentialChoice(str(k.id), k.label) for k in keys]
+        answering = {c.id for c in services().credentials.connectors() if "chat_model" in c.kinds}
+        self.choices = [CredentialChoice(str(k.id), k.label) for k in keys if k.connector in answering]
         self.connections = [
             ConnectionItem(
                 slot=b.slot,

@@ -138,7 +138,7 @@ def _default() -> rx.Component:
                 rx.select.trigger(aria_label=t("models.default_title"), width="260px"),
                 rx.select.content(
                     rx.select.item(t("models.demo_title"), value=DEMO),
-                    rx.foreach(Models.keys, lambda k: rx.select.item(k.label, value=k.id)),
+                    rx.foreach(Models.answering, lambda k: rx.select.item(k.label, value=k.id)),
                 ),
                 value=Models.default_choice,
                 on_change=Models.choose_default,

@@ -19,6 +19,8 @@ class Models(Session):
     """Keys of model vendors. A secret passes through a handler's argument and is never kept here."""
 
     keys: list[CredentialItem] = []
+    answering: list[CredentialItem] = []
+    """Those that bring chat models; the others serve calls and channels."""
     vendors: list[ConnectorItem] = []
     vendor: str = ""
     fields: list[FieldItem] = []
@@ -43,6 +45,11 @@ class Models(Session):
         connectors = self._connectors()
         rows = await services().credentials.list(who)
         self.keys = [credential_item(r, connectors.get(r.connector), self.me.language) for r in rows]
+        self.answering = [
+            k
+            for k, r in zip(self.keys, rows, strict=True)
+            if r.connector in connectors and "chat_model" in connectors[r.connector].kinds
+        ]
         self.vendors = [connector_item(c, self.me.language) for c in connectors.values()]
         chosen = await services().workspace_settings.default_model(who)
         self.default_choice = str(chosen.credential_id or DEMO)

@@ -11,9 +11,11 @@ from connectors._langchain import clients
 from connectors._langchain.adapter import LangchainModel, Vendor
 from connectors._langchain.checking import check as check_list
 from connectors._langchain.structured import Schema
+from connectors.openai.speech import SPEECH_MODEL, TRANSCRIBERS, VOICES, OpenAiSynthesizer, OpenAiTranscriber
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings, OfferedModel
 from graph_runtime.contract.forms import setting
 from graph_runtime.contract.models import ModelRequest
+from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
 
 OFFICIAL = "https://api.openai.com/v1"
 _NOT_CHAT = re.compile(
@@ -37,6 +39,27 @@ class Settings(CredentialSettings):
         options={"auto": "Choose by address", "responses": "Responses", "chat_completions": "Chat completions"},
         help="OpenAI itself is asked through Responses, all others through Chat completions.",
     )  # fmt: skip
+    speech_model: str = setting(
+        "Model of the voice", default=SPEECH_MODEL, advanced=True, placeholder=SPEECH_MODEL,
+        help="What speaks in phone calls. Its voice is chosen where the call is set up.",
+    )  # fmt: skip
+
+
+def _provider(settings: Settings) -> str:
+    where = clients.host(settings.base_url)
+    return "openai" if where == clients.host(OFFICIAL) else where
+
+
+def transcriber(settings: Settings, model: str) -> OpenAiTranscriber:
+    """Recognises with this credential."""
+    return OpenAiTranscriber(_provider(settings), settings.base_url.rstrip("/"), settings.key.get_secret_value(), model)
+
+
+def synthesizer(settings: Settings) -> OpenAiSynthesizer:
+    """Speaks with this credential."""
+    return OpenAiSynthesizer(
+        _provider(settings), settings.base_url.rstrip("/"), settings.key.get_secret_value(), settings.speech_model
+    )
 
 
 def chat_model(settings: Settings, model: str) -> LangchainModel:
@@ -112,7 +135,10 @@ CONNECTOR = Connector(
         OfferedModel("gpt-5.4-nano", "GPT-5.4 nano: the least expensive", 400_000),
         OfferedModel("gpt-6.1-terra", "GPT-6.1 Terra: for difficult conversations", 1_050_000),
     ),
+    kinds=frozenset({"chat_model", "transcriber", "synthesizer"}),
     chat_model=chat_model,
     check=check,
     warm_up=warm_up,
+    transcriber=TranscriberOffer(open=transcriber, models=TRANSCRIBERS),
+    synthesizer=SynthesizerOffer(open=synthesizer, voices=VOICES, streams=True),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from graph_runtime.places import REPOSITORY
 
-TYPED = ("graph_runtime", "nodes", "connectors", "builder_ui", "migrations", "tests", "rxconfig.py")
+TYPED = ("graph_runtime", "nodes", "connectors", "builder_ui", "voice", "migrations", "tests", "rxconfig.py")
 
 
 def run(arguments: Sequence[str]) -> int:

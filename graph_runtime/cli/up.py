@@ -1,4 +1,4 @@
-"""Starts everything on one machine: database, migrations, screens, web and worker; stops it all on Ctrl-C."""
+"""Starts everything on one machine: database, migrations, screens, web, worker and voice; stops it all on Ctrl-C."""
 
 import errno
 import hashlib
@@ -100,14 +100,14 @@ class Stack:
         self._start_database()
         self._migrate()
         self._wait_for(screens, "The screens could not be built; the lines above say why.")
-        self._supervisor = Supervisor([self._child("web"), self._child("worker")], self._signals, say)
+        self._supervisor = Supervisor([self._child(name) for name in ("web", "worker", "voice")], self._signals, say)
         self._supervisor.start()
         self._wait_until_ready()
         claim = self._postgres.claim if self._postgres else self._claim
         if claim:
             claim.announce(wish.address)
         say(f"\nPatchcord is ready after {time.monotonic() - self._began:.1f} s:  {wish.address}")
-        say(f"Data: {wish.data_dir}   Logs: {wish.data_dir / 'web.log'}, {wish.data_dir / 'worker.log'}")
+        say(f"Data: {wish.data_dir}   Logs: web.log, worker.log and voice.log in it")
         say("Press Ctrl-C to stop everything.")
 
     def watch(self) -> None:

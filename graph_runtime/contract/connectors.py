@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from graph_runtime.contract.channels import ChannelOffer
 from graph_runtime.contract.models import ChatModel
+from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
 
 
 class CredentialSettings(BaseModel):
@@ -54,7 +55,8 @@ class Connector:
     `chat_model(settings, model)` builds a model; `check(settings)` tries the credential against the vendor.
     `needs_credential=False` is for built-ins (the demo model). `warm_up()` imports what the first call would import;
     the host runs it in a thread. `channel`: what the connector knows about places where conversations happen; such a
-    connector has "channel" among its kinds, and `settings` are then what one channel is set up with.
+    connector has "channel" among its kinds, and `settings` are then what one channel is set up with. `transcriber` and
+    `synthesizer`: what it knows about speech, with the kinds of the same names; a credential serves them as it serves models.
     """
 
     id: str
@@ -68,5 +70,7 @@ class Connector:
     check: Callable[[Any], Awaitable[CheckResult]] | None = None
     warm_up: Callable[[], None] | None = None
     channel: ChannelOffer | None = None
+    transcriber: TranscriberOffer | None = None
+    synthesizer: SynthesizerOffer | None = None
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
     folder: Path | None = None

@@ -11,6 +11,7 @@ from typing import Any
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.errors import Conflict, FlowDamaged, InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES, Flow, Layout, Node, load_flow, new_id
+from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT
 from graph_runtime.engine.facts import look_at, words
 from graph_runtime.engine.upgrade import upgrade
 from graph_runtime.engine.validate import FlowCheck, Surroundings, subflow_ids
@@ -24,6 +25,7 @@ from graph_runtime.storage import flows as flow_rows
 from graph_runtime.storage.database import Connection, Database, Row
 
 Flows = list[Flow]
+_SLOT_KINDS = {TRANSCRIBER_SLOT: "transcriber", SYNTHESIZER_SLOT: "synthesizer"}
 CHANNELS = ("web_chat", "api", "test")
 _CHANGEABLE = ("name", "description", "language", "settings")
 
@@ -316,8 +318,8 @@ class Agents:
         """
         principal.require("agent.edit", "credential.use")
         kind = self._catalog.connectors.get(connector)
-        if connector and (kind is None or kind.chat_model is None):
-            raise InputInvalid("This connector offers no models. Choose another one.", field="connector")
+        if connector and (kind is None or _SLOT_KINDS.get(slot, "chat_model") not in kind.kinds):
+            raise InputInvalid("This connector offers nothing for this place. Choose another one.", field="connector")
         if kind is not None and kind.needs_credential and credential_id is None:
             raise InputInvalid("Choose a key for this model, or add one under Models & keys.", field="credential_id")
         async with self._database.workspace(principal.workspace_id) as connection:

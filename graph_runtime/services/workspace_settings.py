@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
+from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import accounts as rows
@@ -96,6 +97,39 @@ class WorkspaceSettings:
                 connection, principal.actor, "settings.changed", {"keys": ["default_model"]}, self._clock()
             )
         return await self.default_model(principal)
+
+    async def default_speech(self, principal: Principal, slot: str) -> ChosenModel:
+        """What hears (`slot` "transcriber") or speaks ("synthesizer") in calls that chose nothing themselves.
+
+        Raises: AccessDenied, InputInvalid
+        """
+        principal.require("agent.read")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            row = await credential_rows.default(connection, _speech_key(slot))
+        return ChosenModel(row["id"], row["bound_connector"], row["model"]) if row else ChosenModel()
+
+    async def set_default_speech(
+        self, principal: Principal, slot: str, *, credential_id: str | None, connector: str = "", model: str = ""
+    ) -> ChosenModel:
+        """`model` is a transcriber's model or a synthesizer's voice. Without a credential: speech without keys.
+
+        Raises: AccessDenied, InputInvalid, NotFound
+        """
+        principal.require("settings.manage", "credential.use")
+        key = _speech_key(slot)
+        chosen = {"credential_id": credential_id, "connector": connector, "model": model[:200]}
+        async with self._database.workspace(principal.workspace_id) as connection:
+            if credential_id is not None and await agent_rows.connector_of(connection, credential_id) != connector:
+                raise NotFound("This key does not exist any more. Choose another one under Models & keys.")
+            await rows.set_setting(connection, principal.workspace_id, key, chosen)
+            await audit.append(connection, principal.actor, "settings.changed", {"keys": [key]}, self._clock())
+        return await self.default_speech(principal, slot)
+
+
+def _speech_key(slot: str) -> str:
+    if slot not in (TRANSCRIBER_SLOT, SYNTHESIZER_SLOT):
+        raise InputInvalid(f"The slot is {TRANSCRIBER_SLOT} or {SYNTHESIZER_SLOT}.", field="slot")
+    return f"default_{slot}"
 
 
 def _check(key: str, value: Any) -> None:

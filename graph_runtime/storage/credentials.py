@@ -87,12 +87,13 @@ async def bound(connection: Connection, agent_id: str, slot: str) -> Row | None:
     return await cursor.fetchone()
 
 
-async def default(connection: Connection) -> Row | None:
-    """The workspace's default model in the columns of `bound`; None while it is the demo model or its key is gone."""
+async def default(connection: Connection, key: str = "default_model") -> Row | None:
+    """The workspace's default in the columns of `bound`; None while none is chosen or its key is gone."""
     cursor = await connection.execute(
         "SELECT s.value->>'connector' AS bound_connector, s.value->>'model' AS model,"
         " c.id, c.connector, c.public, c.secrets, c.version"
-        " FROM setting s JOIN credential c ON c.id::text = s.value->>'credential_id' WHERE s.key = 'default_model'"
+        " FROM setting s JOIN credential c ON c.id::text = s.value->>'credential_id' WHERE s.key = %s",
+        (key,),
     )
     return await cursor.fetchone()
 

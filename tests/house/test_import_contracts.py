@@ -20,6 +20,7 @@ PACKAGES = (
         "connectors/telegram",
         "connectors/_langchain",
         "builder_ui/editor",
+        "voice/audiosocket",
     ),
 )
 
@@ -36,6 +37,7 @@ BAD_IMPORTS = {
         ("graph_runtime/engine/run.py", "import nodes.ask"),
         ("graph_runtime/services/channels.py", "from connectors import telegram"),
         ("graph_runtime/api/app.py", "import builder_ui"),
+        ("graph_runtime/api/app.py", "import voice.main"),
     ],
     "Nodes and connectors see only the contract": [
         ("nodes/ask/node.py", "import graph_runtime.engine"),
@@ -43,10 +45,14 @@ BAD_IMPORTS = {
         ("connectors/telegram/channel.py", "import graph_runtime.storage"),
         ("nodes/ask/node.py", "import builder_ui"),
     ],
-    "Screens go through services": [
+    "Screens and phone go through services": [
         ("builder_ui/editor/state.py", "import graph_runtime.storage"),
         ("builder_ui/editor/state.py", "from graph_runtime import engine"),
+        ("voice/main.py", "import graph_runtime.storage"),
+        ("voice/playout.py", "import graph_runtime.contract"),
     ],
+    "The phone names no plugin and no screen": [("voice/main.py", "import connectors.openai")],
+    "Decisions of a call are pure": [("voice/frames.py", "import asyncio")],
     "Nodes and connectors are independent of one another": [
         ("nodes/ask/node.py", "import nodes.end"),
         ("connectors/telegram/channel.py", "import connectors.openai"),
@@ -79,6 +85,13 @@ ALLOWED_IMPORTS = [
     ("nodes/ask/node.py", "import graph_runtime.contract"),
     ("connectors/openai/connector.py", "import connectors._langchain\nimport graph_runtime.contract"),
     ("connectors/_langchain/adapter.py", "import langchain_openai"),
+    ("voice/main.py", "import graph_runtime.settings\nimport voice.playout"),
+    ("voice/frames.py", ""),
+    ("voice/turn_taking.py", ""),
+    ("voice/words.py", ""),
+    ("voice/sentences.py", ""),
+    ("voice/playout.py", "import asyncio"),
+    ("voice/audiosocket/protocol.py", "import voice.frames"),
 ]
 
 

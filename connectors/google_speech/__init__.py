@@ -1,0 +1,1 @@
+"""Google Cloud: Speech-to-Text v2 and Text-to-Speech."""

@@ -1,0 +1,133 @@
+"""The measured process of `bench calls`: one media core, or the yardstick, an echo server on asyncio streams.
+
+`python -m tests.benchmarks._call_server KIND` prints its port; each line on its input is answered with its figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import sys
+import time
+import uuid
+
+import psutil
+import uvloop
+
+from voice.audiosocket.server import Line, Server
+from voice.clock import Clock
+from voice.playout import Playout
+from voice.turn_taking import Heard, Rules, TurnTaking, WeWait
+from voice.voice_activity import Detector, Ear
+
+SPEECH_SECONDS = 2
+
+
+class MediaCall:
+    """What every call does 50 times a second: hears, is judged, speaks."""
+
+    def __init__(self, media: Media) -> None:
+        self.media = media
+        self.playout: Playout | None = None
+        self.turns = TurnTaking()
+        self.turns.step(WeWait(Rules()), 0.0)
+        self.ear = Ear(self._judged)
+
+    def opened(self, line: Line) -> None:
+        """Speak without an end."""
+        self.playout = Playout(line, line.format)
+        self.playout.on_ended = lambda _: self._speak()
+        self._speak()
+        self.media.clock.join(self.playout)
+        if self.media.detector is not None:
+            self.media.detector.join(self.ear)
+
+    def heard(self, audio: bytes) -> None:
+        """Into the ear."""
+        if self.media.detector is not None:
+            self.ear.feed(audio)
+
+    def pressed(self, digit: str) -> None:
+        """No keys here."""
+
+    def closed(self, reason: str) -> None:
+        """Make room."""
+        if self.playout is not None:
+            self.media.clock.leave(self.playout)
+        if self.media.detector is not None:
+            self.media.detector.leave(self.ear)
+
+    def _speak(self) -> None:
+        if self.playout is not None:
+            self.playout.say("speech", self.media.speech)
+
+    def _judged(self, is_voice: bool, window: bytes) -> None:
+        self.turns.step(Heard(is_voice, 32), time.monotonic())
+
+
+class Media:
+    """One clock, one detector, one door."""
+
+    def __init__(self, kind: str) -> None:
+        self.clock = Clock()
+        self.detector = None if kind == "plain" else Detector(self.clock, judges_all=kind == "neural_on_all")
+        self.speech = os.urandom(16_000 * SPEECH_SECONDS)
+        self.server = Server(self._admit, first_message_seconds=30)
+
+    async def open(self) -> int:
+        """The port."""
+        if self.detector is not None:
+            self.detector.start()
+        self.clock.start()
+        return await self.server.open("127.0.0.1", 0)
+
+    def _admit(self, _: uuid.UUID) -> MediaCall:
+        return MediaCall(self)
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What one writes first: read a frame, write a frame."""
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            header = await reader.readexactly(3)
+            payload = await reader.readexactly(int.from_bytes(header[1:], "big"))
+            if header[0] == 0x10:
+                writer.write(header + payload)
+                await writer.drain()
+    writer.close()
+
+
+async def _serve(kind: str) -> None:
+    me = psutil.Process()
+    media = None
+    if kind == "streams":
+        listening = await asyncio.start_server(_echo, "127.0.0.1", 0, backlog=1024)
+        port = listening.sockets[0].getsockname()[1]
+    else:
+        media = Media(kind)
+        port = await media.open()
+    print(port, flush=True)
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        if line.strip() == "freeze":
+            gc.collect()
+            gc.freeze()
+        times = me.cpu_times()
+        print(
+            json.dumps(
+                {
+                    "rss": me.memory_info().rss,
+                    "cpu": times.user + times.system,
+                    "lost": media.clock.lost if media else 0,
+                    "silenced": media.server.counts.silenced_frames if media else 0,
+                }
+            ),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    (asyncio if sys.argv[1] == "streams" else uvloop).run(_serve(sys.argv[1]))

@@ -1,0 +1,245 @@
+"""Whole calls: a stand-in for Asterisk, our server, real services and database; speech is faked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+
+import pytest
+
+from graph_runtime.bootstrap import Services
+from graph_runtime.services.principal import Principal
+from tests.phone_world import Line, new_line, phone_flow
+from tests.services.test_call_turns import TALK, Speaks, with_model
+from tests.voice import sounds
+from tests.voice.asterisk_stand_in import connect
+from tests.voice.fake_speech import MS_PER_CHARACTER, FakeSynthesizer, FakeTranscriber
+from tests.voice.voice_world import quiet, until, voice_process
+from voice.latency import Stamp
+
+BOOKING = phone_flow(
+    {
+        "n_hello": ("send_message", {"text": "Hello."}),
+        "n_name": ("ask", {"text": "What is your name?", "kind": "text", "save_to": "name"}),
+        "n_day": (
+            "ask_choice",
+            {
+                "text": "{{ var.name }}, which day?",
+                "options": [{"id": "mon", "label": "Monday"}, {"id": "tue", "label": "Tuesday"}],
+            },
+        ),
+        "n_end": ("end", {"text": "See you then.", "result": "booked"}),
+    },
+    {
+        "n_start.next": "n_hello",
+        "n_hello.next": "n_name",
+        "n_name.answered": "n_day",
+        "n_day.mon": "n_end",
+        "n_day.tue": "n_end",
+        "n_day.other": "n_end",
+    },
+    variables={"name": {"type": "text", "label": "Name"}},
+)
+ANSWER = sounds.voice(800, seed=5, pitch=220, level_db=-20)
+LOUD = sounds.voice(1000, seed=0, pitch=120, level_db=-16)
+COUGH = LOUD[: 260 * 16]
+
+
+@pytest.fixture
+async def booking(services: Services, owner: Principal) -> Line:
+    return await new_line(services, owner, BOOKING, endpoint_ms=400)
+
+
+async def test_a_call_from_the_greeting_to_the_end(booking: Line, services: Services) -> None:
+    hears, talks = FakeTranscriber("Olena", "Tuesday"), FakeSynthesizer()
+    async with voice_process(services, hears, talks) as process:
+        leg, call = await process.dial(booking)
+        await quiet(leg, call)
+        assert talks.texts == ["Hello.", "What is your name?"]
+        await leg.say(ANSWER)
+        ended = time.monotonic()
+        await until(lambda: len(talks.texts) > 2)
+        began = leg.speech_began(after=ended)
+        while began is None:
+            await asyncio.sleep(0.01)
+            began = leg.speech_began(after=ended)
+        assert 0.3 < began - ended < 1.0, "the endpoint and little more"
+        await quiet(leg, call)
+        assert talks.texts[2].startswith("Olena, which day?")
+        await leg.say(ANSWER)
+        async with asyncio.timeout(15):
+            await leg.over.wait()
+        assert leg.outcome == "continues"
+        assert talks.texts[-1] == "See you then."
+        await until(lambda: not process.switchboard.calls)
+        assert await services.phone_calls.next(booking.secret, str(leg.call_id)) == "hangup"
+        leg.check()
+    for audio in hears.heard:
+        assert 800 <= len(audio) / 16 <= 800 + 400 + 700, "the utterance with what was before and after it"
+
+
+async def test_keys_are_an_answer_and_interrupt(booking: Line, services: Services) -> None:
+    talks = FakeSynthesizer()
+    async with voice_process(services, FakeTranscriber("Olena"), talks) as process:
+        leg, call = await process.dial(booking)
+        await quiet(leg, call)
+        await leg.say(ANSWER)
+        await until(lambda: call.turns.waits and call.turns.we_speak)
+        await leg.press("2")
+        async with asyncio.timeout(15):
+            await leg.over.wait()
+        assert talks.texts[-1] == "See you then."
+        leg.check()
+
+
+async def test_an_interruption_silences_us_at_once_and_the_transcript_keeps_what_was_heard(
+    services: Services, owner: Principal
+) -> None:
+    line = await new_line(services, owner, TALK, endpoint_ms=400)
+    story = "Once upon a time there was a very long answer. It went on and on. And nobody wanted to hear it. " * 2
+    model = with_model(services, Speaks([story], ["Fine."]))
+    hears, talks = FakeTranscriber("Tell me everything", "Stop"), FakeSynthesizer()
+    async with voice_process(services, hears, talks) as process:
+        leg, call = await process.dial(line)
+        await quiet(leg, call)
+        await leg.say(ANSWER)
+        await until(lambda: any("Once upon" in text for text in talks.texts))
+        await until(lambda: call.turns.we_speak)
+        await asyncio.sleep(1.5)
+        began = time.monotonic()
+        await leg.say(LOUD)
+        await until(lambda: call.counts.interruptions == 1)
+        silent = max(at for at, frame in leg.frames if any(frame) and at < began + 1.2)
+        assert silent - began < 0.5
+        await until(lambda: len(model.requests) == 2)
+        await quiet(leg, call)
+        said = [(m.role, m.text) for m in model.requests[1].messages]
+        heard = next(text for role, text in said if role == "assistant" and text.startswith("Once"))
+        assert len(heard) < len(story) / 2
+        assert story.startswith(heard)
+        assert said[-1] == ("user", "Stop")
+        leg.check()
+        leg.hang_up()
+
+
+async def test_a_cough_only_pauses_us(booking: Line, services: Services) -> None:
+    talks = FakeSynthesizer()
+    async with voice_process(services, FakeTranscriber(), talks) as process:
+        leg, call = await process.dial(booking)
+        await until(lambda: call.turns.we_speak and "What is your name?" in talks.texts)
+        await leg.say(COUGH)
+        await quiet(leg, call)
+        assert call.counts.interruptions == 0
+        heard = sum(any(frame) for _, frame in leg.frames) * 20
+        spoken = sum(max(len(text), 4) for text in talks.texts) * MS_PER_CHARACTER
+        assert heard >= spoken * 0.8, "nothing of it is lost"
+        leg.hang_up()
+
+
+async def test_a_silent_caller_is_asked_again(services: Services, owner: Principal) -> None:
+    line = await new_line(services, owner, BOOKING, no_input_ms=600)
+    talks = FakeSynthesizer()
+    async with voice_process(services, FakeTranscriber(), talks) as process:
+        leg, _ = await process.dial(line)
+        async with asyncio.timeout(30):
+            await leg.over.wait()
+        assert talks.texts.count("What is your name?") == 3
+        leg.check()
+
+
+async def test_a_slow_model_is_bridged_and_no_silence_is_longer_than_a_second(
+    services: Services, owner: Principal
+) -> None:
+    line = await new_line(services, owner, TALK, endpoint_ms=300)
+    model = with_model(services, Speaks(["…", "Here you are."]))
+    hears, talks = FakeTranscriber("Prices"), FakeSynthesizer()
+    async with voice_process(services, hears, talks) as process:
+        leg, call = await process.dial(line)
+        await quiet(leg, call)
+        await leg.say(ANSWER)
+        await until(lambda: "One second." in talks.texts)
+        model.go_on.set()
+        await until(lambda: "Here you are." in talks.texts)
+        await quiet(leg, call)
+        assert talks.texts.index("One second.") < talks.texts.index("Here you are.")
+        leg.check()
+        leg.hang_up()
+
+
+async def test_a_voice_that_fails_gives_the_call_back(booking: Line, services: Services) -> None:
+    talks = FakeSynthesizer()
+    talks.fails = True
+    async with voice_process(services, FakeTranscriber(), talks) as process:
+        leg, _ = await process.dial(booking)
+        async with asyncio.timeout(10):
+            await leg.over.wait()
+        assert leg.outcome == "continues"
+        await until(lambda: not process.switchboard.calls)
+        assert await services.phone_calls.next(booking.secret, str(leg.call_id)) == "hangup"
+
+
+async def test_what_is_not_understood_is_asked_again(booking: Line, services: Services) -> None:
+    hears, talks = FakeTranscriber(), FakeSynthesizer()
+    hears.fails = True
+    async with voice_process(services, hears, talks) as process:
+        leg, call = await process.dial(booking)
+        await quiet(leg, call)
+        await leg.say(ANSWER)
+        await until(lambda: talks.texts.count("What is your name?") == 2)
+        leg.hang_up()
+
+
+async def test_a_call_that_was_not_announced_is_closed(booking: Line, services: Services) -> None:
+    async with voice_process(services, FakeTranscriber(), FakeSynthesizer()) as process:
+        leg = await connect(process.port, uuid.uuid4())
+        async with asyncio.timeout(5):
+            await leg.over.wait()
+        assert not any(leg.audio)
+        await until(lambda: not process.switchboard.calls)
+
+
+async def test_the_caller_hangs_up_in_the_middle_of_a_sentence(booking: Line, services: Services) -> None:
+    talks = FakeSynthesizer()
+    async with voice_process(services, FakeTranscriber(), talks) as process:
+        leg, call = await process.dial(booking)
+        await until(lambda: call.turns.we_speak)
+        leg.hang_up()
+        await until(lambda: not process.switchboard.calls)
+    assert await services.phone_calls.next(booking.secret, str(leg.call_id)) == "hangup"
+
+
+async def test_another_process_takes_the_call_at_the_end_of_a_turn(booking: Line, services: Services) -> None:
+    hears, talks = FakeTranscriber("Olena"), FakeSynthesizer()
+    async with voice_process(services, hears, talks) as first:
+        leg, call = await first.dial(booking)
+        await quiet(leg, call)
+        await first.switchboard.leave(10)
+        async with asyncio.timeout(5):
+            await leg.over.wait()
+        assert leg.outcome == "continues"
+    assert await services.phone_calls.next(booking.secret, str(leg.call_id)) == "again"
+    async with voice_process(services, hears, talks) as second:
+        again = await connect(second.port, leg.call_id)
+        await until(lambda: bool(second.switchboard.calls))
+        call = next(iter(second.switchboard.calls))
+        await quiet(again, call)
+        await again.say(ANSWER)
+        await until(lambda: any(text.startswith("Olena, which day?") for text in talks.texts))
+        again.hang_up()
+
+
+async def test_the_stamps_of_a_turn_are_in_order(booking: Line, services: Services) -> None:
+    async with voice_process(services, FakeTranscriber("Olena"), FakeSynthesizer()) as process:
+        leg, call = await process.dial(booking)
+        await quiet(leg, call)
+        await leg.say(ANSWER)
+        await until(lambda: call.turns.we_speak)
+        assert call._dialogue is not None
+        latency = call._dialogue.latency
+        stamps = latency.as_milliseconds()
+        assert set(stamps) == {stamp.value for stamp in Stamp}
+        assert list(stamps.values()) == sorted(stamps.values())
+        assert latency.response_ms is not None
+        assert latency.response_ms < 900
+        leg.hang_up()

@@ -1,0 +1,1 @@
+"""A phone call becomes turns, and turns become speech; see docs/voice.md."""

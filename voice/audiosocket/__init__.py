@@ -1,0 +1,1 @@
+"""Asterisk's AudioSocket: the bytes, and the server that Asterisk connects to."""

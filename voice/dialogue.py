@@ -1,0 +1,264 @@
+"""One call's turns: what was heard goes to the service, what it says goes to the speaker, until the call is given back."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from graph_runtime.contract.calls import (
+    Begin,
+    CallEvent,
+    Drop,
+    HangUp,
+    Heard,
+    Hold,
+    Listen,
+    MessageEnds,
+    Record,
+    Recorded,
+    Silence,
+    Sound,
+    Transfer,
+    TurnTimes,
+    Voice,
+    Words,
+)
+from graph_runtime.contract.errors import BuilderError
+from graph_runtime.services.call_turns import PhoneCall
+from voice.house import House, SpeechParts
+from voice.latency import Stamp, TurnLatency
+from voice.playout import Playout
+from voice.speaker import Speaker
+from voice.texts import AFTER_SECONDS, Bridge, text_of
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 0.05
+
+
+class Caller(Protocol):
+    """The side of the call that hears."""
+
+    @property
+    def false_interruptions(self) -> int: ...
+    @property
+    def gated_echo(self) -> int: ...
+    def wait_for(self, listen: Listen, language: str) -> None: ...
+    def end(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOver:
+    """The service has said everything; `end` is how it ended."""
+
+    end: CallEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The line is gone."""
+
+    reason: str
+
+
+class Leave:
+    """This process ends."""
+
+
+class Dialogue:
+    """Turns of one call, one at a time; something new that is heard ends the turn that is still being spoken."""
+
+    def __init__(self, house: House, call: Caller, playout: Playout) -> None:
+        self.speech: SpeechParts | None = None
+        self.language = "en"
+        self.latency = TurnLatency()
+        self._house = house
+        self._call = call
+        self._playout = playout
+        self._phone: PhoneCall | None = None
+        self._inbox: asyncio.Queue[Heard | TurnOver | Closed | Leave] = asyncio.Queue()
+        self._turn: asyncio.Task[None] | None = None
+        self._speaker: Speaker | None = None
+        self._cutting: asyncio.Task[None] | None = None
+        self._waits = False
+        self._is_leaving = False
+
+    def take(self, heard: Heard) -> None:
+        """Something for the next turn."""
+        self._inbox.put_nowait(heard)
+
+    def line_closed(self, reason: str) -> None:
+        """The last thing that comes from the line."""
+        self._inbox.put_nowait(Closed(reason))
+
+    def leave(self) -> None:
+        """Give the call to another process at the end of the turn."""
+        self._inbox.put_nowait(Leave())
+
+    def interrupt(self) -> None:
+        """The caller has the word: silence at once, and the service learns what was heard."""
+        flushed = self._playout.flush()
+        speaker, self._speaker = self._speaker, None
+        if self._turn is not None:
+            self._turn.cancel()
+        found = speaker.heard(flushed) if speaker is not None else None
+        if found is not None and self._phone is not None:
+            self._cutting = asyncio.create_task(self._cut(self._phone, *found, after=self._cutting), name="cut")
+
+    async def run(self, call_id: str) -> None:
+        """The whole call. Raises: BuilderError when it cannot be attached."""
+        self._phone = phone = await self._house.phone.attach(call_id)
+        self.language = phone.language
+        try:
+            self.speech = await self._house.speech(phone.line, phone.language)
+            await self._converse(phone)
+        finally:
+            for task in (self._turn, self._cutting):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+    async def _converse(self, phone: PhoneCall) -> None:
+        self._begin_turn(phone, Begin())
+        while True:
+            item = await self._inbox.get()
+            if isinstance(item, Closed):
+                if item.reason != "ended":
+                    await self._house.phone.gone(phone)
+                return
+            if isinstance(item, TurnOver):
+                self._turn = None
+                if await self._after_turn(phone, item.end):
+                    return
+            elif isinstance(item, Leave):
+                self._is_leaving = True
+                if self._turn is None and self._playout.is_idle:
+                    await self._give_back(phone)
+                    return
+            elif not (isinstance(item, Silence) and self._turn is not None):
+                await self._end_turn()
+                self._begin_turn(phone, item)
+
+    def _begin_turn(self, phone: PhoneCall, heard: Heard) -> None:
+        self._waits = False
+        assert self.speech is not None
+        self._speaker = speaker = Speaker(self._playout, self.speech.synthesizer, self._house.cache)
+        self._turn = asyncio.create_task(self._take_turn(phone, heard, speaker), name="turn")
+
+    async def _end_turn(self) -> None:
+        """What is being said gives way to what was heard."""
+        if self._turn is not None:
+            self.interrupt()
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.cancel()
+            await asyncio.gather(turn, return_exceptions=True)
+        elif not self._playout.is_idle:
+            self.interrupt()
+
+    async def _take_turn(self, phone: PhoneCall, heard: Heard, speaker: Speaker) -> None:
+        latency = self.latency
+        house = self._house
+        speaker.on_first_sentence = lambda: latency.stamp(Stamp.FIRST_SENTENCE, house.monotonic())
+        speaker.on_first_audio = lambda: latency.stamp(Stamp.FIRST_AUDIO, house.monotonic())
+        cutting = self._cutting
+        if cutting is not None:
+            await asyncio.wait([cutting])
+        speaking = asyncio.create_task(speaker.run(), name="speaker")
+        bridging = asyncio.create_task(self._bridge(phone, speaker), name="bridge")
+        end: CallEvent | None = None
+        try:
+            async with aclosing(house.phone.turn(phone, heard)) as events:
+                async for event in events:
+                    self._say(speaker, event, latency)
+                    end = event
+            bridging.cancel()
+            if isinstance(end, Listen):
+                # The question may still be spoken; an answer to it counts from its end, an interruption from now.
+                self._call.wait_for(end, self.language)
+            elif isinstance(end, HangUp) and end.last_words:
+                speaker.say(end.last_words, end.voice)
+            await speaker.finished()
+            await house.phone.spoken(phone)
+            await self._report(phone, latency)
+        except BuilderError as error:
+            log.warning("turn_not_spoken", call=phone.uuid, reason=type(error).__name__)
+            end = phone.waits = HangUp("failed", Voice(self.language))
+        finally:
+            for task in (bridging, speaking):
+                task.cancel()
+            await asyncio.gather(bridging, speaking, return_exceptions=True)
+        self._inbox.put_nowait(TurnOver(end))
+
+    def _say(self, speaker: Speaker, event: CallEvent, latency: TurnLatency) -> None:
+        match event:
+            case Words():
+                latency.stamp(Stamp.FIRST_TOKEN, self._house.monotonic())
+                speaker.words(event)
+            case Drop():
+                speaker.drop(event.key)
+            case MessageEnds():
+                speaker.message_ends(event.key)
+            case Sound():
+                log.warning("sound_not_played", reason="recordings inside messages are not played on calls yet")
+            case Hold():
+                pass
+
+    async def _after_turn(self, phone: PhoneCall, end: CallEvent | None) -> bool:
+        """Whether the call is given back."""
+        if isinstance(end, HangUp | Transfer) or self._is_leaving:
+            await self._give_back(phone)
+            return True
+        if isinstance(end, Record):
+            # Nothing is kept yet; the step goes on as if nobody had spoken.
+            self.take(Recorded())
+        return False
+
+    async def _give_back(self, phone: PhoneCall) -> None:
+        await self._playout.drained()
+        await self._house.phone.let_go(phone, again=self._is_leaving and not isinstance(phone.waits, HangUp | Transfer))
+
+    async def _bridge(self, phone: PhoneCall, speaker: Speaker) -> None:
+        """While nothing is said: a word after 0.7 s, more after 4 and 10 s, the end after 20 s."""
+        voice = Voice(self.language, phone.line.voices.get(self.language, ""), phone.line.rate)
+        quiet_since = self._house.monotonic()
+        rungs = list(Bridge)
+        bridges = 0
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = self._house.monotonic()
+            if speaker.has_spoken > bridges:
+                bridges, rungs = speaker.has_spoken, list(Bridge)
+                quiet_since = now
+            if not self._playout.is_idle or not rungs or now - quiet_since < AFTER_SECONDS[rungs[0]]:
+                continue
+            rung = rungs.pop(0)
+            speaker.say(text_of(rung, self.language), voice)
+            if rung is Bridge.GIVE_UP:
+                phone.waits = HangUp("failed", voice)
+                await self._give_back(phone)
+                self._call.end()
+                return
+
+    async def _cut(self, phone: PhoneCall, key: str, text: str, *, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait([after])
+        try:
+            await self._house.phone.heard_until(phone, key, text)
+        except BuilderError as error:
+            log.warning("interruption_not_kept", call=phone.uuid, reason=type(error).__name__)
+
+    async def _report(self, phone: PhoneCall, latency: TurnLatency) -> None:
+        stamps = latency.as_milliseconds()
+        stamps.pop(Stamp.SPEECH_ENDED.value, None)
+        times = TurnTimes(
+            **stamps,  # type: ignore[arg-type]
+            underruns=self._playout.counts.underruns,
+            false_interruptions=self._call.false_interruptions,
+            gated_echo=self._call.gated_echo,
+        )
+        await self._house.phone.measured(phone, times)

@@ -1,0 +1,84 @@
+"""Tells the caller's voice from the echo of our own: speech detection alone hears both."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+HEARD_MS = 200
+PLAYED_MS = 700
+LAGS_MS = PLAYED_MS - HEARD_MS
+"""An echo comes back at most this much later."""
+
+ECHO_CORRELATION = 0.45
+LOUD_RMS = 230.0
+"""About -43 dBFS: an echo of -30 dB is below it, and a person who interrupts is above it."""
+
+WINDOWS = 8
+WINDOWS_OF_CALLER = 5
+"""Of the last 8 windows of 32 ms: 160 ms of the caller within 256 ms."""
+
+Floats = npt.NDArray[np.float64]
+
+
+def echo_correlation(heard: Floats, played: Floats) -> float:
+    """How much `heard` looks like some part of `played`: the largest normalised cross-correlation over all lags, 0 to 1."""
+    count, length = len(heard), len(played)
+    heard_energy = float(heard @ heard)
+    if heard_energy <= 0:
+        return 0.0
+    size = 1 << (length - 1).bit_length()
+    spectrum = np.fft.rfft(played, size) * np.conj(np.fft.rfft(heard, size))
+    products = np.fft.irfft(spectrum, size)[: length - count + 1]
+    sums = np.concatenate(([0.0], np.cumsum(played * played)))
+    energies = sums[count:] - sums[:-count]
+    floor = count * 30.0**2  # what was played there is silence: nothing of it can come back
+    ratios = np.abs(products) / np.sqrt(np.maximum(energies, floor) * heard_energy)
+    return float(ratios.max())
+
+
+class EchoGate:
+    """One call's gate, asked about each window of 32 ms while something of ours may still be echoing.
+
+    `gated` counts windows of speech that were held to be our own.
+    """
+
+    __slots__ = ("_caller", "_heard", "_rate", "gated")
+
+    def __init__(self, rate: int = 8000) -> None:
+        self._rate = rate
+        self._heard: deque[bytes] = deque(maxlen=-(-HEARD_MS * rate // 1000 // 256))
+        self._caller: deque[bool] = deque(maxlen=WINDOWS)
+        self.gated = 0
+
+    def is_caller(self, is_speech: bool, window: bytes, played: bytes) -> bool:
+        """Whether the caller is speaking. `played` are our last 700 ms, silence included, shorter at the beginning."""
+        self._heard.append(window)
+        is_theirs = is_speech and self._passes(window, played)
+        self._caller.append(is_theirs)
+        if is_speech and not is_theirs:
+            self.gated += 1
+        return is_theirs and sum(self._caller) >= WINDOWS_OF_CALLER
+
+    @property
+    def caller_windows(self) -> int:
+        """Windows of the last 8 that were the caller's: what was spoken before the gate opened."""
+        return sum(self._caller)
+
+    def note_silence_of_ours(self, window: bytes) -> None:
+        """A window heard while nothing of ours can echo; keeps the past complete."""
+        self._heard.append(window)
+        self._caller.append(False)
+
+    def _passes(self, window: bytes, played: bytes) -> bool:
+        samples = np.frombuffer(window, dtype="<i2").astype(float)
+        if float(samples @ samples) < len(samples) * LOUD_RMS**2:
+            return False
+        heard = np.frombuffer(b"".join(self._heard), dtype="<i2").astype(float)
+        needed = PLAYED_MS * self._rate // 1000
+        ours = np.frombuffer(played, dtype="<i2").astype(float)[-needed:]
+        if len(ours) < needed:
+            ours = np.concatenate((np.zeros(needed - len(ours)), ours))
+        return echo_correlation(heard[-HEARD_MS * self._rate // 1000 :], ours) < ECHO_CORRELATION

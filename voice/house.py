@@ -1,0 +1,50 @@
+"""What all calls of a process share: the clock, the detector, the services and the voices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from graph_runtime.contract.calls import CallEvent, Heard, LineSettings, TurnTimes
+from graph_runtime.contract.speech import Synthesizer, Transcriber
+from graph_runtime.services.call_turns import PhoneCall
+from voice.clock import Clock
+from voice.speaker import PhraseCache
+from voice.voice_activity import Detector
+
+
+class PhoneService(Protocol):
+    """What a call needs of `PhoneCalls`; its docstrings hold."""
+
+    async def attach(self, uuid: str) -> PhoneCall: ...
+    def turn(self, call: PhoneCall, heard: Heard) -> AsyncGenerator[CallEvent, None]: ...
+    async def heard_until(self, call: PhoneCall, key: str, text: str) -> None: ...
+    async def spoken(self, call: PhoneCall) -> None: ...
+    async def let_go(self, call: PhoneCall, *, again: bool = False) -> None: ...
+    async def gone(self, call: PhoneCall) -> None: ...
+    async def keep_recording(self, call: PhoneCall, wav: bytes) -> str: ...
+    async def measured(self, call: PhoneCall, times: TurnTimes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechParts:
+    """How one line hears and speaks."""
+
+    transcriber: Transcriber
+    synthesizer: Synthesizer
+
+
+@dataclass(slots=True)
+class House:
+    """One per process."""
+
+    clock: Clock
+    detector: Detector
+    phone: PhoneService
+    speech: Callable[[LineSettings, str], Awaitable[SpeechParts]]
+    """For a line and a language. Raises: ConnectorError when nothing is installed or entered."""
+
+    cache: PhraseCache = field(default_factory=PhraseCache)
+    monotonic: Callable[[], float] = time.monotonic

@@ -1,0 +1,222 @@
+"""What a caller is going to hear: audio in order, one frame per tick, silence in between, and what was really heard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from voice.frames import AudioFormat
+
+QUEUE_MS = 3_000
+"""Audio that may wait to be played; more makes `put` wait."""
+
+REMEMBERED_FRAMES = 35
+"""The last 700 ms played, for telling an echo from the caller."""
+
+
+class Mouth(Protocol):
+    """Where frames go."""
+
+    def speak(self, frame: bytes | None) -> bool:
+        """Send a frame (None is silence); False when it will not be heard."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class Utterance:
+    """A piece of speech with a beginning and an end, usually one sentence; `key` is the owner's."""
+
+    key: object
+    audio: bytearray = field(default_factory=bytearray)
+    """What was not played yet."""
+
+    is_complete: bool = False
+    total_bytes: int = 0
+    played_bytes: int = 0
+    """Of its audio, without the silence that fills its last frame."""
+
+    is_started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How much of an utterance the caller has heard when the rest was thrown away."""
+
+    key: object
+    played_ms: float
+    total_ms: float
+    """Of the audio that was there; the utterance may not have been complete."""
+
+    is_complete: bool
+    """Whether `total_ms` is the whole utterance."""
+
+
+@dataclass(slots=True)
+class PlayoutCounts:
+    """Frames of this call by what they were."""
+
+    spoken: int = 0
+    silent: int = 0
+    underruns: int = 0
+    """Times an utterance had begun and the next frame of it was not there."""
+
+    held: int = 0
+    """Frames that waited because the line took nothing."""
+
+
+class Playout:
+    """One call's queue. The clock calls `tick`; everything else is called by the call's own tasks.
+
+    `on_started` and `on_ended` are told the key of each utterance with its first frame and after its last one.
+    `tap` sees every frame that was sent, None for silence.
+    """
+
+    def __init__(self, mouth: Mouth, format: AudioFormat) -> None:
+        self.format = format
+        self.counts = PlayoutCounts()
+        self.on_started: Callable[[object], None] = _nothing
+        self.on_ended: Callable[[object], None] = _nothing
+        self.tap: Callable[[bytes | None], None] = _nothing
+        self.played: deque[bytes | None] = deque(maxlen=REMEMBERED_FRAMES)
+        self.is_paused = False
+        self._mouth = mouth
+        self._queue: deque[Utterance] = deque()
+        self._waiting_bytes = 0
+        self._is_dry = False
+        self._changed = asyncio.Event()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is to be said."""
+        return not self._queue
+
+    @property
+    def waiting_ms(self) -> float:
+        """Audio that is there and was not played."""
+        return self.format.milliseconds(self._waiting_bytes)
+
+    @property
+    def was_speaking(self) -> bool:
+        """Whether any of the last 700 ms was speech: then an echo of it may be heard."""
+        return any(frame is not None for frame in self.played)
+
+    def open(self, key: object) -> Utterance:
+        """A new utterance behind all others; `put` fills it, `finish` completes it."""
+        utterance = Utterance(key)
+        self._queue.append(utterance)
+        return utterance
+
+    async def put(self, utterance: Utterance, audio: bytes) -> None:
+        """Append samples; waits while more than 3 s are ahead. Silently nothing when it was flushed."""
+        while utterance in self._queue and self._is_far_ahead(utterance):
+            self._changed.clear()
+            await self._changed.wait()
+        if utterance in self._queue:
+            utterance.audio += audio
+            utterance.total_bytes += len(audio)
+            self._waiting_bytes += len(audio)
+
+    def _is_far_ahead(self, utterance: Utterance) -> bool:
+        """What is to be played next never waits for what comes after it."""
+        waiting = len(utterance.audio) if self._queue[0] is utterance else self._waiting_bytes
+        return waiting > QUEUE_MS * self.format.bytes_per_ms
+
+    def withdraw(self, key: object) -> None:
+        """Throw away utterances of that key of which nothing was played yet."""
+        for utterance in [u for u in self._queue if u.key == key and not u.is_started]:
+            self._queue.remove(utterance)
+            self._waiting_bytes -= len(utterance.audio)
+            self._changed.set()
+
+    def finish(self, utterance: Utterance) -> None:
+        """Nothing more follows in it."""
+        utterance.is_complete = True
+        self._drop_ended()
+
+    def say(self, key: object, audio: bytes) -> None:
+        """A whole utterance at once, of any length."""
+        utterance = self.open(key)
+        utterance.audio += audio
+        utterance.total_bytes = len(audio)
+        self._waiting_bytes += len(audio)
+        self.finish(utterance)
+
+    def pause(self) -> None:
+        """Silence from the next frame on; nothing is lost."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """Go on with the frame that was next."""
+        self.is_paused = False
+
+    def flush(self) -> list[Heard]:
+        """Throw away what was not played; how much of each unfinished utterance was heard, in order."""
+        ms = self.format.milliseconds
+        heard = [Heard(u.key, ms(u.played_bytes), ms(u.total_bytes), u.is_complete) for u in self._queue]
+        self._queue.clear()
+        self._waiting_bytes = 0
+        self.is_paused = self._is_dry = False
+        self._changed.set()
+        return heard
+
+    async def drained(self) -> None:
+        """Wait until everything was played or flushed."""
+        while self._queue:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def tick(self) -> None:
+        """Send the next frame."""
+        utterance = self._queue[0] if self._queue and not self.is_paused else None
+        frame = None if utterance is None else self._next_frame(utterance)
+        is_heard = self._mouth.speak(frame)
+        if utterance is None or frame is None or not is_heard:
+            if frame is not None:
+                self.counts.held += 1
+            self.counts.silent += 1
+            self._remember(None)
+            return
+        self.counts.spoken += 1
+        self._remember(frame)
+        self._advance(utterance)
+
+    def _next_frame(self, utterance: Utterance) -> bytes | None:
+        size = self.format.frame_bytes
+        if len(utterance.audio) >= size:
+            self._is_dry = False
+            return bytes(utterance.audio[:size])
+        if utterance.is_complete:
+            return bytes(utterance.audio).ljust(size, b"\0")
+        if utterance.is_started and not self._is_dry:
+            self._is_dry = True
+            self.counts.underruns += 1
+        return None
+
+    def _advance(self, utterance: Utterance) -> None:
+        size = min(self.format.frame_bytes, len(utterance.audio))
+        del utterance.audio[:size]
+        utterance.played_bytes += size
+        self._waiting_bytes -= size
+        if not utterance.is_started:
+            utterance.is_started = True
+            self.on_started(utterance.key)
+        self._drop_ended()
+        self._changed.set()
+
+    def _drop_ended(self) -> None:
+        """An utterance ends with its last sample, not one tick later: what waits for its end must not lose a frame."""
+        while self._queue and self._queue[0].is_complete and not self._queue[0].audio:
+            ended = self._queue.popleft()
+            self._changed.set()
+            self.on_ended(ended.key)
+
+    def _remember(self, frame: bytes | None) -> None:
+        self.played.append(frame)
+        self.tap(frame)
+
+
+def _nothing(_: object) -> None:
+    """Nobody listens."""

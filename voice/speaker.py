@@ -1,0 +1,231 @@
+"""What the agent says becomes audio: words to sentences, sentences to speech, in order, the next one while one is played."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from graph_runtime.contract.calls import Voice, Words
+from graph_runtime.contract.errors import ConnectorError
+from graph_runtime.contract.speech import SpeakRequest, Synthesizer
+from voice.playout import Heard, Playout, Utterance
+from voice.resample import Resampler
+from voice.sentences import SentenceSplitter
+
+DEEP = 2
+"""Sentences that are synthesised at a time, the one that is played among them."""
+
+MOST_WAITING = 16
+CHARACTERS_PER_SECOND = 14
+"""Of speech at normal speed; for how much of an unfinished sentence was heard."""
+
+CacheKey = tuple[str, str, str, str, float, int, str]
+
+
+@dataclass(eq=False, slots=True)
+class Piece:
+    """One sentence. `key` is its message's, "" for what is said to bridge a silence."""
+
+    key: str
+    text: str
+    voice: Voice
+    is_interruptible: bool = True
+    may_cache: bool = False
+    is_started: bool = False
+    is_over: bool = False
+    on_over: Callable[[], None] = lambda: None
+    audio: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+
+    def end(self) -> None:
+        """It was played, or never will be."""
+        self.is_over = True
+        self.on_over()
+
+
+class PhraseCache:
+    """Speech that is the same for every caller, the longest unused thrown out first."""
+
+    def __init__(self, most_bytes: int = 32_000_000) -> None:
+        self._most_bytes = most_bytes
+        self._size = 0
+        self._known: OrderedDict[CacheKey, bytes] = OrderedDict()
+
+    def get(self, key: CacheKey) -> bytes | None:
+        """The audio, if it is known."""
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def put(self, key: CacheKey, audio: bytes) -> None:
+        """Keep it, if it is not larger than everything else together may be."""
+        if key in self._known or len(audio) > self._most_bytes:
+            return
+        self._known[key] = audio
+        self._size += len(audio)
+        while self._size > self._most_bytes:
+            self._size -= len(self._known.popitem(last=False)[1])
+
+
+class Speaker:
+    """One turn's speech on one call. `run` works until it is cancelled; the rest returns at once."""
+
+    def __init__(self, playout: Playout, synthesizer: Synthesizer, cache: PhraseCache) -> None:
+        self.on_first_sentence: Callable[[], None] = lambda: None
+        self.on_first_audio: Callable[[], None] = lambda: None
+        self.failure: ConnectorError | None = None
+        self._playout = playout
+        self._synthesizer = synthesizer
+        self._cache = cache
+        self._splitters: dict[str, tuple[SentenceSplitter, Words]] = {}
+        self._pieces: list[Piece] = []
+        self._waiting: asyncio.Queue[Piece] = asyncio.Queue()
+        self._places = asyncio.Semaphore(DEEP)
+        self._news = asyncio.Event()
+
+    @property
+    def has_spoken(self) -> int:
+        """How many sentences of messages were begun; what bridges a silence does not count."""
+        return sum(piece.is_started and bool(piece.key) for piece in self._pieces)
+
+    def words(self, words: Words) -> None:
+        """More of a message."""
+        splitter, _ = self._splitters.setdefault(words.key, (SentenceSplitter(words.voice.language), words))
+        self._splitters[words.key] = (splitter, words)
+        for text in splitter.feed(words.text):
+            self._add(text, words)
+
+    def message_ends(self, key: str) -> None:
+        """The rest of it can be spoken."""
+        if key in self._splitters:
+            splitter, words = self._splitters.pop(key)
+            for text in splitter.finish():
+                self._add(text, words)
+
+    def drop(self, key: str) -> None:
+        """What was not spoken of it is void."""
+        self._splitters.pop(key, None)
+        for piece in self._pieces:
+            if piece.key == key and not piece.is_started:
+                piece.end()
+                self._playout.withdraw(piece)  # the one that is being played is spoken to its end
+
+    def say(self, text: str, voice: Voice) -> None:
+        """Something that belongs to no message."""
+        self._enqueue(Piece("", text, voice, may_cache=True))
+
+    def heard(self, flushed: list[Heard]) -> tuple[str, str] | None:
+        """The message that was interrupted and what was heard of it, after `Playout.flush`; None when there was none."""
+        parts = {id(h.key): h for h in flushed}
+        first = next((p for p in self._pieces if not p.is_over or id(p) in parts), None)
+        key = first.key if first is not None else next(iter(self._splitters), "")
+        if not key:
+            messages = [p.key for p in self._pieces if p.key]
+            if first is None or not messages:
+                return None
+            key = messages[-1]
+        text = ""
+        for piece in self._pieces:
+            if piece.key == key:
+                part = parts.get(id(piece))
+                text += piece.text if piece.is_over and part is None else _beginning(piece, part)
+        return key, text.strip()
+
+    async def finished(self) -> None:
+        """Wait until all of it was played. Raises: ConnectorError when it cannot be spoken."""
+        while self.failure is None and any(not piece.is_over for piece in self._pieces):
+            self._news.clear()
+            await self._news.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    async def run(self) -> None:
+        """Synthesise and play, in order."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                piece = await self._waiting.get()
+                if piece.is_over:
+                    continue
+                await self._places.acquire()
+                group.create_task(self._synthesise(piece), name="synthesis")
+                group.create_task(self._play(piece, self._playout.open(piece)), name="playing")
+
+    def _add(self, text: str, words: Words) -> None:
+        if text.strip():
+            self._enqueue(Piece(words.key, text, words.voice, words.is_interruptible, words.may_cache))
+
+    def _enqueue(self, piece: Piece) -> None:
+        piece.on_over = self._news.set
+        self._pieces.append(piece)
+        self._waiting.put_nowait(piece)
+        self.on_first_sentence()
+
+    async def _synthesise(self, piece: Piece) -> None:
+        try:
+            async for audio in speech_of(
+                piece.text,
+                piece.voice,
+                self._playout.format.rate,
+                self._synthesizer,
+                self._cache if piece.may_cache else None,
+            ):
+                self.on_first_audio()
+                piece.audio.put_nowait(audio)
+        except ConnectorError as error:
+            self.failure = error
+            self._news.set()
+        finally:
+            piece.audio.put_nowait(None)
+
+    async def _play(self, piece: Piece, utterance: Utterance) -> None:
+        try:
+            while (audio := await piece.audio.get()) is not None:
+                await self._playout.put(utterance, audio)
+            self._playout.finish(utterance)
+        finally:
+            self._places.release()
+
+
+async def speech_of(
+    text: str, voice: Voice, rate: int, synthesizer: Synthesizer, cache: PhraseCache | None
+) -> AsyncIterator[bytes]:
+    """Samples at `rate`. Raises: ConnectorError."""
+    name = (synthesizer.provider, synthesizer.name, voice.name, voice.language, voice.rate, rate, text.strip())
+    known = cache.get(name) if cache is not None else None
+    if known is not None:
+        yield known
+        return
+    resampler: Resampler | None = None
+    made = bytearray()
+    request = SpeakRequest(text.strip(), voice.language, voice.name, rate, voice.rate)
+    async for audio in synthesizer.speak(request):
+        resampler = resampler or Resampler(audio.rate, rate)
+        piece = resampler.feed(audio.pcm)
+        made += piece
+        if piece:
+            yield piece
+    rest = resampler.finish() if resampler is not None else b""
+    made += rest
+    if rest:
+        yield rest
+    if cache is not None and made:
+        cache.put(name, bytes(made))
+
+
+def _beginning(piece: Piece, part: Heard | None) -> str:
+    """What was heard of a sentence, in whole words."""
+    if part is None or part.played_ms <= 0:
+        return ""
+    if part.is_complete:
+        length = int(len(piece.text) * part.played_ms / part.total_ms)
+    else:
+        length = int(part.played_ms / 1000 * CHARACTERS_PER_SECOND * piece.voice.rate)
+    if length >= len(piece.text):
+        return piece.text
+    beginning = piece.text[:length]
+    if piece.text[length].isspace():
+        return beginning
+    space = beginning.rfind(" ")
+    return beginning[:space] if space > 0 else ""
