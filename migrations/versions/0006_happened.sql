@@ -78,11 +78,13 @@ END $$;
 
 CREATE FUNCTION conversation_went_on() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    wanted text[] := wanted_events(NEW.workspace_id, NEW.agent_id);
+    wanted text[];
 BEGIN
-    IF wanted IS NULL THEN
+    -- Nearly every turn ends here: a plan that is kept, not a function that is called.
+    IF NOT EXISTS (SELECT FROM event_subscription s WHERE s.workspace_id = NEW.workspace_id AND s.is_on) THEN
         RETURN NULL;
     END IF;
+    wanted := wanted_events(NEW.workspace_id, NEW.agent_id);
     IF NEW.turn_seq <> OLD.turn_seq THEN
         PERFORM tell_turn(OLD, NEW, wanted);
     END IF;
