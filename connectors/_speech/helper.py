@@ -122,6 +122,7 @@ class Helper:
                 await self._wait_until_ready(process)
             except BaseException:
                 _end(process)
+                await process.wait()
                 raise
             self._process = process
             self._reading = asyncio.create_task(self._read(process))

@@ -88,6 +88,7 @@ class _Whisper:
             language=language,
             beam_size=1,
             without_timestamps=True,
+            temperature=0.0,
             condition_on_previous_text=False,
             hotwords=job.asked["hints"] or None,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors._speech.errors import CUT
 from connectors._speech.listening import Frames, TaskListening
-from connectors.google_speech.wire import VENDOR, Line, load, translate
+from connectors.google_speech.wire import VENDOR, Line, hides_its_reason, load, translate
 from graph_runtime.contract.errors import BadAnswer
 from graph_runtime.contract.speech import ListenRequest, OfferedTranscriber, Transcript
 
@@ -16,6 +16,7 @@ LARGEST = 24_000
 """Bytes of audio in one request; Google takes 25 kB."""
 STREAM_SECONDS = 285.0
 PIECE_SECONDS = 0.1
+REASON_SECONDS = 3.0
 MODELS = (
     OfferedTranscriber("long", "Long: any conversation"),
     OfferedTranscriber("short", "Short: a few words"),
@@ -57,17 +58,24 @@ class GoogleTranscriber:
                     started = True
                     yield transcript
         except Exception as error:  # noqa: BLE001  # translated, never swallowed
-            raise translate(error, started=started) from None
+            reason = await self._reason(request) if hides_its_reason(error) else None
+            raise translate(reason or error, started=started) from None
+
+    async def _reason(self, request: ListenRequest) -> Exception | None:
+        """Why a stream was refused, learnt from one without audio; None when that one is not refused."""
+        try:
+            call, first = self._open(request)
+            async with asyncio.timeout(REASON_SECONDS):
+                await call.write(first)
+                await call.done_writing()
+                async for _ in call:
+                    pass
+        except Exception as error:  # noqa: BLE001  # it is what was asked for
+            return error
+        return None
 
     async def _stream(self, request: ListenRequest, source: _Source) -> AsyncGenerator[Transcript, None]:
-        from google.cloud.speech_v2 import types
-
-        recognizer = f"projects/{self._line.account.project}/locations/{self._location}/recognizers/_"
-        method = self._line.call(
-            "stream_stream", _METHOD, types.StreamingRecognizeRequest, types.StreamingRecognizeResponse
-        )
-        call = method(metadata=self._line.metadata(f"recognizer={recognizer}"))
-        first = types.StreamingRecognizeRequest(recognizer=recognizer, streaming_config=self._config(request))
+        call, first = self._open(request)
         sending = asyncio.create_task(_send(call, first, source.pieces()))
         pending = ""
         try:
@@ -94,6 +102,17 @@ class GoogleTranscriber:
             call.cancel()
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+
+    def _open(self, request: ListenRequest) -> tuple[Any, Any]:
+        """A call, and the request that must be its first."""
+        from google.cloud.speech_v2 import types
+
+        recognizer = f"projects/{self._line.account.project}/locations/{self._location}/recognizers/_"
+        method = self._line.call(
+            "stream_stream", _METHOD, types.StreamingRecognizeRequest, types.StreamingRecognizeResponse
+        )
+        call = method(metadata=self._line.metadata(f"recognizer={recognizer}"))
+        return call, types.StreamingRecognizeRequest(recognizer=recognizer, streaming_config=self._config(request))
 
     def _config(self, request: ListenRequest) -> Any:
         from google.cloud.speech_v2 import types

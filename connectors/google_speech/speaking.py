@@ -8,7 +8,7 @@ from typing import Any
 from connectors._speech.errors import UNREADABLE
 from connectors._speech.waiting import audio_within
 from connectors.google_speech.hearing import with_region
-from connectors.google_speech.wire import VENDOR, Line, load, translate
+from connectors.google_speech.wire import VENDOR, Line, hides_its_reason, load, translate
 from graph_runtime.contract.capabilities import split_text
 from graph_runtime.contract.errors import BadAnswer
 from graph_runtime.contract.speech import Audio, SpeakRequest, Voice, speaks
@@ -54,6 +54,8 @@ class GoogleSynthesizer:
                     started = True
                     yield Audio(pcm, request.rate)
         except Exception as error:  # noqa: BLE001  # translated, never swallowed
+            if hides_its_reason(error) and not started:
+                await self.voices()  # refused for the same reason, and then it says so
             raise translate(error, started=started) from None
         if not started:
             raise BadAnswer(UNREADABLE, vendor=VENDOR)

@@ -46,7 +46,8 @@ class Account:
             if signer is None:
                 # The library asks for the address though a token that is signed here has no use for it.
                 info = {**self._info, "token_uri": "https://oauth2.googleapis.com/token"}
-                signer = self._signers[audience] = jwt.Credentials.from_service_account_info(info, audience=audience)
+                make: Any = jwt.Credentials.from_service_account_info
+                signer = self._signers[audience] = make(info, audience=audience)
             if not signer.valid:
                 signer.refresh(None)
             return str(signer.token.decode() if isinstance(signer.token, bytes) else signer.token)
@@ -137,6 +138,13 @@ def translate(error: BaseException, *, started: bool) -> ConnectorError:
     if started:
         return BadAnswer(CUT, vendor=VENDOR)
     return Unreachable(SLOW if code is known.DEADLINE_EXCEEDED else DOWN, vendor=VENDOR)
+
+
+def hides_its_reason(error: BaseException) -> bool:
+    """gRPC lost the status, because a frame was being written at the moment the answer came."""
+    import grpc
+
+    return isinstance(error, grpc.aio.AioRpcError) and error.details() == "Internal error from Core"
 
 
 def _retry_after(error: Any) -> float | None:

@@ -118,7 +118,7 @@ class OpenAiSynthesizer:
     async def _pieces(self, request: SpeakRequest) -> AsyncGenerator[Audio, None]:
         if not any(character.isalnum() for character in request.text):
             return
-        body = {
+        body: dict[str, Any] = {
             "model": self.name,
             "voice": request.voice or VOICES[0].id,
             "input": request.text,

@@ -14,6 +14,10 @@ import pytest
 from pydantic import SecretStr
 
 from connectors._langchain import answer, checking, errors
+from connectors._speech import errors as speech_errors
+from connectors.faster_whisper import texts as whisper_texts
+from connectors.google_speech import connector as google_speech
+from connectors.offline_speech import texts as offline_texts
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields
@@ -23,7 +27,25 @@ CONNECTORS = list(CATALOG.connectors.values())
 LANGUAGES = ("ru", "uk")
 SECRET_NAMES = re.compile(r"key|secret|token|password", re.IGNORECASE)
 # Never needed by a settings form or `check`; loading them costs seconds and tens of MB.
-HEAVY = ("langchain", "langchain_core", "openai", "anthropic", "google.genai", "httpx", "httpx2", "genai_prices")
+HEAVY = (
+    "langchain",
+    "langchain_core",
+    "openai",
+    "anthropic",
+    "google.genai",
+    "httpx",
+    "httpx2",
+    "genai_prices",
+    "grpc",
+    "google.cloud",
+    "google.auth",
+    "faster_whisper",
+    "ctranslate2",
+    "numpy",
+    "soxr",
+    "pocketsphinx",
+    "espeakng_loader",
+)
 
 each = pytest.mark.parametrize("connector", CONNECTORS, ids=lambda c: c.id)
 
@@ -41,7 +63,26 @@ def shown_texts(connector: Connector) -> set[str]:
         out |= {field.label, field.help, *(label for _, label in field.options)}
     if "chat_model" in connector.kinds and connector.needs_credential:
         out |= {*errors.SENTENCES, checking.WORKS, checking.NO_MODELS, answer.EMPTY, answer.CUT_BY_LIMIT}
+    if connector.transcriber is not None:
+        out |= {model.label for model in connector.transcriber.models}
+    if connector.synthesizer is not None:
+        out |= {voice.label for voice in connector.synthesizer.voices}
+    if connector.transcriber is not None:
+        own = _OWN_SPEECH_TEXTS.get(connector.id, ())
+        out |= {*own, *(_sentences(speech_errors) if connector.id != "openai" else _SHARED_BY_OPENAI)}
     return out - {""}
+
+
+def _sentences(module: Any) -> set[str]:
+    return {v for k, v in vars(module).items() if k.isupper() and isinstance(v, str)}
+
+
+_SHARED_BY_OPENAI = {speech_errors.SLOW, speech_errors.CUT, speech_errors.BEHIND, speech_errors.TOO_LONG}
+_OWN_SPEECH_TEXTS = {
+    "offline_speech": _sentences(offline_texts),
+    "faster_whisper": _sentences(whisper_texts),
+    "google_speech": {google_speech.WORKS},
+}
 
 
 def test_there_are_the_four_of_the_first_release() -> None:
@@ -80,7 +121,7 @@ def test_secrets_are_secret(connector: Connector) -> None:
 
 @each
 def test_the_address_of_the_vendor_is_a_setting(connector: Connector) -> None:
-    if not connector.needs_credential:
+    if not connector.needs_credential or not connector.settings.secret_fields():
         pytest.skip("speaks to nobody")
     base_url = connector.settings.model_fields["base_url"]
     assert str(base_url.default).startswith("https://")
@@ -95,8 +136,11 @@ def test_everything_shown_is_translated(connector: Connector) -> None:
     unused = set(texts) - shown_texts(connector)
     if connector.id != "demo_model":  # its only extra text is what `check` answers
         assert not unused, f"translated, but shown nowhere: {unused}"
+    names = {voice.label for voice in connector.synthesizer.voices} if connector.synthesizer else set()
     same = {t for t in texts if texts[t]["ru"] == texts[t]["uk"] == t}
-    assert all(t in (connector.label, "Responses", "Chat completions") for t in same), f"left in English: {same}"
+    assert all(t in (connector.label, "Responses", "Chat completions", "Whisper", *names) for t in same), (
+        f"left in English: {same}"
+    )
 
 
 @each

@@ -50,7 +50,7 @@ class Stream:
 
 @dataclass
 class GoogleSpeech:
-    """What the fake remembers. `fault` strikes the next call."""
+    """What the fake remembers. `fault` strikes every call until it is cleared."""
 
     port: int = 0
     fault: str = ""
@@ -68,21 +68,17 @@ class GoogleSpeech:
         """For `base_url` and `voice_url`."""
         return f"http://127.0.0.1:{self.port}"
 
-    def take_fault(self) -> str:
-        """The fault, which is then over."""
-        fault, self.fault = self.fault, ""
-        return fault
-
 
 def _admit(fake: GoogleSpeech, context: Any, audience: str) -> str:
     metadata = {k: v for k, v in context.invocation_metadata() if isinstance(v, str)}
     token = metadata.get("authorization", "").removeprefix("Bearer ")
     try:
-        claims = jwt.decode(token, certs=fake.public, audience=f"https://{audience}/")
+        decode: Any = jwt.decode
+        claims = decode(token, certs=fake.public, audience=f"https://{audience}/")
         assert claims["iss"] == "bot@project.example"
     except Exception:  # noqa: BLE001
         context.abort(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
-    fault = fake.take_fault()
+    fault = fake.fault
     if fault == "rate_limited":
         detail = any_pb2.Any()
         detail.Pack(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=int(fake.retry_seconds))))

@@ -56,7 +56,7 @@ async def _early(fake: OpenAiSpeech, request: Request) -> tuple[str, Response | 
     if fault == "unreadable":
         return fault, PlainTextResponse("<html>Welcome to the hotel wireless network</html>")
     if fault == "hang":
-        while not await request.is_disconnected():
+        while not await request.is_disconnected():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         fake.left.set()
         return fault, Response()
@@ -68,15 +68,15 @@ def _app(fake: OpenAiSpeech) -> FastAPI:
 
     @app.post("/v1/audio/transcriptions")
     async def transcriptions(request: Request) -> Response:
-        form = await request.form()
         _, early = await _early(fake, request)
         if early is not None:
             return early
-        file: Any = form["file"]
-        with wave.open(io.BytesIO(await file.read())) as audio:
-            pcm = audio.readframes(audio.getnframes())
-            fields = {k: v for k, v in form.items() if k != "file"}
-            fake.heard.append({**fields, "rate": audio.getframerate(), "samples": len(pcm) // 2})
+        async with request.form() as form:
+            file: Any = form["file"]
+            with wave.open(io.BytesIO(await file.read())) as audio:
+                pcm = audio.readframes(audio.getnframes())
+                fields = {k: v for k, v in form.items() if k != "file"}
+                fake.heard.append({**fields, "rate": audio.getframerate(), "samples": len(pcm) // 2})
         words: list[str] = []
         for value in memoryview(pcm).cast("h")[::400]:
             if not words or words[-1] != str(value):

@@ -10,13 +10,12 @@ from ctranslate2.specs import whisper_spec
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-MULTILINGUAL = 51_865
 WIDTH, HEADS, MELS, FRAMES, CONTEXT = 64, 2, 80, 1500, 448
 
 
-def make(folder: Path, *, is_multilingual: bool = False, seed: int = 1) -> Path:
-    """Write the model (2 MB; 26 MB for one that knows languages: the library tells by the size); its path."""
-    tokenizer = _tokenizer(MULTILINGUAL if is_multilingual else 0)
+def make(folder: Path, *, seed: int = 1) -> Path:
+    """Write the model (2 MB); its path. The library takes it for one that knows English only."""
+    tokenizer = _tokenizer()
     size = tokenizer.get_vocab_size()
     spec = whisper_spec.WhisperSpec(1, HEADS, 1, HEADS)
     rng = np.random.default_rng(seed)
@@ -44,7 +43,7 @@ def make(folder: Path, *, is_multilingual: bool = False, seed: int = 1) -> Path:
     return folder
 
 
-def _tokenizer(least: int) -> Tokenizer:
+def _tokenizer() -> Tokenizer:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {letter: n for n, letter in enumerate(alphabet)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -61,8 +60,6 @@ def _tokenizer(least: int) -> Tokenizer:
     ]
     special += [f"<|{n * 0.02:.2f}|>" for n in range(1501)]
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
-    fill = max(0, least - tokenizer.get_vocab_size())
-    tokenizer.add_tokens([f"<unused{n}>" for n in range(fill)])
     return tokenizer
 
 
