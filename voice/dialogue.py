@@ -114,7 +114,7 @@ class Dialogue:
         self._phone = phone = await self._house.phone.attach(call_id)
         self.language = phone.language
         try:
-            self.speech = await self._house.speech(phone.line, phone.language)
+            self.speech = await self._house.speech(phone)
             await self._converse(phone)
         finally:
             for task in (self._turn, self._cutting):
@@ -146,7 +146,7 @@ class Dialogue:
     def _begin_turn(self, phone: PhoneCall, heard: Heard) -> None:
         self._waits = False
         assert self.speech is not None
-        self._speaker = speaker = Speaker(self._playout, self.speech.synthesizer, self._house.cache)
+        self._speaker = speaker = Speaker(self._playout, self.speech, self._house.phrases)
         self._turn = asyncio.create_task(self._take_turn(phone, heard, speaker), name="turn")
 
     async def _end_turn(self) -> None:

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from graph_runtime.contract.calls import CallEvent, Heard, LineSettings, TurnTimes
+from graph_runtime.contract.calls import CallEvent, Heard, TurnTimes
 from graph_runtime.contract.speech import Synthesizer, Transcriber
 from graph_runtime.services.call_turns import PhoneCall
+from graph_runtime.services.phrase_cache import PhraseCache
 from voice.clock import Clock
-from voice.speaker import PhraseCache
 from voice.voice_activity import Detector
 
 
@@ -30,10 +30,11 @@ class PhoneService(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SpeechParts:
-    """How one line hears and speaks."""
+    """What hears and speaks on one call; `voice` for words that name none."""
 
     transcriber: Transcriber
     synthesizer: Synthesizer
+    voice: str = ""
 
 
 @dataclass(slots=True)
@@ -43,8 +44,8 @@ class House:
     clock: Clock
     detector: Detector
     phone: PhoneService
-    speech: Callable[[LineSettings, str], Awaitable[SpeechParts]]
-    """For a line and a language. Raises: ConnectorError when nothing is installed or entered."""
+    speech: Callable[[PhoneCall], Awaitable[SpeechParts]]
+    """Raises: ConnectorError when nothing is installed or chosen."""
 
-    cache: PhraseCache = field(default_factory=PhraseCache)
+    phrases: PhraseCache = field(default_factory=PhraseCache)
     monotonic: Callable[[], float] = time.monotonic

@@ -12,13 +12,13 @@ import uuid
 import structlog
 
 from graph_runtime import bootstrap
+from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.settings import Settings
 from graph_runtime.telemetry import logs
 from voice.audiosocket.server import Ears, Server
 from voice.call import Call
 from voice.clock import Clock
-from voice.house import House
-from voice.speech_parts import InstalledSpeech
+from voice.house import House, SpeechParts
 from voice.voice_activity import Detector
 
 log = structlog.get_logger(__name__)
@@ -49,10 +49,17 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     services = await bootstrap.build(settings)
-    speech = InstalledSpeech(services.catalog)
+
+    async def speech(call: PhoneCall) -> SpeechParts:
+        hears = await services.speech.transcriber(call.workspace_id, call.agent_id)
+        talks = await services.speech.synthesizer(call.workspace_id, call.agent_id)
+        return SpeechParts(hears.transcriber, talks.synthesizer, talks.voice)
+
     clock = Clock()
     detector = Detector(clock)
-    switchboard = Switchboard(House(clock, detector, services.phone_calls, speech.for_line), settings.voice_most_calls)
+    switchboard = Switchboard(
+        House(clock, detector, services.phone_calls, speech, services.phrases), settings.voice_most_calls
+    )
     server = Server(switchboard.admit)
     try:
         port = await server.open(settings.voice_host, settings.voice_port)
@@ -68,7 +75,6 @@ async def serve(settings: Settings) -> None:
         await server.close()
         detector.stop()
         clock.stop()
-        await speech.close()
         await services.close()
 
 

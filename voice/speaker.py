@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from graph_runtime.contract.calls import Voice, Words
 from graph_runtime.contract.errors import ConnectorError
-from graph_runtime.contract.speech import SpeakRequest, Synthesizer
+from graph_runtime.contract.speech import SpeakRequest
+from graph_runtime.services.phrase_cache import PhraseCache
+from voice.house import SpeechParts
 from voice.playout import Heard, Playout, Utterance
 from voice.resample import Resampler
 from voice.sentences import SentenceSplitter
@@ -20,8 +21,6 @@ DEEP = 2
 MOST_WAITING = 16
 CHARACTERS_PER_SECOND = 14
 """Of speech at normal speed; for how much of an unfinished sentence was heard."""
-
-CacheKey = tuple[str, str, str, str, float, int, str]
 
 
 @dataclass(eq=False, slots=True)
@@ -44,41 +43,16 @@ class Piece:
         self.on_over()
 
 
-class PhraseCache:
-    """Speech that is the same for every caller, the longest unused thrown out first."""
-
-    def __init__(self, most_bytes: int = 32_000_000) -> None:
-        self._most_bytes = most_bytes
-        self._size = 0
-        self._known: OrderedDict[CacheKey, bytes] = OrderedDict()
-
-    def get(self, key: CacheKey) -> bytes | None:
-        """The audio, if it is known."""
-        found = self._known.get(key)
-        if found is not None:
-            self._known.move_to_end(key)
-        return found
-
-    def put(self, key: CacheKey, audio: bytes) -> None:
-        """Keep it, if it is not larger than everything else together may be."""
-        if key in self._known or len(audio) > self._most_bytes:
-            return
-        self._known[key] = audio
-        self._size += len(audio)
-        while self._size > self._most_bytes:
-            self._size -= len(self._known.popitem(last=False)[1])
-
-
 class Speaker:
     """One turn's speech on one call. `run` works until it is cancelled; the rest returns at once."""
 
-    def __init__(self, playout: Playout, synthesizer: Synthesizer, cache: PhraseCache) -> None:
+    def __init__(self, playout: Playout, speech: SpeechParts, phrases: PhraseCache) -> None:
         self.on_first_sentence: Callable[[], None] = lambda: None
         self.on_first_audio: Callable[[], None] = lambda: None
         self.failure: ConnectorError | None = None
         self._playout = playout
-        self._synthesizer = synthesizer
-        self._cache = cache
+        self._speech = speech
+        self._phrases = phrases
         self._splitters: dict[str, tuple[SentenceSplitter, Words]] = {}
         self._pieces: list[Piece] = []
         self._waiting: asyncio.Queue[Piece] = asyncio.Queue()
@@ -164,13 +138,8 @@ class Speaker:
 
     async def _synthesise(self, piece: Piece) -> None:
         try:
-            async for audio in speech_of(
-                piece.text,
-                piece.voice,
-                self._playout.format.rate,
-                self._synthesizer,
-                self._cache if piece.may_cache else None,
-            ):
+            phrases = self._phrases if piece.may_cache else None
+            async for audio in speech_of(piece.text, piece.voice, self._playout.format.rate, self._speech, phrases):
                 self.on_first_audio()
                 piece.audio.put_nowait(audio)
         except ConnectorError as error:
@@ -189,29 +158,18 @@ class Speaker:
 
 
 async def speech_of(
-    text: str, voice: Voice, rate: int, synthesizer: Synthesizer, cache: PhraseCache | None
+    text: str, voice: Voice, rate: int, speech: SpeechParts, phrases: PhraseCache | None
 ) -> AsyncIterator[bytes]:
     """Samples at `rate`. Raises: ConnectorError."""
-    name = (synthesizer.provider, synthesizer.name, voice.name, voice.language, voice.rate, rate, text.strip())
-    known = cache.get(name) if cache is not None else None
-    if known is not None:
-        yield known
-        return
+    request = SpeakRequest(text.strip(), voice.language, voice.name or speech.voice, rate, voice.rate)
+    source = phrases.speak(speech.synthesizer, request) if phrases else speech.synthesizer.speak(request)
     resampler: Resampler | None = None
-    made = bytearray()
-    request = SpeakRequest(text.strip(), voice.language, voice.name, rate, voice.rate)
-    async for audio in synthesizer.speak(request):
+    async for audio in source:
         resampler = resampler or Resampler(audio.rate, rate)
-        piece = resampler.feed(audio.pcm)
-        made += piece
-        if piece:
+        if piece := resampler.feed(audio.pcm):
             yield piece
-    rest = resampler.finish() if resampler is not None else b""
-    made += rest
-    if rest:
+    if resampler is not None and (rest := resampler.finish()):
         yield rest
-    if cache is not None and made:
-        cache.put(name, bytes(made))
 
 
 def _beginning(piece: Piece, part: Heard | None) -> str:

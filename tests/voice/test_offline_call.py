@@ -13,6 +13,7 @@ from graph_runtime.contract.calls import Voice
 from graph_runtime.services.principal import Principal
 from tests.phone_world import new_line, phone_flow
 from tests.voice.voice_world import quiet, until, voice_process
+from voice.house import SpeechParts
 from voice.speaker import speech_of
 
 THINKS_BYTES = 16 * 800
@@ -65,7 +66,8 @@ async def test_a_spoken_dialogue(
     line = await new_line(services, owner, SHOP, endpoint_ms=400)
     caller = Voice("en", "gmw/en-US", 0.9)
     tuesday, yes = [
-        b"".join([audio async for audio in speech_of(text, caller, 8000, talks, None)]) for text in ("Tuesday", "Yes")
+        b"".join([audio async for audio in speech_of(text, caller, 8000, SpeechParts(hears, talks), None)])
+        for text in ("Tuesday", "Yes")
     ]
     async with voice_process(services, hears, talks) as process:
         leg, call = await process.dial(line)

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from graph_runtime.bootstrap import Services
-from graph_runtime.contract.calls import LineSettings
 from graph_runtime.contract.speech import Synthesizer, Transcriber
+from graph_runtime.services.call_turns import PhoneCall
 from tests.phone_world import Line as PhoneLine
 from tests.voice.asterisk_stand_in import Leg, connect
 from voice.audiosocket.server import Server
@@ -27,7 +27,7 @@ class VoiceProcess:
         self.clock = Clock()
         self.detector = Detector(self.clock, _model())
 
-        async def speech(_: LineSettings, __: str) -> SpeechParts:
+        async def speech(_: PhoneCall) -> SpeechParts:
             return SpeechParts(transcriber, synthesizer)
 
         self.house = House(self.clock, self.detector, services.phone_calls, speech)
@@ -81,4 +81,9 @@ async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 async def quiet(leg: Leg, call: Call, seconds: float = 20) -> None:
     """Until we have said everything and wait."""
-    await until(lambda: call.turns.waits and not call.turns.we_speak and bool(leg.frames), seconds)
+
+    def is_quiet() -> bool:
+        dialogue = call._dialogue
+        return call.turns.waits and not call.turns.we_speak and dialogue is not None and dialogue._turn is None
+
+    await until(lambda: is_quiet() and bool(leg.frames), seconds)
