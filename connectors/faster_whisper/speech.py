@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from connectors._speech.helper import Pool
+from connectors._speech.child_process import Pool
 from connectors._speech.listening import Frames, TaskListening
 from graph_runtime.contract.speech import ListenRequest, Transcript
 

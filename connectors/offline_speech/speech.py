@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from connectors._speech.child_process import Helper
 from connectors._speech.errors import NO_LANGUAGE
-from connectors._speech.helper import Helper
 from connectors._speech.listening import Frames, TaskListening
 from connectors._speech.waiting import audio_within
 from connectors.offline_speech.texts import NOT_INSTALLED

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soxr
 
-from connectors._speech.helper import Helper
+from connectors._speech.child_process import Helper
 from connectors.faster_whisper.connector import Settings, check, transcriber
 from connectors.faster_whisper.texts import NO_MODEL
 from connectors.offline_speech.speech import EspeakSynthesizer, SphinxTranscriber

@@ -72,6 +72,15 @@ BAD_IMPORTS = {
     "Dramatiq lives in jobs and worker": [("graph_runtime/services/drafts.py", "import dramatiq")],
     "Haystack lives in knowledge": [("graph_runtime/services/drafts.py", "import haystack")],
     "LangChain lives in its adapter": [("connectors/openai/connector.py", "import langchain_openai")],
+    "Whisper lives in its connector": [("voice/main.py", "import faster_whisper")],
+    "Google's speech lives in its connector": [
+        ("connectors/openai/connector.py", "import google.cloud.speech_v2"),
+        ("voice/main.py", "import grpc"),
+    ],
+    "The offline voice lives in its helper processes": [
+        ("connectors/openai/connector.py", "import pocketsphinx"),
+        ("graph_runtime/services/drafts.py", "import espeakng_loader"),
+    ],
 }
 
 ALLOWED_IMPORTS = [
