@@ -19,7 +19,7 @@ def form_dialog(state: Any, title: rx.Var[str]) -> rx.Component:
     return rx.dialog.root(
         rx.dialog.content(
             rx.dialog.title(title, size="5"),
-            rx.dialog.description(t("events.form_lead"), size="2", color_scheme="gray", margin_bottom="16px"),
+            rx.dialog.description(t("events.form_lead"), class_name="ps-lead", style={"margin": "0 0 16px", "font_size": "14px"}),
             rx.form(
                 rx.el.div(
                     field(
@@ -48,7 +48,10 @@ def form_dialog(state: Any, title: rx.Var[str]) -> rx.Component:
                     rx.cond(
                         state.may_reach_inside,
                         rx.el.label(
-                            rx.checkbox(name="allow_private_host", size="2", default_checked=state.is_private),
+                            rx.checkbox(
+                                name="allow_private_host", size="2", default_checked=state.is_private,
+                                aria_label=t("webhook.allow_private"),
+                            ),
                             t("webhook.allow_private"),
                             class_name="ps-check",
                         ),
@@ -77,7 +80,12 @@ def form_dialog(state: Any, title: rx.Var[str]) -> rx.Component:
 
 def _type(state: Any, event_type: str) -> rx.Component:
     return rx.el.label(
-        rx.checkbox(name=event_type, size="2", default_checked=state.form_types.contains(event_type)),
+        rx.checkbox(
+            name=event_type,
+            size="2",
+            default_checked=state.form_types.contains(event_type),
+            aria_label=t(f"events.type_{event_type}"),
+        ),
         rx.el.span(
             rx.el.span(t(f"events.type_{event_type}"), style={"font_weight": 500}),
             " ",
@@ -92,7 +100,13 @@ def _agents(state: Any) -> rx.Component:
     return rx.el.fieldset(
         rx.el.legend(t("events.agents"), class_name="ps-label"),
         rx.el.label(
-            rx.checkbox(name="all_agents", size="2", checked=state.is_for_all, on_change=state.choose_all),
+            rx.checkbox(
+                name="all_agents",
+                size="2",
+                checked=state.is_for_all,
+                on_change=state.choose_all,
+                aria_label=t("events.all_agents"),
+            ),
             t("events.all_agents"),
             class_name="ps-check",
         ),
@@ -106,7 +120,7 @@ def _agents(state: Any) -> rx.Component:
 
 def _agent(agent: rx.Var[AgentChoice]) -> rx.Component:
     return rx.el.label(
-        rx.checkbox(name="agent:" + agent.id, size="2", default_checked=agent.is_chosen),
+        rx.checkbox(name="agent:" + agent.id, size="2", default_checked=agent.is_chosen, aria_label=agent.name),
         rx.el.span(agent.name, class_name="ps-truncate"),
         class_name="ps-check",
         key=agent.id,

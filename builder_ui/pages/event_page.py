@@ -216,6 +216,10 @@ def _delivery_badge(delivery: rx.Var[DeliveryItem]) -> rx.Component:
     )
 
 
+def _why(delivery: rx.Var[DeliveryItem]) -> rx.Var[str]:
+    return t_of(delivery.reason, "events.reason_", otherwise=delivery.error)
+
+
 def _delivery(delivery: rx.Var[DeliveryItem]) -> rx.Component:
     return rx.el.div(
         rx.el.div(
@@ -231,13 +235,13 @@ def _delivery(delivery: rx.Var[DeliveryItem]) -> rx.Component:
                 rx.cond(delivery.status != "", rx.fragment(" · ", t("events.status", status=delivery.status))),
                 rx.cond(
                     delivery.next_at != "",
-                    rx.fragment(" · ", t("events.next"), " ", When.create(iso=delivery.next_at)),
+                    rx.fragment(" · ", t("events.next"), " ", When.create(iso=delivery.next_at, kind="time")),
                 ),
                 class_name="ps-sub ps-num",
             ),
             rx.cond(
-                (delivery.error != "") & (delivery.state != "sent"),
-                rx.el.div(delivery.error, class_name="ps-hint"),
+                (delivery.reason != "") & (delivery.state != "sent"),
+                rx.el.div(_why(delivery), class_name="ps-hint"),
             ),
             style={"min_width": 0},
         ),
@@ -255,15 +259,15 @@ def _delivery_dialog() -> rx.Component:
         rx.dialog.content(
             rx.dialog.title(t_of(opened.type, "events.type_", otherwise=opened.type), size="5"),
             rx.dialog.description(
-                _delivery_badge(opened), " ", When.create(iso=opened.at, kind="exact"), size="2", as_="div",
-                margin_bottom="14px",
+                _delivery_badge(opened), " ", When.create(iso=opened.at, kind="exact"), as_="div",
+                style={"margin_bottom": "14px", "font_size": "13px"},
             ),
             rx.el.dl(
                 _fact(t("events.key"), rx.el.code(opened.key, class_name="ps-mono")),
                 _fact(t("events.attempts"), opened.attempts.to(str)),
                 rx.cond(opened.status != "", _fact(t("events.answered"), t("events.answer_ms", status=opened.status, ms=opened.ms))),
-                rx.cond((opened.error != "") & (opened.state != "sent"), _fact(t("events.problem"), opened.error)),
-                rx.cond(opened.next_at != "", _fact(t("events.next_attempt"), When.create(iso=opened.next_at))),
+                rx.cond((opened.reason != "") & (opened.state != "sent"), _fact(t("events.problem"), _why(opened))),
+                rx.cond(opened.next_at != "", _fact(t("events.next_attempt"), When.create(iso=opened.next_at, kind="exact"))),
                 class_name="ps-facts",
             ),
             rx.el.h3(t("events.body"), class_name="ps-label", style={"margin": "14px 0 6px"}),
@@ -308,7 +312,7 @@ def _since_dialog() -> rx.Component:
     return rx.dialog.root(
         rx.dialog.content(
             rx.dialog.title(t("events.since_title"), size="4"),
-            rx.dialog.description(t("events.since_text"), size="2", color_scheme="gray"),
+            rx.dialog.description(t("events.since_text"), class_name="ps-lead", style={"font_size": "14px"}),
             rx.flex(
                 *[
                     rx.button(t(f"events.since_{hours}"), variant="soft", on_click=EventPage.replay_failed(hours))

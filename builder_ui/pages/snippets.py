@@ -44,7 +44,8 @@ EVENT_VERIFICATION = """import base64, hashlib, hmac, os, time
 
 def is_genuine(headers, body: bytes) -> bool:
     message_id, stamp = headers["webhook-id"], headers["webhook-timestamp"]
-    key = base64.b64decode(os.environ["PATCHCORD_EVENTS_SECRET"].removeprefix("whsec_"))
+    secret = os.environ["PATCHCORD_EVENTS_SECRET"]
+    key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{message_id}.{stamp}.".encode() + body
     expected = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
     given = headers["webhook-signature"].split(" ")

@@ -80,7 +80,7 @@ def judge(claimed: ClaimedEvent, answer: HttpAnswer, at: datetime, jitter: Jitte
         error = "The receiver answered with a redirect, which is not followed. Subscribe the address it leads to."
         return EventEnded("retry", status, reason="redirect", error=error, again=again)
     error = f"The receiver answered with status {status}. Check its own log."
-    return EventEnded("retry", status, reason="refused" if status < 500 else "server_error", error=error, again=again)
+    return EventEnded("retry", status, reason="rejected" if status < 500 else "server_error", error=error, again=again)
 
 
 class EventSending:

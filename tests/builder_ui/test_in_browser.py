@@ -259,12 +259,13 @@ async def test_an_address_is_subscribed_tried_and_taken_care_of(
         await expect(page.locator(".ps-row").first).to_contain_text(said("letters.attempts", n=1))
         await expect(page.locator(".ps-row").first).to_contain_text("400")
         await check("failing")
-        await page.get_by_role("button", name=said("events.type_test")).click()
+        await page.get_by_role("button", name=said("events.type_test"), exact=True).click()
         await expect(page.get_by_role("dialog")).to_contain_text('"type": "test"')
         await check("event")
         await page.get_by_test_id("replay-event").click()
         await expect(page.locator(".ps-row").first).to_contain_text(said("events.filter_sent"))
-        assert [a.key for a in lane.journal] == [lane.journal[0].key] * 2
+        assert len(lane.journal) > 1
+        assert len({a.key for a in lane.journal}) == 1
         scope: dict[str, Any] = {}
         exec(EVENT_VERIFICATION, scope)
         os.environ["PATCHCORD_EVENTS_SECRET"] = value
@@ -279,6 +280,7 @@ async def test_an_address_is_subscribed_tried_and_taken_care_of(
         await expect(page.locator("#event-description")).to_have_value("Our CRM")
         await page.locator("#event-description").fill("Their CRM")
         await page.get_by_test_id("save-events").click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
         await expect(page.locator("h1")).to_have_text("Their CRM")
         assert (await services.event_subscriptions.get(who, row.id)).types == row.types
         await check("off")

@@ -193,8 +193,8 @@ async def test_conversations_with_the_tester_are_told_to_nobody(
     "case",
     [
         ("server_error", 500, "server_error"),
-        ("bad_request", 400, "refused"),
-        ("unauthorized", 401, "refused"),
+        ("bad_request", 400, "rejected"),
+        ("unauthorized", 401, "rejected"),
         ("redirect", 307, "redirect"),
         ("reset_before_accept", None, "outcome_unknown"),
         ("reset_after_accept", None, "outcome_unknown"),
