@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 from graph_runtime.contract.errors import AccessDenied, Conflict, InputInvalid
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import idempotency as rows
-from graph_runtime.storage.database import Database
+from graph_runtime.storage.database import DATABASE_AWAY, Database
+
+AGAIN_SECONDS: Final = 1.0
 
 
 class KeyReused(InputInvalid):
@@ -41,6 +45,7 @@ class Idempotency:
         self._database = database
         self._owner = owner
         self._running: dict[tuple[str, str], bytes] = {}
+        self._giving_up: set[asyncio.Task[None]] = set()
 
     async def once(
         self, principal: Principal, key: str, request: bytes, act: Callable[[], Awaitable[Answer]]
@@ -65,19 +70,39 @@ class Idempotency:
 
     async def _once(self, claim: rows.Claim, act: Callable[[], Awaitable[Answer]]) -> Answer:
         async with self._database.workspace(claim.workspace_id) as connection:
-            is_mine = await rows.claim(connection, claim)
-            found = None if is_mine else await rows.find(connection, claim.api_key_id, claim.key)
-        if not is_mine:
+            since = await rows.claim(connection, claim)
+            found = None if since else await rows.find(connection, claim.api_key_id, claim.key)
+        if since is None:
             return _earlier(found, claim.request_hash)
         try:
             answer = await act()
-        except BaseException:
             async with self._database.workspace(claim.workspace_id) as connection:
-                await rows.drop(connection, claim.api_key_id, claim.key)
+                await rows.finish(connection, claim, answer.status, answer.body)
+        except BaseException:
+            await self._give_up(claim, since)
             raise
-        async with self._database.workspace(claim.workspace_id) as connection:
-            await rows.finish(connection, claim.api_key_id, claim.key, answer.status, answer.body)
         return answer
+
+    async def _give_up(self, claim: rows.Claim, since: datetime) -> None:
+        try:
+            await self._drop(claim, since)
+        except DATABASE_AWAY:
+            # This process lives, so nobody else ends its claim.
+            task = asyncio.create_task(self._keep_giving_up(claim, since), name="give up a request")
+            self._giving_up.add(task)
+            task.add_done_callback(self._giving_up.discard)
+
+    async def _keep_giving_up(self, claim: rows.Claim, since: datetime) -> None:
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            try:
+                return await self._drop(claim, since)
+            except DATABASE_AWAY:
+                continue
+
+    async def _drop(self, claim: rows.Claim, since: datetime) -> None:
+        async with self._database.workspace(claim.workspace_id) as connection:
+            await rows.drop(connection, claim, since)
 
 
 def _earlier(found: dict[str, Any] | None, request_hash: bytes) -> Answer:

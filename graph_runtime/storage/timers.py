@@ -1,4 +1,4 @@
-"""Timers and conversations left behind: what the worker looks for before it knows any workspace."""
+"""Timers, conversations and requests left behind: what the worker looks for before it knows any workspace."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ class Sweep:
             cursor = connection.cursor(row_factory=tuple_row)
             await cursor.execute("SELECT * FROM pending_work(%s, %s)", (self._owner, limit))
             return [(str(w), str(c), bool(was_leased)) for w, c, was_leased in await cursor.fetchall()]
+
+    async def drop_unanswered(self) -> None:
+        """End requests under an Idempotency-Key whose process is gone."""
+        async with self._database.direct() as connection:
+            await connection.execute("SELECT drop_unanswered(%s)", (self._owner,))
 
     async def fire_timers(self, now: datetime | None = None, limit: int = 200) -> list[tuple[str, str]]:
         """Make triggers of due timers; (workspace, conversation) of each. `now` None: the database's clock."""

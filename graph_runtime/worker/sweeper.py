@@ -1,4 +1,4 @@
-"""Finds conversations whose process died or never woke, and runs them here."""
+"""Finds conversations whose process died or never woke, and runs them here; ends requests that a dead process began."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Sweeper:
 
     async def once(self) -> int:
         """One look; how many conversations were taken up."""
+        await self._sweep.drop_unanswered()
         free = AT_ONCE - len(self._runner.running)
         if free <= 0:
             return 0

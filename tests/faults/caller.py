@@ -17,6 +17,12 @@ from tests.faults.talk import Refused
 Headers = Callable[[], Mapping[str, str]]
 
 
+def pause(chance: random.Random, tries: int) -> float:
+    """Seconds before the next try, as decent clients grow them: hundreds that knock without pause keep a process from
+    starting that shares their cores."""
+    return chance.uniform(0.3, 1.0) * float(min(2.0, 0.5 * 1.4**tries))
+
+
 class Caller:
     """One client. `body` is bytes or a value to be sent as JSON; `headers` are made anew for each request."""
 
@@ -46,7 +52,7 @@ class Caller:
 
     async def insist(self, method: str, path: str, body: Any, headers: Headers, seconds: float) -> dict[str, Any]:
         """Repeat until it is answered. Raises: Refused, TimeoutError when the seconds are over."""
-        until = time.monotonic() + seconds
+        until, tries = time.monotonic() + seconds, 0
         while time.monotonic() < until:
             answer = await self.once(method, path, body, headers)
             if answer is not None and answer.status_code < 300:
@@ -54,7 +60,8 @@ class Caller:
                 return found
             if answer is not None and not _may_repeat(answer):
                 raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
-            await asyncio.sleep(self._chance.uniform(0.1, 0.6))
+            await asyncio.sleep(pause(self._chance, tries))
+            tries += 1
         raise TimeoutError
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.faults.caller import pause
 from tests.faults.plan import Turn
 from tests.faults.talk import Refused, Talk
 
@@ -68,12 +69,14 @@ class ChatTalk(Talk):
         # Each visitor has an address of their own: one may keep only so many chats open.
         parts = zlib.crc32(self.plan.name.encode())
         headers = {"X-Forwarded-For": f"10.{parts >> 16 & 255}.{parts >> 8 & 255}.{parts & 255}"}
+        tries = 0
         while True:
             url = addresses[number % len(addresses)].replace("http", "ws", 1)
             number += 1
             try:
                 place = f"{url}/ws/chat/{self.system.world.public_id}"
                 async with connect(place, additional_headers=headers, open_timeout=15, close_timeout=1) as connection:
+                    tries = 0
                     await connection.send(json.dumps({"t": "hello", "token": self._token, "after": self.seen}))
                     async for text in connection:
                         await self._hear(json.loads(text), connection)
@@ -82,7 +85,8 @@ class ChatTalk(Talk):
             finally:
                 self._connection = None
             self.journal.note("disconnected", name=self.plan.name)
-            await asyncio.sleep(self.chance.uniform(0.2, 0.8))
+            await asyncio.sleep(pause(self.chance, tries))
+            tries += 1
 
     async def _hear(self, frame: dict[str, Any], connection: ClientConnection) -> None:
         kind = frame["t"]

@@ -45,6 +45,7 @@ _UNREST = """
          + (SELECT count(*) FROM conversation WHERE lease_owner IS NOT NULL)
          + (SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending'))
          + (SELECT count(*) FROM timer WHERE due_at < now())
+         + (SELECT count(*) FROM idempotency WHERE status IS NULL)
 """
 
 

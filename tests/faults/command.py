@@ -10,6 +10,7 @@ import os
 import platform
 import random
 import shutil
+import subprocess
 import sys
 import time
 import traceback
@@ -35,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--redis", action="store_true", help="workers run the turns, a Redis wakes them")
     options.add_argument("--seed", type=int, default=0, help="plays the same faults again (0: a new seed)")
     options.add_argument("--only", default="", metavar="F1,F4", help="only these")
-    options.add_argument("--resume", action="store_true", help="skip what has passed with this seed, size and layout")
+    options.add_argument(
+        "--resume", action="store_true", help="skip what has passed from this commit with this seed, size and layout"
+    )
     options.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options.add_argument("--results", type=Path, default=RESULTS, help=f"where histories go (now {RESULTS.name}/)")
     options.add_argument(
@@ -64,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         results.append(run.play(scenario))
         print(table(results[-1:]), file=sys.stderr if options.json else sys.stdout, flush=True)
     report = {
-        "seed": run.seed, "full": run.full, "layout": run.layout,
+        "seed": run.seed, "full": run.full, "layout": run.layout, "commit": run.commit,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "results": results,
@@ -93,6 +96,7 @@ class Run:
         self.full = full
         self.redis = redis
         self.layout: Layout = "redis" if redis else "embedded"
+        self.commit = _commit()
         self._resume = resume
 
     @property
@@ -106,11 +110,12 @@ class Run:
             return _without_result(scenario, self.layout)
         folder = self.results / f"{scenario.id}-{self.name}"
         stored = _stored(folder)
-        if self._resume and stored is not None and stored["status"] == "passed":
+        if self._resume and stored is not None and stored["status"] == "passed" and stored["commit"] == self.commit:
             return stored
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        result = Result(scenario.id, scenario.title, self.seed, load=round(os.getloadavg()[0], 1))
+        load = round(os.getloadavg()[0], 1)
+        result = Result(scenario.id, scenario.title, self.seed, load=load, commit=self.commit)
         began = time.monotonic()
         try:
             asyncio.run(scenario.play(Stage(result, folder, full=self.full, redis=self.redis)))
@@ -122,6 +127,16 @@ class Run:
         return result.as_json()
 
 
+def _commit() -> str:
+    """Of the code that is played, "+" where files were changed since; "" outside a repository."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    return git("rev-parse", "--short=7", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
 def _stored(folder: Path) -> dict[str, Any] | None:
     path = folder / "result.json"
     if not path.exists():
@@ -131,10 +146,13 @@ def _stored(folder: Path) -> dict[str, Any] | None:
 
 
 def latest(results: Path) -> list[dict[str, Any]]:
-    """Of each fault and layout the newest stored result, a full one before any reduced one, in the order of the list."""
+    """Of each fault and layout the newest stored result of known code, a full one before any reduced one, in the order of
+    the list."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for path in sorted(results.glob("*/result.json"), key=lambda p: p.stat().st_mtime):
         stored = json.loads(path.read_text("utf-8"))
+        if not stored.get("commit"):
+            continue
         place = (stored["id"], stored["layout"])
         if stored["reduced"] and place in found and not found[place]["reduced"]:
             continue

@@ -36,7 +36,8 @@ class Gate:
 
 @dataclass
 class Result:
-    """`reduced`: smaller numbers than delivery.md asks for. `note`: what was not covered, and why.
+    """`reduced`: smaller numbers than delivery.md asks for. `note`: what was not covered, and why. `commit`: of the
+    code that was played, with "+" when it had changes beside it.
 
     `layout`: who wakes those that run turns. `load`: the machine's average over the minute before it began.
     """
@@ -47,6 +48,7 @@ class Result:
     reduced: bool = True
     layout: Layout = "embedded"
     load: float = 0.0
+    commit: str = ""
     sizes: dict[str, float] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
     gates: list[Gate] = field(default_factory=list)
@@ -114,9 +116,12 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:
     """For docs/faults.md, from what `as_json` gave."""
-    lines = ["| # | fault | layout | seed | outcome | measured |", "|---|---|---|---|---|---|"]
+    lines = ["| # | fault | layout | commit | seed | outcome | measured |", "|---|---|---|---|---|---|---|"]
     for r in results:
-        seed, size = ("", "") if r["missing"] else (str(r["seed"]), ", reduced" if r["reduced"] else "")
+        commit, seed = ("", "") if r["missing"] else (r["commit"], str(r["seed"]))
+        size = ", reduced" if r["reduced"] and not r["missing"] else ""
         measured = str(r["measured"]).replace("|", "/")
-        lines.append(f"| {r['id']} | {r['title']} | {r['layout']} | {seed} | {r['status']}{size} | {measured} |")
+        lines.append(
+            f"| {r['id']} | {r['title']} | {r['layout']} | {commit} | {seed} | {r['status']}{size} | {measured} |"
+        )
     return "\n".join(lines) + "\n"

@@ -86,6 +86,13 @@ class System:
         model = self._relay("model", free_port(), self._vendor_port)
         self.receiver.start()
         receiver = self._relay("receiver", free_port(), self._receiver_port)
+        for n in range(1, self.layout.web + 1):
+            self._program(f"web{n}", "web", free_port())
+        for n in range(1, self.layout.workers + 1):
+            self._program(f"worker{n}", "worker", 0)
+        for program in self.programs.values():
+            program.start()
+        # Meanwhile they start: on few cores that takes as long.
         environment = self._environment("harness", 0, direct=True)
         self.world = await make_world(
             environment, self.layout.flow, f"http://127.0.0.1:{model.listen}", self.canaries["model key"],
@@ -95,12 +102,6 @@ class System:
         self.canaries |= {f"secret of {name}": hook.secret for name, hook in self.world.hooks.items()}
         for lane, hook in self.world.hooks.items():
             await self._tell_receiver("/_lane", lane=lane, secret=hook.secret)
-        for n in range(1, self.layout.web + 1):
-            self._program(f"web{n}", "web", free_port())
-        for n in range(1, self.layout.workers + 1):
-            self._program(f"worker{n}", "worker", 0)
-        for program in self.programs.values():
-            program.start()
         self._watching = asyncio.create_task(self._watch(), name="watch")
         for name in self.named("web"):
             await self.until_ready(name)

@@ -23,6 +23,7 @@ from graph_runtime.contract import signatures
 from graph_runtime.contract.signatures import new_secret
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.fakes.webhook_receiver import receiving
+from tests.faults.caller import pause
 from tests.faults.clock import build_shim
 from tests.faults.collect import leaks_of_database, leaks_of_files
 from tests.faults.command import Run, latest
@@ -33,7 +34,7 @@ from tests.faults.letter_box import LetterBox
 from tests.faults.plan import Shape, draw
 from tests.faults.receiver import Receiver
 from tests.faults.relay import Relay, Switchboard
-from tests.faults.result import Result
+from tests.faults.result import Result, markdown
 from tests.faults.scenarios import Scenario
 from tests.faults.stage import Stage
 from tests.faults.system import free_port
@@ -245,7 +246,8 @@ async def test_the_load_generator_keeps_its_timetable() -> None:
 
 
 def stored(folder: Path, name: str, **values: Any) -> None:
-    result = Result(values.pop("id"), "title", 1, layout=values.pop("layout", "embedded"))
+    layout, commit = values.pop("layout", "embedded"), values.pop("commit", "c611a26")
+    result = Result(values.pop("id"), "title", 1, layout=layout, commit=commit)
     for key, value in values.items():
         setattr(result, key, value)
     (folder / name).mkdir()
@@ -256,14 +258,16 @@ def test_the_table_prefers_full_results_and_shows_both_layouts(tmp_path: Path) -
     stored(tmp_path, "a", id="F1", reduced=False, note="full")
     stored(tmp_path, "b", id="F1", reduced=True, note="newer and reduced")
     stored(tmp_path, "c", id="F1", layout="redis", note="with Redis")
+    stored(tmp_path, "d", id="F4", commit="", note="of unknown code")
     rows = {(r["id"], r["layout"]): r for r in latest(tmp_path)}
     assert rows["F1", "embedded"]["note"] == "full"
     assert rows["F1", "redis"]["note"] == "with Redis"
-    assert rows["F2", "redis"]["status"] == "not run"
+    assert rows["F2", "redis"]["status"] == rows["F4", "embedded"]["status"] == "not run"
+    assert "| embedded | c611a26 | 1 |" in markdown([rows["F1", "embedded"]])
     assert ("F5", "embedded") not in rows
 
 
-def test_a_run_that_is_resumed_plays_only_what_has_not_passed(tmp_path: Path) -> None:
+def test_a_run_that_is_resumed_plays_only_what_has_not_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[str] = []
 
     async def play(stage: Stage) -> None:
@@ -279,7 +283,17 @@ def test_a_run_that_is_resumed_plays_only_what_has_not_passed(tmp_path: Path) ->
     assert run()["status"] == "passed"
     assert run()["status"] == "passed"
     assert len(played) == 2
+    monkeypatch.setattr("tests.faults.command._commit", lambda: "another")
+    assert run()["commit"] == "another"
+    assert len(played) == 3
     run(seed=8)
     run(full=True)
     run(resume=False)
-    assert len(played) == 5
+    assert len(played) == 6
+
+
+def test_clients_knock_less_often_the_longer_nobody_answers() -> None:
+    waits = [pause(random.Random(1), tries) for tries in range(8)]
+    assert waits == sorted(waits)
+    assert waits[0] < 0.5
+    assert waits[-1] <= 2.0

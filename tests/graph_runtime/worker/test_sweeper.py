@@ -15,6 +15,9 @@ class Left:
         self.waiting = [("w", str(n), True) for n in range(count)]
         self.asked = 0
 
+    async def drop_unanswered(self) -> None:
+        """No requests here."""
+
     async def left_behind(self, limit: int = 50) -> list[tuple[str, str, bool]]:
         self.asked += 1
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]

@@ -10,6 +10,7 @@ import pytest
 from tests.faults.delivery_proofs import BLIND, KEYED
 from tests.faults.facts import Facts
 from tests.faults.hands import Hands
+from tests.faults.journal import read
 from tests.faults.plan import Conversation, Shape, Turn, draw
 from tests.faults.play.receivers import again
 from tests.faults.result import Result
@@ -31,46 +32,41 @@ def proven(stage: Stage, least_turns: int) -> None:
 
 
 async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> None:
-    """Web, worker, database and everything at once; a frozen process past its lease; copies; a deadly message."""
+    """Database and web exactly at the commit, workers, everything at once; a frozen process past its lease; copies; a
+    deadly message."""
     stage = stage_of("short", tmp_path)
-    talks = draw(Shape(conversations=70, turns=4, pause=4.0), stage.chance)
-    slow = [Conversation(f"slow{n}", "chat", (Turn(1, "model slow34"), Turn(2, "model"))) for n in range(6)]
+    talks = draw(Shape(conversations=60, turns=4, pause=3.5), stage.chance)
+    turns = (Turn(1), Turn(2, "model slow10"), Turn(3, "model"))
+    slow = [Conversation(f"slow{n}", "chat", turns, pause=3.0) for n in range(8)]
     bad = [Conversation("bad", "chat", (Turn(1), Turn(2, "poison"), Turn(3)))]
-
-    async def deeds(stage: Stage, hands: Hands) -> None:
-        await asyncio.sleep(3.0)
-        frozen = asyncio.create_task(hands.freeze("web1", 38.0))
-        await hands.kill("web2")
-        await hands.kill("worker1")
-        await hands.kill_database()
-        await hands.kill("worker2")
-        await frozen
-        await hands.kill_everything()
-
-    history = await stage.play(Layout(web=2, workers=2), [*slow, *bad, *talks], deeds)
-    proven(stage, 220)
-    facts = Facts(history)
-    assert facts.inbox[facts.trigger["bad", 2]]["state"] == "dead"
-    assert sum(t["attempts"] > 1 for t in history.turns) >= 1
-
-
-async def test_killed_exactly_at_the_commit(tmp_path: Path) -> None:
-    """Just before and just after the one transaction, process and database."""
-    stage = stage_of("commit", tmp_path)
     struck = []
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(1.0)
-        struck.append(await hands.kill_at_commit("web1", "before", nth=3))
-        struck.append(await hands.kill_at_commit("web1", "after", nth=3))
         struck.append(await hands.kill_database_at_commit("web1", "before", nth=2))
         struck.append(await hands.kill_database_at_commit("web1", "after", nth=2))
+        while stage.is_talking and await asyncio.to_thread(calls, stage, "slow10") < 6:  # noqa: ASYNC110  # books are silent
+            await asyncio.sleep(0.2)
+        frozen = asyncio.create_task(hands.freeze("web1", 36.0))
+        struck.append(await hands.kill_at_commit("web2", "before", nth=2))
+        await hands.kill("worker1")
+        struck.append(await hands.kill_at_commit("web2", "after", nth=2))
+        await hands.kill("worker2")
+        await frozen
+        await hands.kill_everything()
 
-    shape = Shape(conversations=40, turns=4, pause=3.0, bye=0.0)
-    history = await stage.play(Layout(relayed=True), shape, deeds)
-    proven(stage, 120)
+    history = await stage.play(Layout(web=2, workers=2, relayed=True), [*slow, *bad, *talks], deeds)
+    proven(stage, 220)
     assert struck == [True] * 4
+    facts = Facts(history)
+    assert facts.inbox[facts.trigger["bad", 2]]["state"] == "dead"
     assert sum(t["attempts"] > 1 for t in history.turns) >= 1
+    assert stage.system.programs["web1"].says("lease_lost") >= 1, "nothing was in the hands of the frozen process"
+
+
+def calls(stage: Stage, words: str) -> int:
+    """How many calls with these words the model's maker has in its books."""
+    return sum(e["kind"] == "accepted" and words in e["text"] for e in read(stage.system.vendor_journal))
 
 
 async def test_workers_redis_and_receivers_fail(tmp_path: Path) -> None:
