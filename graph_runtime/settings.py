@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     phone_url: str = ""
     """Where a telephone system reaches the web process, straight; empty: as everybody else does."""
     phone_audio: str = ""
-    """HOST:PORT where a telephone system brings the audio of calls; empty: the host of `phone_url` and 9092."""
+    """HOST:PORT where a telephone system brings the audio of calls; empty: the host of `phone_url` and `voice_port`."""
 
     voice_host: str = "127.0.0.1"
     """Where the audio of calls is expected; a telephone system on another machine needs 0.0.0.0 and a private network."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import sys
 import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,24 +19,23 @@ from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.settings import Settings
 from graph_runtime.telemetry import logs
 from voice.audiosocket.server import Ears, Server
-from voice.call import Call
 from voice.clock import Clock
-from voice.house import House, SpeechParts
-from voice.voice_activity import Detector
+
+if TYPE_CHECKING:
+    from voice.call import Call
+    from voice.house import House, SpeechParts
 
 log = structlog.get_logger(__name__)
 
 PRIORITY = -10
 DRAIN_SECONDS = 15.0
+PORT_AGAIN_SECONDS = 2.0
+"""A port that is taken is tried again; it may be a former voice process that gives its last calls away."""
 
 
 def run(settings: Settings) -> None:
     """Hold calls until SIGTERM or SIGINT."""
     logs.set_up(as_json=settings.environment == "production", level=settings.log_level)
-    try:
-        os.nice(PRIORITY)
-    except OSError:
-        log.info("priority_as_usual")
     if sys.platform == "win32":
         asyncio.run(serve(settings))
     else:
@@ -49,47 +51,95 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     services = await bootstrap.build(settings)
+    if not services.speech.works_without_keys():
+        log.warning("no_speech_without_keys", advice="Calls are held only for agents that have speech connections.")
+    clock = Clock()
+    switchboard = Switchboard(lambda: furnished(clock, services), settings.voice_most_calls)
+    server = Server(switchboard.admit)
+    try:
+        port = await _open(server, settings, stop)
+        if port is not None:
+            clock.start()
+            _hurry()
+            gc.freeze()
+            log.info("voice_ready", host=settings.voice_host, port=port)
+            await stop.wait()
+        log.info("voice_stopping", calls=len(switchboard.calls))
+        server.stop_listening()
+        await switchboard.leave(DRAIN_SECONDS)
+    finally:
+        await server.close()
+        clock.stop()
+        await services.close()
+
+
+def furnished(clock: Clock, services: bootstrap.Services) -> House:
+    """What calls share, with the detector at work. It takes 40 MB and some tenths of a second, so it comes with the
+    first call. Raises: ModelMissing.
+    """
+    from voice.house import House, SpeechParts
+    from voice.voice_activity import Detector
 
     async def speech(call: PhoneCall) -> SpeechParts:
         hears = await services.speech.transcriber(call.workspace_id, call.agent_id)
         talks = await services.speech.synthesizer(call.workspace_id, call.agent_id)
         return SpeechParts(hears.transcriber, talks.synthesizer, talks.voice)
 
-    clock = Clock()
     detector = Detector(clock)
-    switchboard = Switchboard(
-        House(clock, detector, services.phone_calls, speech, services.phrases), settings.voice_most_calls
-    )
-    server = Server(switchboard.admit)
+    detector.start()
+    return House(clock, detector, services.phone_calls, speech, services.phrases)
+
+
+async def _open(server: Server, settings: Settings, stop: asyncio.Event) -> int | None:
+    """The port, as soon as it is free; None when it is time to stop before that."""
+    place = f"{settings.voice_host}:{settings.voice_port}"
+    said = ""
+    while not stop.is_set():
+        try:
+            return await server.open(settings.voice_host, settings.voice_port)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if reason != said:
+                log.error(
+                    "no_calls", place=place, reason=reason,
+                    advice="Calls cannot arrive here. Stop what listens there, or set PATCHCORD_VOICE_HOST or "
+                    "PATCHCORD_VOICE_PORT. It is tried again until then.",
+                )  # fmt: skip
+            said = reason
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PORT_AGAIN_SECONDS):
+                await stop.wait()
+    return None
+
+
+def _hurry() -> None:
+    """A frame that is late is heard; nothing else on the machine is that urgent."""
     try:
-        port = await server.open(settings.voice_host, settings.voice_port)
-        clock.start()
-        detector.start()
-        gc.freeze()
-        log.info("voice_ready", port=port)
-        await stop.wait()
-        log.info("voice_stopping", calls=len(switchboard.calls))
-        server.stop_listening()
-        await switchboard.leave(DRAIN_SECONDS)
-    finally:
-        await server.close()
-        detector.stop()
-        clock.stop()
-        await services.close()
+        os.nice(PRIORITY)
+    except OSError:
+        log.info("priority_as_usual")
 
 
 class Switchboard:
     """The calls of this process. A call that was not announced is found out by attaching it, and then closed."""
 
-    def __init__(self, house: House, most_calls: int) -> None:
+    def __init__(self, furnish: Callable[[], House], most_calls: int) -> None:
         self.calls: set[Call] = set()
-        self._house = house
+        self._furnish = furnish
+        self._house: House | None = None
         self._most_calls = most_calls
 
     def admit(self, call_id: uuid.UUID) -> Ears | None:
-        """None when there is no room."""
+        """None when there is no room, or no way to hear."""
         if len(self.calls) >= self._most_calls:
             log.warning("call_refused", reason="too many calls", calls=len(self.calls))
+            return None
+        try:
+            from voice.call import Call
+
+            self._house = self._house or self._furnish()
+        except Exception as error:
+            log.error("call_refused", reason=str(error), exc_info=error)
             return None
         call = Call(self._house, call_id, self.calls.discard)
         self.calls.add(call)

@@ -135,6 +135,11 @@ class Supervisor:
         for child in self.children:
             child.start()
 
+    def add(self, child: Child) -> None:
+        """One more, started at once."""
+        self.children.append(child)
+        child.start()
+
     def check(self) -> float:
         """Start again what died and is due; return for how many seconds nothing needs to be done.
 

@@ -100,9 +100,10 @@ class Stack:
         self._start_database()
         self._migrate()
         self._wait_for(screens, "The screens could not be built; the lines above say why.")
-        self._supervisor = Supervisor([self._child(name) for name in ("web", "worker", "voice")], self._signals, say)
+        self._supervisor = Supervisor([self._child(name) for name in ("web", "worker")], self._signals, say)
         self._supervisor.start()
         self._wait_until_ready()
+        self._supervisor.add(self._child("voice"))  # only now: on two cores it would delay what people wait for
         claim = self._postgres.claim if self._postgres else self._claim
         if claim:
             claim.announce(wish.address)

@@ -85,6 +85,10 @@ class BoundSpeech:
             self._keep(self._synthesizers, key, found)
         return ChosenVoice(found, row["model"], kind)
 
+    def works_without_keys(self) -> bool:
+        """Whether calls can be held by an agent that nobody chose speech for."""
+        return all(self._without_key(kind) for kind in (TRANSCRIBER_SLOT, SYNTHESIZER_SLOT))
+
     async def close(self) -> None:
         """End every process and connection."""
         opened = [*self._transcribers.values(), *self._synthesizers.values(), *self._let_go]

@@ -17,7 +17,6 @@ from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.phone_calls import PhoneCallRows
 
 DIALPLAN: Final = REPOSITORY / "asterisk" / "extensions.conf"
-AUDIO_PORT: Final = 9092
 SECRET: Final = "SECRET"  # noqa: S105 (what stands in for one)
 _APP, _AUDIO = "http://127.0.0.1:8000/phone/SECRET", "127.0.0.1:9092"
 
@@ -84,7 +83,7 @@ class PhoneSetup:
         except OSError:
             raise NotFound("The file asterisk/extensions.conf is missing from this installation.") from None
         url = (self._settings.phone_url or self._settings.public_url).rstrip("/")
-        audio = self._settings.phone_audio or f"{_host(url)}:{AUDIO_PORT}"
+        audio = self._settings.phone_audio or f"{_host(url)}:{self._settings.voice_port}"
         return text.replace(_APP, f"{url}/phone/{secret or SECRET}").replace(_AUDIO, audio)
 
 

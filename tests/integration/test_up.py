@@ -61,6 +61,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path, text in (
         ("graph_runtime/api/server.py", WEB),
         ("graph_runtime/worker/main.py", WORKER),
+        ("voice/main.py", WORKER),
         ("graph_runtime/storage/migrate.py", MIGRATE),
         ("builder_ui/build.py", "print('screens are there')"),
     ):
@@ -137,6 +138,13 @@ class Up:
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def part(self, name: str) -> psutil.Process | None:
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.cmdline()[-2:] == ["graph_runtime", name]:
+                    return process
+        return None
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
         assert self.process.stdout
@@ -179,6 +187,19 @@ def test_a_web_process_that_dies_is_started_again(up: Up) -> None:
         up.get("/die")
     up.read_until("web ended with code 3; starting it again")
     assert wait_for_answer(up) != first
+
+
+def test_a_voice_process_that_dies_is_started_again_and_nothing_else_notices(up: Up) -> None:
+    up.start()
+    first = up.get()
+    voice = up.part("voice")
+    assert voice is not None
+    voice.kill()
+    up.read_until("voice was killed by signal 9; starting it again")
+    deadline = time.monotonic() + 20
+    while (again := up.part("voice")) is None or again.pid == voice.pid:
+        assert time.monotonic() < deadline
+    assert up.get() == first
 
 
 def test_killing_it_leaves_nothing_behind_and_the_data_usable(up: Up) -> None:

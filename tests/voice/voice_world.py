@@ -31,7 +31,7 @@ class VoiceProcess:
             return SpeechParts(transcriber, synthesizer)
 
         self.house = House(self.clock, self.detector, services.phone_calls, speech)
-        self.switchboard = Switchboard(self.house, 100)
+        self.switchboard = Switchboard(lambda: self.house, 100)
         self.server = Server(self.switchboard.admit)
         self.port = 0
 

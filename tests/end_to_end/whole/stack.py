@@ -49,7 +49,8 @@ class Stack:
         for name in ("PATCHCORD_SCREENS_DIR",):
             if name in os.environ:
                 kept[name] = os.environ[name]
-        self._environment = {**kept, "PYTHONPATH": str(folder), **(environment or {})}
+        # Any port for calls: the usual one may be taken by another installation on this machine.
+        self._environment = {**kept, "PYTHONPATH": str(folder), "PATCHCORD_VOICE_PORT": "0", **(environment or {})}
         self._lines: queue.Queue[str] = queue.Queue()
 
     def forget_screens(self) -> None:
@@ -90,7 +91,7 @@ class Stack:
         raise AssertionError(f"`up` did not say {text!r} within {seconds:g} s:\n{''.join(self.said)}\n{self.logs()}")
 
     def logs(self, lines: int = 30) -> str:
-        """The ends of the logs of web and worker, for the report of a failed test."""
+        """The ends of the logs of web, worker and voice, for the report of a failed test."""
         found = [f"--- {p.name}\n" + "".join(p.read_text().splitlines(True)[-lines:]) for p in self.data.glob("*.log")]
         return "\n".join(found)
 
@@ -109,7 +110,7 @@ class Stack:
             self.process.stdout.close()
 
     def part(self, name: str) -> psutil.Process:
-        """The process of "web", "worker" or "postgres" that runs now."""
+        """The process of "web", "worker", "voice" or "postgres" that runs now."""
         for process in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if name == "postgres":

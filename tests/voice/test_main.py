@@ -1,0 +1,71 @@
+"""The voice process before its first call: it costs little, waits for its port, and says what it cannot do."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import uuid
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from graph_runtime.settings import Settings
+from voice import main
+from voice.audiosocket.server import Server
+from voice.voice_activity import ModelMissing
+
+HEAVY = ("numpy", "onnxruntime", "soxr", "voice.call", "voice.voice_activity")
+
+
+def test_what_only_calls_need_is_not_loaded_before_the_first_one() -> None:
+    code = f"import sys, voice.main; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
+async def test_a_port_that_is_taken_is_said_once_and_used_when_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "PORT_AGAIN_SECONDS", 0.02)
+    server = Server(lambda _: None)
+    with socket.socket() as other, capture_logs() as said:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        settings = Settings(voice_port=port)
+        opening = asyncio.create_task(main._open(server, settings, asyncio.Event()))
+        async with asyncio.timeout(5):
+            while not said:  # noqa: ASYNC110 (the log has no event)
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert not opening.done()
+        other.close()
+        assert await opening == port
+    await server.close()
+    assert [line["event"] for line in said] == ["no_calls"]
+    assert said[0]["place"] == f"127.0.0.1:{port}"
+    assert "PATCHCORD_VOICE_PORT" in said[0]["advice"]
+
+
+async def test_a_process_that_is_stopped_while_its_port_is_taken_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, stop = Server(lambda _: None), asyncio.Event()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        opening = asyncio.create_task(main._open(server, Settings(voice_port=other.getsockname()[1]), stop))
+        stop.set()
+        async with asyncio.timeout(5):
+            assert await opening is None
+    await server.close()
+
+
+async def test_a_process_that_cannot_hear_leaves_calls_to_the_telephone_system() -> None:
+    def furnish() -> Any:
+        raise ModelMissing("The model is not installed.")
+
+    board = main.Switchboard(furnish, 10)
+    with capture_logs() as said:
+        assert board.admit(uuid.uuid4()) is None
+    assert said[0]["reason"] == "The model is not installed."
+    assert not board.calls
