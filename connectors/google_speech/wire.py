@@ -141,9 +141,11 @@ def translate(error: BaseException, *, started: bool) -> ConnectorError:
 
 
 def hides_its_reason(error: BaseException) -> bool:
-    """gRPC lost the status, because a frame was being written at the moment the answer came."""
+    """gRPC lost the status, because a frame was being written at the moment the answer came, or right after it."""
     import grpc
 
+    if isinstance(error, grpc.aio.UsageError | asyncio.InvalidStateError):
+        return True
     return isinstance(error, grpc.aio.AioRpcError) and error.details() == "Internal error from Core"
 
 
