@@ -37,7 +37,7 @@ FLAGS = [
 FIRST_PAGE_BYTES = 500_000
 PAGES = ("/", "/models", "/api-keys", "/conversations", "/undelivered", "/events", "/settings")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120, func_only=True)]
 
 
 @pytest.fixture(scope="module")
