@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from graph_runtime.bootstrap import Services, build
-from graph_runtime.contract.calls import Begin, MessageEnds, Speech
+from graph_runtime.contract.calls import Begin, Speech
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.models import ModelReply
 from graph_runtime.services.turn_runner import Outside
@@ -55,10 +55,10 @@ async def main(url: str, uuid: str, where: str) -> None:
         side = services.conversation_side
         side.runner._outside = Outside(runner=Hangs(is_final=where == "commit"), models=_models)
         call = await services.phone_calls.attach(uuid)
+        # To its end: what is told before its commit has no place yet that `spoken` could note.
         async with aclosing(services.phone_calls.turn(call, Begin())) as events:
-            async for event in events:
-                if isinstance(event, MessageEnds):
-                    break
+            async for _ in events:
+                pass
         await services.phone_calls.spoken(call)
         if where == "commit":
 
