@@ -17,7 +17,11 @@ from builder_ui.rows import ConnectorItem, CredentialItem, FieldItem
 
 def models_page() -> rx.Component:
     """Keys of model vendors."""
-    add = rx.button(rx.icon("plus", size=16), t("models.add"), on_click=Models.begin_adding, data_testid="add-key")
+    # Loading closes what an earlier visit left open; a dialog opened before that would close, too.
+    add = rx.button(
+        rx.icon("plus", size=16), t("models.add"), on_click=Models.begin_adding, disabled=~Models.is_loaded,
+        data_testid="add-key",
+    )  # fmt: skip
     return page(
         head(t("models.title"), t("models.lead"), add),
         rx.cond(Models.is_loaded, rx.fragment(_keys(), _default(), _demo()), skeleton(3)),

@@ -12,6 +12,8 @@ from graph_runtime.places import REPOSITORY
 
 SLOW_FOLDERS = ("integration", "end_to_end", "faults", "benchmarks")
 SCREENS_FOLDER = "tests/end_to_end"
+AT_ONCE = ("-n", "2", "--dist", "loadfile")
+"""Two processes, each with servers of its own; much of a test's time is waiting. A file's tests stay together."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -38,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
                 return code
     paths = [] if paths_given else _chosen_paths(fast=options.fast, screens=options.screens)
     # One run of pytest, so that its last line counts everything; it ends soon after the first failures.
-    command = [sys.executable, "-m", "pytest", "--maxfail=10", *for_pytest, *paths]
+    command = [sys.executable, "-m", "pytest", "--maxfail=10", *([] if paths_given else AT_ONCE), *for_pytest, *paths]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
 
 

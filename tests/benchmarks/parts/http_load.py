@@ -1,7 +1,7 @@
 """A load generator in a process of its own: raw HTTP/1.1 over kept connections, several requests in flight.
 
-Reads one JSON object from standard input: {"port", "in_flight", "seconds", "paths": [...], "keys": [...], "texts": [...],
-"begin": path or ""}. With `begin`, each connection begins a conversation there and talks in it; `{id}` in the path is its
+Reads one JSON object from standard input: {"port", "in_flight", "seconds" or "requests", "path", "keys": [...],
+"texts": [...], "begin": path or ""}. With `begin`, each connection begins a conversation there and talks in it; `{id}` in the path is its
 id. Writes one JSON object: requests per second and milliseconds.
 """
 
@@ -43,8 +43,25 @@ class Line:
         return int(lines[0].split()[1]), await self._reader.readexactly(length)
 
 
-async def talk(plan: dict[str, Any], number: int, until: list[float], found: list[float], failed: list[int]) -> None:
-    """One connection's requests until the time is over; the first part of the time is not counted."""
+class Span:
+    """What is counted: requests after the warm-up, until the time is over or so many were sent."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self.began = time.perf_counter()
+        self._seconds = float(plan.get("seconds", 0))
+        self._left = int(plan.get("requests", 0))
+        self.counted_from = self.began + 0.25 * self._seconds
+
+    def goes_on(self, now: float) -> bool:
+        """Whether one more request is to be sent."""
+        if self._seconds:
+            return now < self.counted_from + self._seconds
+        self._left -= 1
+        return self._left >= 0
+
+
+async def talk(plan: dict[str, Any], number: int, span: Span, found: list[float], failed: list[int]) -> None:
+    """One connection's requests."""
     first = number % len(plan["keys"])
     line = Line(plan["port"], plan["keys"][first:] + plan["keys"][:first])
     await line.open()
@@ -54,25 +71,23 @@ async def talk(plan: dict[str, Any], number: int, until: list[float], found: lis
         assert status == 201, answer
         path = path.replace("{id}", json.loads(answer)["conversation_id"])
     bodies = itertools.cycle([json.dumps({"text": text}).encode() for text in plan["texts"]])
-    while (now := time.perf_counter()) < until[1]:
+    while span.goes_on(now := time.perf_counter()):
         status, _ = await line.post(path, next(bodies))
         if status >= 300:
             failed.append(status)
-        elif now >= until[0]:
+        elif now >= span.counted_from:
             found.append((time.perf_counter() - now) * 1000)
 
 
 async def measure(plan: dict[str, Any]) -> dict[str, float]:
     """Requests per second, p50 and p95 in milliseconds, and how many failed."""
-    began = time.perf_counter()
-    warm = 0.25 * plan["seconds"]
-    until = [began + warm, began + warm + plan["seconds"]]
+    span = Span(plan)
     found: list[float] = []
     failed: list[int] = []
-    await asyncio.gather(*(talk(plan, n, until, found, failed) for n in range(plan["in_flight"])))
+    await asyncio.gather(*(talk(plan, n, span, found, failed) for n in range(plan["in_flight"])))
     cuts = statistics.quantiles(found, n=100)
     return {
-        "per_s": len(found) / plan["seconds"],
+        "per_s": len(found) / (plan.get("seconds") or time.perf_counter() - span.began),
         "p50_ms": statistics.median(found),
         "p95_ms": cuts[94],
         "p99_ms": cuts[98],
