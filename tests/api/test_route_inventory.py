@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -94,6 +95,9 @@ WAYS: dict[str, Way] = {
     "GET /phone/{secret}/hangup": Way("line", owner=404, other=404),
     "POST /api/v1/agents/{agent_id}/conversations": Way("key", WRITE, body={}, owner=201, other=404),
     "POST /api/v1/conversations/{conversation_id}/messages": Way("key", WRITE, body={"text": "Ann"}, other=404),
+    # Of a line; the channel of this world is none. tests/api/test_v1_calls.py has one.
+    "POST /api/v1/lines/{channel_id}/calls": Way("key", WRITE, body={"number": "100"}, owner=404, other=404),
+    "GET /api/v1/calls/{call_id}": Way("key", "conversations:read", owner=404, other=404),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
     "GET /api/v1/conversations/{conversation_id}": Way("key", "conversations:read", other=404),
     "GET /api/v1/conversations/{conversation_id}/messages": Way("key", "conversations:read", other=404),
@@ -175,6 +179,7 @@ async def world(
         "file_id": file.file_id,
         "public_id": agent.public_id,
         "slot": "main",
+        "call_id": str(uuid4()),
         "channel_id": webhook.id,
         "connector": "webhook",
         "secret": "guessed" * 8,
