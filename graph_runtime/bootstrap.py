@@ -15,6 +15,7 @@ from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
+from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
@@ -85,6 +86,7 @@ class Services:
     event_log: EventLog
     event_sending: EventSending
     phone_calls: PhoneCalls
+    calls_out: CallsOut
     phone_setup: PhoneSetup
     rehearsal: Rehearsal
     files: Files
@@ -97,6 +99,7 @@ class Services:
     async def close(self) -> None:
         """Let running turns end, then let go of the database."""
         try:
+            await self.calls_out.close()
             await self.phone_calls.close()
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
@@ -194,6 +197,7 @@ async def build(
         event_log=EventLog(database, clock),
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
         phone_calls=PhoneCalls(side, lines, files, clock),
+        calls_out=CallsOut(database, lines),
         rehearsal=Rehearsal(side),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from connectors.asterisk.line import OFFER, Settings
+from connectors.asterisk.ami import place
+from connectors.asterisk.line import Settings, line
+from graph_runtime.contract.capabilities import Capabilities
+from graph_runtime.contract.channels import ChannelOffer
 from graph_runtime.contract.connectors import Connector
+
+OFFER = ChannelOffer(
+    capabilities=Capabilities(8000, 12, 200, markup=False, media=False, typing=False, send_class="live"),
+    makes_secret=True,
+    secret_is_address=True,
+    line=line,
+    place=place,
+)
 
 CONNECTOR = Connector(
     id="asterisk",

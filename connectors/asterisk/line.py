@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Final, Literal
+from zoneinfo import available_timezones
 
 from pydantic import SecretStr, field_validator
 
-from graph_runtime.contract.calls import LineSettings
-from graph_runtime.contract.capabilities import Capabilities
-from graph_runtime.contract.channels import ChannelOffer
+from graph_runtime.contract.calls import DayHours, LineSettings
 from graph_runtime.contract.connectors import CredentialSettings
 from graph_runtime.contract.forms import setting
+
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS: Final = re.compile(r"(mon|tue|wed|thu|fri|sat|sun) ([01]?\d|2[0-3]):([0-5]\d)-([01]?\d|2[0-4]):([0-5]\d)")
 
 
 class Settings(CredentialSettings):
@@ -40,6 +43,26 @@ class Settings(CredentialSettings):
         help="The dial string of your Asterisk for transfers, with {number} in it.",
     )  # fmt: skip
     is_recorded: bool = setting("Calls are recorded", default=False)
+    most_calls: int = setting(
+        "Calls at a time", default=50, ge=1, le=2000, help="More are left to the desk of your dialplan."
+    )
+    hours: str = setting(
+        "Hours", default="", max_length=400, help="As in “mon 09:00-18:00, sat 10:00-14:00”. Empty: always."
+    )
+    time_zone: str = setting("Time zone of the hours", default="UTC", max_length=60)
+    desk: str = setting(
+        "Where other calls go", default="desk,s,1", max_length=100,
+        help="context,extension,priority of your dialplan, such as the queue of your reception.",
+    )  # fmt: skip
+    manager_address: str = setting(
+        "Manager address", default="", max_length=200,
+        help="HOST:PORT of Asterisk's manager interface, for calls out. Empty: the line only takes calls.",
+    )  # fmt: skip
+    manager_user: str = setting("Manager name", default="patchcord", max_length=60)
+    manager_secret: SecretStr = setting("Manager secret", default=SecretStr(""))
+    context: str = setting("Context of calls out", default="patchcord", max_length=60)
+    caller_id: str = setting("Number shown to those called", default="", max_length=80)
+    hangs_up_on_machines: bool = setting("Hang up on answering machines", default=True)
     secret: SecretStr = setting("Secret", default=SecretStr(""), help="Patchcord makes it and shows it once.")
     previous_secret: SecretStr = setting(
         "Previous secret", default=SecretStr(""), help="Still valid for a day after a change."
@@ -52,6 +75,55 @@ class Settings(CredentialSettings):
         if "{number}" not in value or any(c in rest for c in "{}|,&()$\"' \n\r"):
             raise ValueError("it needs {number} once, and none of , & | ( ) $ or spaces, as in PJSIP/{number}@trunk")
         return value.strip()
+
+    @field_validator("hours")
+    @classmethod
+    def _opens(cls, value: str) -> str:
+        parts = [part.strip().lower() for part in value.split(",") if part.strip()]
+        if not all(_HOURS.fullmatch(part) and not re.search(r"24:(?!00)", part) for part in parts):
+            raise ValueError("write hours as in “mon 09:00-18:00, sat 10:00-14:00”")
+        return ", ".join(parts)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        if value.strip() not in available_timezones():
+            raise ValueError("there is no such time zone; write it as in Europe/Kyiv")
+        return value.strip()
+
+    @field_validator("desk")
+    @classmethod
+    def _place(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w-]+,[\w+*#-]+,\w+", value.strip()):
+            raise ValueError("write context,extension,priority, as in desk,s,1")
+        return value.strip()
+
+    @field_validator("manager_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        value = value.strip()
+        if value and not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", value):
+            raise ValueError("write HOST:PORT, as in 10.0.0.5:5038")
+        return value
+
+    @field_validator("manager_user", "context", "caller_id")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("it must be one line of text")
+        return value.strip()
+
+
+def hours_of(text: str) -> tuple[DayHours, ...]:
+    """From the setting, which was checked."""
+    found = []
+    for part in text.split(",") if text else ():
+        match = _HOURS.fullmatch(part.strip())
+        assert match is not None
+        day, *numbers = match.groups()
+        first, first_minute, last, last_minute = map(int, numbers)
+        found.append(DayHours(_DAYS.index(day), first * 60 + first_minute, last * 60 + last_minute))
+    return tuple(found)
 
 
 def line(settings: Settings) -> LineSettings:
@@ -67,12 +139,11 @@ def line(settings: Settings) -> LineSettings:
         endpoint_ms=settings.endpoint_ms,
         no_input_ms=settings.no_input_ms,
         is_recorded=settings.is_recorded,
+        most_calls=settings.most_calls,
+        hours=hours_of(settings.hours),
+        time_zone=settings.time_zone,
+        desk=settings.desk,
+        can_call=bool(settings.manager_address),
+        caller_id=settings.caller_id,
+        hangs_up_on_machines=settings.hangs_up_on_machines,
     )
-
-
-OFFER = ChannelOffer(
-    capabilities=Capabilities(8000, 12, 200, markup=False, media=False, typing=False, send_class="live"),
-    makes_secret=True,
-    secret_is_address=True,
-    line=line,
-)

@@ -30,7 +30,7 @@ from graph_runtime.api.routes import (
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import conversations, events, flows
+from graph_runtime.api.routes.v1 import calls, conversations, events, flows
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -46,6 +46,8 @@ ROUTERS: Final = (
     editor.routes,
     conversations.writing,
     conversations.reading,
+    calls.writing,
+    calls.reading,
     flows.reading,
     flows.writing,
     flows.publishing,

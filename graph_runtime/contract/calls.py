@@ -231,6 +231,10 @@ class LineSettings:
 
     `speech_to_text`, `text_to_speech`: ids of connectors, "" for what the installation has. `endpoint_ms`,
     `no_input_ms`: for steps that do not say. `dial_template`: dial string with `{number}` in it.
+
+    `most_calls` at a time, in and out together. `hours` with their time zone: when calls are taken; empty: always.
+    `desk`: context,extension,priority of the dialplan for calls that are not taken. `can_call`: calls out are set up;
+    they show `caller_id`.
     """
 
     dial_template: str
@@ -242,6 +246,38 @@ class LineSettings:
     endpoint_ms: int = 450
     no_input_ms: int = 6000
     is_recorded: bool = False
+    most_calls: int = 50
+    hours: tuple[DayHours, ...] = ()
+    time_zone: str = "UTC"
+    desk: str = "desk,s,1"
+    can_call: bool = False
+    caller_id: str = ""
+    hangs_up_on_machines: bool = True
+
+
+OutgoingResult = Literal[
+    "answered", "busy", "no_answer", "rejected", "machine", "unreachable", "failed", "unknown"
+]  # fmt: skip
+"""How a call out began. `unreachable`: no way to the number; `failed`: the line could not place it; `unknown`: it may have
+been placed, nobody said how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingCall:
+    """One call to place. `id`: ours, and the name of its channel, which no second channel can have."""
+
+    id: str
+    dial_string: str
+    ring_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayHours:
+    """When a line answers on one day of the week (0 Monday), minutes after midnight there; `to` is not in it."""
+
+    day: int
+    from_minute: int
+    to_minute: int
 
 
 _NUMBER: Final = re.compile(r"[+*#]?[0-9*#]{1,32}|[A-Za-z][\w.-]{0,31}")
@@ -251,6 +287,21 @@ _DIAL_STRING: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{1,15}/[\w.+*#@:/-]{1,150}
 def is_dial_string(target: str) -> bool:
     """Whether a target names its technology ("PJSIP/100@trunk") and so passes the line's template by."""
     return _DIAL_STRING.fullmatch(target) is not None
+
+
+def is_open(hours: Sequence[DayHours], local: datetime) -> bool:
+    """Whether calls are taken at a moment of the line's own time. Hours that end at or before they begin go past
+    midnight."""
+    if not hours:
+        return True
+    minute = local.hour * 60 + local.minute
+    for h in hours:
+        is_late = h.to_minute <= h.from_minute
+        if h.day == local.weekday() and h.from_minute <= minute and (is_late or minute < h.to_minute):
+            return True
+        if is_late and (h.day + 1) % 7 == local.weekday() and minute < h.to_minute:
+            return True
+    return False
 
 
 def dialable(target: str) -> str:

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
-from graph_runtime.contract.calls import LineSettings
+from graph_runtime.contract.calls import LineSettings, OutgoingCall, OutgoingResult
 from graph_runtime.contract.capabilities import Capabilities
 from graph_runtime.contract.errors import NotSignedIn
 from graph_runtime.contract.messages import Part, Reply
@@ -130,6 +130,8 @@ class ChannelOffer:
     `secret_is_address`: it is part of an address that the other side calls, where it also tells which channel is meant.
     `line(settings)` of a phone line: how it speaks, listens and dials. Calls come in through the telephone system and
     nothing is sent, so such a channel needs no `send`.
+    `place(settings, call)` of a phone line rings and returns how that ended. Raises: Unreachable, CredentialRejected,
+    Refused (nobody was rung), OutcomeUnknown (somebody may have been).
     `private_host(settings)`: "host:port" inside the network that an administrator allowed for this channel, or "".
     """
 
@@ -142,6 +144,7 @@ class ChannelOffer:
     makes_secret: bool = False
     secret_is_address: bool = False
     line: Callable[[Any], LineSettings] | None = None
+    place: Callable[[Any, OutgoingCall], Awaitable[OutgoingResult]] | None = None
     one_part_per_request: bool = False
     evidence_seconds: float = EVIDENCE_SECONDS
     key_seconds: float | None = None

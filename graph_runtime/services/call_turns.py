@@ -79,6 +79,8 @@ class PhoneCall:
     taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One thing heard is committed after another, in order."""
     waits: Listen | Record | Transfer | HangUp | None = None
+    is_operator: bool = False
+    """It is the operator of a warm transfer who listens, not the caller."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,8 @@ def _sorted(kind: Connector, values: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 def _require_admin(principal: Principal, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """To reach into the network, or to turn a channel that may to another address, takes an administrator."""
+    if after.get("manager_address") and before.get("manager_address") != after["manager_address"]:
+        principal.require("settings.manage")
     if not after.get("allow_private_host"):
         return
     if any(before.get(key) != after.get(key) for key in ("allow_private_host", "url")):

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -20,9 +21,11 @@ from graph_runtime.contract.calls import (
     TransferOutcome,
     Transferred,
     TurnTimes,
+    is_open,
 )
 from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
+from graph_runtime.services.call_operators import CallOperators
 from graph_runtime.services.call_speaking import Speaking
 from graph_runtime.services.call_triggers import CallTriggers
 from graph_runtime.services.call_turns import CallTurns, PhoneCall
@@ -56,15 +59,18 @@ class PhoneCalls:
         self._side = side
         self._lines = lines
         self._files = files
+        self._clock = clock
         self._rows = PhoneCallRows(side.database)
         self._cutting: set[asyncio.Task[bool]] = set()
         self._triggers = CallTriggers(side.store, side.starts, side.live)
+        self._operators = CallOperators(self._rows, lines)
         self._turns = CallTurns(self._rows, side.reader, side.live, self._triggers, clock)
 
     async def announce(self, secret: str, uuid: str, from_number: str, did: str) -> None:
         """A call is about to arrive. Told twice, it is known once.
 
-        Raises: NotFound (secret), InputInvalid (uuid), Conflict (nobody answers), DatabaseAway.
+        Raises: NotFound (secret), InputInvalid (uuid), Conflict (nobody answers; `reason` is told to the dialplan, whose
+        own desk takes the call), DatabaseAway.
         """
         with or_away():
             line = await self._lines.by_secret(secret)
@@ -73,12 +79,37 @@ class PhoneCalls:
             problem = await self._rows.can_begin(line.workspace_id, line.agent_id)
             if problem:
                 raise Conflict("Nobody answers here: the agent is off or has nothing published.", reason=problem)
+            assert line.offer.line is not None
+            settings = line.offer.line(line.settings)
+            if not is_open(settings.hours, self._clock().astimezone(ZoneInfo(settings.time_zone))):
+                raise Conflict(
+                    "This phone line is closed at this hour. Its hours are set up in Patchcord.", reason="closed"
+                )
             values = {
                 "id": _uuid(uuid), "agent_id": line.agent_id, "channel_id": line.id,
-                "from_number": _number(from_number), "did": _number(did),
+                "from_number": _number(from_number), "did": _number(did), "most_calls": settings.most_calls,
             }  # fmt: skip
-            if not await self._rows.announce(line.workspace_id, values):
+            refused = await self._rows.announce(line.workspace_id, values)
+            if refused == "full":
+                raise Conflict("This phone line has as many calls as it may have.", reason="full")
+            if refused:
                 raise InputInvalid("This call is over, or another line's. Use a new UUID for each call.", field="uuid")
+
+    async def ask_operator(self, secret: str, uuid: str, leg: str) -> None:
+        """Somebody answered a warm transfer, and audio with them is about to connect under the UUID `leg`.
+
+        Raises: NotFound, InputInvalid, Conflict (no warm transfer: connect them at once), DatabaseAway.
+        """
+        with or_away():
+            line, row = await self._call(secret, uuid)
+            if not await self._rows.ask_operator(line.workspace_id, str(row["id"]), _uuid(leg)):
+                raise Conflict("This call is not being transferred warmly.", reason="no_whisper")
+
+    async def operator_says(self, secret: str, uuid: str) -> str:
+        """ "accept" or "decline"; whom nothing could be asked is connected. Raises: NotFound, DatabaseAway."""
+        with or_away():
+            _, row = await self._call(secret, uuid)
+        return "decline" if row["whisper"] in ("heard", "declined") else "accept"
 
     async def attach(self, uuid: str) -> PhoneCall:
         """Audio has connected. Only announced calls that are not over; the newest attachment holds the call.
@@ -87,16 +118,20 @@ class PhoneCalls:
         """
         with or_away():
             found = await self._rows.find(uuid.lower())
+            operator = await self._operators.attach(found[0], uuid.lower()) if found else None
+            if operator is not None:
+                return operator
             row = await self._rows.attach(found[0], uuid.lower()) if found else None
             if row is None:
                 raise NotFound("This call was not announced, or it is over. Announce it first.", call=uuid[:40])
             workspace_id = str(row["workspace_id"])
             _, line = await self._lines.settings(workspace_id, str(row["channel_id"]))
-            caller = row["from_number"] or f"anonymous:{row['id']}"
+            number = row["did"] if row["direction"] == "out" else row["from_number"]
+            caller = number or f"anonymous:{row['id']}"
             access = ChannelAccess(workspace_id, str(row["agent_id"]), str(row["channel_id"]), caller, PHONE)
             conversation_id = str(row["conversation_id"] or "")
             if not conversation_id:
-                contact = {"phone": row["from_number"]} if row["from_number"] else {}
+                contact = {"phone": number} if number else {}
                 conversation_id = await self._side.conversations.start(
                     access, dedupe_key=f"call:{row['id']}", contact=contact,
                     language=line.language if line.language in LANGUAGES else None,
@@ -126,7 +161,7 @@ class PhoneCalls:
         Raises: Replaced when another attachment holds the call or it is over; NotFound; DatabaseAway (nothing was
         committed; call again with the same).
         """
-        return self._turns.events(call, heard)
+        return (self._operators if call.is_operator else self._turns).events(call, heard)
 
     async def heard_until(self, call: PhoneCall, key: str, text: str) -> None:
         """The caller interrupted the message `key` after hearing `text` of it: a model that still writes it is stopped,
@@ -135,6 +170,8 @@ class PhoneCalls:
         Await it before the next `turn`, so that models see what was heard. What a turn has not committed yet is cut when
         it has; nobody waits for that.
         """
+        if call.is_operator:
+            return
         self._side.runner.cut(call.conversation_id)
         key, heard = key.partition("~")[0], text.strip()[:20_000]
         if await self._cut(call, key, heard, CUT_WAITS_SECONDS):
@@ -160,12 +197,15 @@ class PhoneCalls:
 
     async def spoken(self, call: PhoneCall) -> None:
         """Everything said so far was played to the end: a later attachment need not say it again."""
-        await self._rows.spoken(call.workspace_id, call.uuid, call.epoch, call.speaking.seq)
+        if not call.is_operator:
+            await self._rows.spoken(call.workspace_id, call.uuid, call.epoch, call.speaking.seq)
 
     async def let_go(self, call: PhoneCall, *, again: bool = False) -> None:
         """The last event was carried out as far as it is ours: the dialplan may transfer or hang up. Then close the
         socket. `again`: this process ends at a turn boundary and another one takes the call. Raises: Replaced.
         """
+        if call.is_operator:
+            return
         decision, target = "again", ""
         if not again and isinstance(call.waits, Transfer):
             dialed = dial_string(call.line, call.waits.target)
@@ -196,7 +236,7 @@ class PhoneCalls:
             if row["state"] == "moving":
                 if not dial_status:
                     return f"transfer|{row['transfer_to']}"
-                result = _DIALED.get(dial_status.upper(), "failed")
+                result = _moved_how(row, dial_status)
                 await self._moved(row, result)
                 return "hangup" if result == "answered" else "again"
             if row["decision"] == "transfer":
@@ -212,7 +252,7 @@ class PhoneCalls:
         with or_away():
             line, row = await self._call(secret, uuid)
             if row["state"] == "moving":
-                await self._moved(row, _DIALED.get(dial_status.upper(), "no_answer"))
+                await self._moved(row, _moved_how(row, dial_status or "NOANSWER"))
             await self._rows.end(line.workspace_id, str(row["id"]), cause if 0 <= cause <= 127 else 0)
             if row["conversation_id"] is not None:
                 await self._triggers.take(
@@ -221,6 +261,8 @@ class PhoneCalls:
 
     async def gone(self, call: PhoneCall) -> None:
         """The media saw the caller hang up (a bare end of the stream); the dialplan will tell the cause, or nobody."""
+        if call.is_operator:
+            return
         await self._rows.end(call.workspace_id, call.uuid, 0)
         await self._triggers.take(call.workspace_id, call.conversation_id, f"{call.uuid}:end", HungUp())
 
@@ -230,6 +272,8 @@ class PhoneCalls:
 
     async def measured(self, call: PhoneCall, times: TurnTimes) -> None:
         """Stamps of the turn that was spoken last; shown beside its first message."""
+        if call.is_operator:
+            return
         known = {name: value for name, value in asdict(times).items() if value}
         await self._rows.note_times(call.workspace_id, call.conversation_id, known)
 
@@ -249,6 +293,12 @@ class PhoneCalls:
         key = f"{row['id']}:moved:{row['moves']}"
         await self._triggers.take(workspace_id, str(row["conversation_id"]), key, Transferred(result=result))
         await self._rows.moved(workspace_id, str(row["id"]), result)
+
+
+def _moved_how(row: Row, dial_status: str) -> TransferOutcome:
+    """Who was asked and did not accept has answered the telephone, but not the call."""
+    result = _DIALED.get(dial_status.upper(), "failed")
+    return "declined" if result == "answered" and row["whisper"] in ("heard", "declined") else result
 
 
 def _uuid(text: str) -> str:

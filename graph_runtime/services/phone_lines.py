@@ -48,7 +48,8 @@ class PhoneLines:
     async def settings(self, workspace_id: str, channel_id: str) -> tuple[OpenChannel, LineSettings]:
         """A line as it is set up now. Raises: NotFound."""
         channel = await self._channels.by_id(workspace_id, channel_id, 2**31)
-        assert channel.offer.line is not None
+        if channel.offer.line is None:
+            raise NotFound("There is no such phone line in this workspace.")
         return channel, channel.offer.line(channel.settings)
 
 

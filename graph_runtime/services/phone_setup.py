@@ -18,6 +18,7 @@ from graph_runtime.storage.phone_calls import PhoneCallRows
 
 DIALPLAN: Final = REPOSITORY / "asterisk" / "extensions.conf"
 SECRET: Final = "SECRET"  # noqa: S105 (what stands in for one)
+_DESK = "DESK=desk,s,1"
 _APP, _AUDIO = "http://127.0.0.1:8000/phone/SECRET", "127.0.0.1:9092"
 
 
@@ -75,8 +76,8 @@ class PhoneSetup:
         principal.require("conversation.read")
         return [_facts(row) for row in await self._rows.of_conversation(principal.workspace_id, conversation_id)]
 
-    def dialplan(self, principal: Principal, secret: str = "") -> str:
-        """`asterisk/extensions.conf` with our addresses, and the secret or a place for it. Raises: AccessDenied, NotFound."""
+    def dialplan(self, principal: Principal, secret: str = "", desk: str = "") -> str:
+        """`asterisk/extensions.conf` with our addresses, the secret or a place for it, and the line's desk. Raises: AccessDenied, NotFound."""
         principal.require("agent.read")
         try:
             text = DIALPLAN.read_text("utf-8")
@@ -84,6 +85,7 @@ class PhoneSetup:
             raise NotFound("The file asterisk/extensions.conf is missing from this installation.") from None
         url = (self._settings.phone_url or self._settings.public_url).rstrip("/")
         audio = self._settings.phone_audio or f"{_host(url)}:{self._settings.voice_port}"
+        text = text.replace(_DESK, f"DESK={desk}") if desk else text
         return text.replace(_APP, f"{url}/phone/{secret or SECRET}").replace(_AUDIO, audio)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from graph_runtime.storage.database import Database, Row
+from graph_runtime.storage.database import Connection, Database, Row
 
 
 class PhoneCallRows:
@@ -27,18 +27,61 @@ class PhoneCallRows:
             row = await cursor.fetchone()
         return (row["workspace"], row["channel"]) if row else None
 
-    async def announce(self, workspace_id: str, values: Row) -> bool:
-        """A call of a line: id, agent_id, channel_id, from_number, did. False: the id is another line's, or over.
+    async def announce(self, workspace_id: str, values: Row) -> str:
+        """A call of a line: id, agent_id, channel_id, from_number, did, most_calls. "" or why not: "full", "over" (the id
+        is another line's, or its call has ended).
 
         Calls of the line whose end nobody told us of are closed after half a day.
         """
         async with self._database.workspace(workspace_id) as connection:
-            await connection.execute(_FORGET_LOST, values)
-            await connection.execute(_ANNOUNCE, values)
+            await _hold_line(connection, values)
+            cursor = await connection.execute(_ANNOUNCE, values)
+            if await cursor.fetchone() is not None:
+                return ""
             cursor = await connection.execute(
-                "SELECT FROM phone_call WHERE id = %(id)s AND channel_id = %(channel_id)s AND state <> 'ended'", values
+                "SELECT state, channel_id = %(channel_id)s AS is_ours FROM phone_call WHERE id = %(id)s", values
             )
-            return await cursor.fetchone() is not None
+            known = await cursor.fetchone()
+            if known is None:
+                room = await (await connection.execute(f"SELECT {_HAS_ROOM} AS has_room", values)).fetchone()
+                return "over" if room and room["has_room"] else "full"
+            return "" if known["is_ours"] and known["state"] != "ended" else "over"
+
+    async def reserve(self, workspace_id: str, values: Row) -> tuple[Row | None, bool]:
+        """A call out: id, agent_id, channel_id, from_number, did, key, seconds, most_calls. (the call of this key, whether
+        it is new); (None, False) when the line has no room."""
+        async with self._database.workspace(workspace_id) as connection:
+            await _hold_line(connection, values)
+            found = "SELECT * FROM phone_call WHERE channel_id = %(channel_id)s AND request_key = %(key)s"
+            known = await (await connection.execute(found, values)).fetchone()
+            if known is not None:
+                return known, False
+            row = await (await connection.execute(_RESERVE, values)).fetchone()
+            return row, row is not None
+
+    async def answered(self, workspace_id: str, call_id: str, channel_id: str, result: str) -> Row | None:
+        """A call out was answered by somebody, or by a machine; the call, None when it was given up meanwhile."""
+        return await self._row(workspace_id, _ANSWERED, {"id": call_id, "channel": channel_id, "result": result})
+
+    async def settle(self, workspace_id: str, call_id: str, result: str) -> None:
+        """How a call out began. What was known only roughly is made precise; the end of a call that is talked on is not
+        touched."""
+        await self._run(workspace_id, _SETTLE, {"id": call_id, "result": result})
+
+    async def ask_operator(self, workspace_id: str, call_id: str, whisper_id: str) -> bool:
+        """The operator's audio is about to connect; False: the call is not being transferred warmly."""
+        return await self._row(workspace_id, _ASK_OPERATOR, {"id": call_id, "leg": whisper_id}) is not None
+
+    async def attach_operator(self, workspace_id: str, whisper_id: str) -> Row | None:
+        """The operator's audio has connected; the call."""
+        return await self._row(workspace_id, _ATTACH_OPERATOR, {"leg": whisper_id})
+
+    async def operator_said(self, workspace_id: str, whisper_id: str, said: str) -> None:
+        """ "accepted" or "declined"."""
+        await self._run(
+            workspace_id, "UPDATE phone_call SET whisper = %(said)s WHERE whisper_id = %(leg)s AND whisper = 'heard'",
+            {"leg": whisper_id, "said": said},
+        )  # fmt: skip
 
     async def can_begin(self, workspace_id: str, agent_id: str) -> str:
         """ "" when the agent takes calls now, else why not: "agent_off", "no_version"."""
@@ -59,6 +102,16 @@ class PhoneCallRows:
             workspace_id, "SELECT * FROM phone_call WHERE id = %(id)s AND channel_id = %(channel)s",
             {"id": call_id, "channel": channel_id},
         )  # fmt: skip
+
+    async def get_out(self, workspace_id: str, call_id: str) -> Row | None:
+        """One call that we placed; given up when nobody told of it in time."""
+        async with self._database.workspace(workspace_id) as connection:
+            found = "SELECT * FROM phone_call WHERE id = %(id)s AND direction = 'out'"
+            row = await (await connection.execute(found, {"id": call_id})).fetchone()
+            if row is None or row["state"] != "dialing":
+                return row
+            await connection.execute(_FORGET_LOST, {"channel_id": row["channel_id"]})
+            return await (await connection.execute(found, {"id": call_id})).fetchone()
 
     async def of_conversation(self, workspace_id: str, conversation_id: str) -> list[Row]:
         """The calls of a conversation, oldest first."""
@@ -143,6 +196,12 @@ class PhoneCallRows:
             await connection.execute(statement, values)
 
 
+async def _hold_line(connection: Connection, values: Row) -> None:
+    """One at a time per line, so that two calls never take its last place."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('line:' || %(channel_id)s, 0))", values)
+    await connection.execute(_FORGET_LOST, values)
+
+
 def _is_uuid(text: str) -> bool:
     try:
         return str(UUID(text)) == text.lower()
@@ -151,13 +210,43 @@ def _is_uuid(text: str) -> bool:
 
 
 _FORGET_LOST = """
-    UPDATE phone_call SET state = 'ended', ended_at = now()
-    WHERE channel_id = %(channel_id)s AND state <> 'ended' AND started_at < now() - interval '12 hours'
+    UPDATE phone_call SET state = 'ended', ended_at = now(), result = CASE WHEN direction = 'out' AND result = ''
+        THEN 'unknown' ELSE result END
+    WHERE channel_id = %(channel_id)s AND state <> 'ended'
+      AND (started_at < now() - interval '12 hours' OR state = 'dialing' AND dial_until < now())
 """
-_ANNOUNCE = """
+_HAS_ROOM = (
+    """(SELECT count(*) FROM phone_call WHERE channel_id = %(channel_id)s AND state <> 'ended') < %(most_calls)s"""
+)
+_RESERVE = f"""
+    INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, from_number, did, direction, state, request_key,
+                            dial_until)
+    SELECT %(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s,
+           'out', 'dialing', %(key)s, now() + make_interval(secs => %(seconds)s)
+    WHERE {_HAS_ROOM} RETURNING *
+"""
+_ANSWERED = """
+    UPDATE phone_call SET result = %(result)s, state = CASE WHEN %(result)s = 'answered' THEN 'announced' ELSE 'ended' END,
+        ended_at = CASE WHEN %(result)s = 'answered' THEN NULL ELSE now() END
+    WHERE id = %(id)s AND channel_id = %(channel)s AND direction = 'out' AND state IN ('dialing', 'announced') RETURNING *
+"""
+_SETTLE = """
+    UPDATE phone_call SET result = CASE WHEN result IN ('', 'failed', 'unknown') THEN %(result)s ELSE result END,
+        state = CASE WHEN state = 'dialing' AND %(result)s <> 'answered' THEN 'ended' ELSE state END,
+        ended_at = CASE WHEN state = 'dialing' AND %(result)s <> 'answered' THEN now() ELSE ended_at END
+    WHERE id = %(id)s AND direction = 'out'
+"""
+_ASK_OPERATOR = """
+    UPDATE phone_call SET whisper_id = %(leg)s, whisper = 'asked'
+    WHERE id = %(id)s AND state = 'moving' AND transfer_to LIKE '%%|warm' RETURNING id
+"""
+_ATTACH_OPERATOR = """
+    UPDATE phone_call SET whisper = 'heard' WHERE whisper_id = %(leg)s AND whisper = 'asked' AND state = 'moving' RETURNING *
+"""
+_ANNOUNCE = f"""
     INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, from_number, did)
-    VALUES (%(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s)
-    ON CONFLICT (id) DO NOTHING
+    SELECT %(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s
+    WHERE {_HAS_ROOM} ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _CAN_BEGIN = """
     SELECT CASE WHEN NOT a.is_on THEN 'agent_off' WHEN f.live_version_id IS NULL THEN 'no_version' ELSE '' END AS problem
@@ -184,7 +273,8 @@ _DECIDE = """
     WHERE id = %(id)s AND epoch = %(epoch)s AND state <> 'ended' RETURNING id
 """
 _MOVE = """
-    UPDATE phone_call SET moves = moves + (state <> 'moving')::integer, state = 'moving', transfer_result = ''
+    UPDATE phone_call SET moves = moves + (state <> 'moving')::integer, state = 'moving', transfer_result = '',
+        whisper_id = NULL, whisper = ''
     WHERE id = %(id)s AND state <> 'ended' RETURNING moves
 """
 _MOVED = """

@@ -21,6 +21,14 @@ class Settings(NodeSettings):
         "What to say before it rings", default="", widget="template", outside=True, max_length=2000,
         placeholder="One moment, I am connecting you.",
     )  # fmt: skip
+    is_warm: bool = setting(
+        "The colleague is asked first", default=False,
+        help="They hear what it is about, then take the call with 1 or decline it with 2.",
+    )  # fmt: skip
+    summary: str = setting(
+        "What the colleague hears", default="", widget="template", max_length=2000,
+        placeholder="{{ contact.name }} asks about an invoice.",
+    )  # fmt: skip
     ring_seconds: int = setting("Let it ring, seconds", default=20, ge=5, le=120)
 
 
@@ -51,7 +59,9 @@ async def run(settings: Settings, ctx: NodeContext) -> AwaitReply | Leave:
     text = ctx.render(ctx.text("text", settings.text)).strip()
     if text:
         await ctx.say(Text(text=text, spoken=Spoken(is_interruptible=False)))
-    return AwaitReply(on_call=Transfer(target=target, ring_seconds=settings.ring_seconds))
+    summary = ctx.render(ctx.text("summary", settings.summary)).strip() if settings.is_warm else ""
+    transfer = Transfer(target=target, is_warm=settings.is_warm, summary=summary, ring_seconds=settings.ring_seconds)
+    return AwaitReply(on_call=transfer)
 
 
 @NODE.replies

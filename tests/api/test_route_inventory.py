@@ -4,11 +4,14 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from uuid import uuid4
 
 import httpx2
 import pytest
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
+from graph_runtime.api.limits import Windows
+from graph_runtime.api.routes.phone import WRONG_SECRETS
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.principal import Principal
 from tests.api.conftest import Address, Member, key_client
@@ -84,10 +87,17 @@ WAYS: dict[str, Way] = {
     "POST /hooks/{connector}/{channel_public_id}": Way("hook", body={}, owner=401, other=401),
     # Whoever knows a line's secret, from inside the network; tests/api/test_phone.py does.
     "GET /phone/{secret}/announce": Way("line", owner=404, other=404),
+    "GET /phone/{secret}/answered": Way("line", owner=404, other=404),
+    "GET /phone/{secret}/failed": Way("line", owner=404, other=404),
+    "GET /phone/{secret}/whisper": Way("line", owner=404, other=404),
+    "GET /phone/{secret}/whispered": Way("line", owner=404, other=404),
     "GET /phone/{secret}/next": Way("line", owner=404, other=404),
     "GET /phone/{secret}/hangup": Way("line", owner=404, other=404),
     "POST /api/v1/agents/{agent_id}/conversations": Way("key", WRITE, body={}, owner=201, other=404),
     "POST /api/v1/conversations/{conversation_id}/messages": Way("key", WRITE, body={"text": "Ann"}, other=404),
+    # Of a line; the channel of this world is none. tests/api/test_v1_calls.py has one.
+    "POST /api/v1/lines/{channel_id}/calls": Way("key", WRITE, body={"number": "100"}, owner=404, other=404),
+    "GET /api/v1/calls/{call_id}": Way("key", "conversations:read", owner=404, other=404),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
     "GET /api/v1/conversations/{conversation_id}": Way("key", "conversations:read", other=404),
     "GET /api/v1/conversations/{conversation_id}/messages": Way("key", "conversations:read", other=404),
@@ -169,6 +179,7 @@ async def world(
         "file_id": file.file_id,
         "public_id": agent.public_id,
         "slot": "main",
+        "call_id": str(uuid4()),
         "channel_id": webhook.id,
         "connector": "webhook",
         "secret": "guessed" * 8,
@@ -263,12 +274,13 @@ async def test_a_members_cookie_is_not_a_key(world: World) -> None:
             assert await call(world.owner, world, name) == 401, name
 
 
-async def test_ids_that_are_none_find_nothing(world: World) -> None:
+async def test_ids_that_are_none_find_nothing(world: World, address: Address) -> None:
     hostile = ["0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b", "x", "%00", "' OR 1=1 --", "..%2f..", "9" * 300]
     for name, way in WAYS.items():
         if way.other != 404 or way.guard == "public":
             continue
         for value in hostile:
+            address.app.state.phone_misses = Windows(*WRONG_SECRETS)  # guesses are limited, which is not asked here
             ids = dict.fromkeys(world.ids, value) | {"slot": "main"}
             strange = World(world.owner, world.other, world.owner_key, world.other_key, ids)
             status = await call(world.owner_key if way.guard == "key" else world.owner, strange, name)

@@ -27,8 +27,9 @@ class Step:
 
 
 def parsed(text: str) -> list[Step]:
-    """The steps of [patchcord]; a line that is neither comment nor step fails."""
+    """The steps of both contexts; a line that is neither comment nor step fails."""
     found: list[Step] = []
+    contexts = {"patchcord": "", "patchcord-whisper": "whisper:"}
     exten = context = ""
     for line in text.splitlines():
         if not line.strip() or line.startswith(";"):
@@ -38,8 +39,7 @@ def parsed(text: str) -> list[Step]:
             continue
         match = LINE.match(line)
         assert match is not None, line
-        assert context == "patchcord"
-        exten = match["exten"] or exten
+        exten = contexts[context] + match["exten"] if match["exten"] else exten
         assert match["first"] in (None, "1")
         found.append(Step(exten, match["label"] or "", match["app"], match["data"]))
     return found
@@ -62,15 +62,19 @@ def test_brackets_and_quotes_are_balanced() -> None:
 
 
 def test_every_jump_has_a_target() -> None:
-    labels = {s.label for s in MAIN if s.label}
-    assert len(labels) == sum(bool(s.label) for s in MAIN)
-    for step in MAIN:
-        if step.app == "GotoIf":
-            for target in step.data.rpartition("?")[2].split(":"):
-                assert target in labels, step
-        elif step.app == "Goto" and "," not in step.data:
-            assert step.data in labels, step
-    assert "Goto(desk,s,1)" in {f"{s.app}({s.data})" for s in MAIN}
+    for exten in {s.exten for s in STEPS}:
+        steps = [s for s in STEPS if s.exten == exten]
+        labels = {s.label for s in steps if s.label}
+        assert len(labels) == sum(bool(s.label) for s in steps)
+        for step in steps:
+            if step.app == "GotoIf":
+                for target in step.data.rpartition("?")[2].split(":"):
+                    assert target in labels, step
+            elif step.app == "Goto" and "," not in step.data and step.data != "${DESK}":
+                assert step.data in labels, step
+    assert "DESK=desk,s,1" in {s.data for s in MAIN}
+    assert MAIN[place("Goto(${DESK})") - 1].label == "desk"
+    assert "Goto(s,1)" in {f"{s.app}({s.data})" for s in STEPS if s.exten == "out"}
 
 
 def test_the_call_is_announced_before_it_is_answered_and_answered_before_audio() -> None:
@@ -78,20 +82,42 @@ def test_the_call_is_announced_before_it_is_answered_and_answered_before_audio()
     assert place("CURLOPT(httptimeout)=2") < place("/announce")
     assert MAIN[place("/announce") + 1].data == '$["${R}" = "ok"]?take'
     assert MAIN[place("Answer()") - 1].label == "take"
+    assert MAIN[place("/answered") + 1].data == '$["${R}" != "ok"]?done'
+    assert place("/answered") < place("Answer()")
 
 
 def test_the_audio_may_break_without_ending_the_call() -> None:
     audio = [s for s in STEPS if "AudioSocket" in s.data]
-    assert [(s.app, s.data, s.label) for s in audio] == [("TryExec", "AudioSocket(${CALL},${AUDIO})", "talk")]
+    assert [(s.app, s.data, s.label) for s in audio] == [
+        ("TryExec", "AudioSocket(${CALL},${AUDIO})", "talk"),
+        ("TryExec", "AudioSocket(${LEG},${ARG3})", ""),
+    ]
 
 
 def test_a_transfer_rings_for_the_caller_comes_back_and_tells_how_it_ended() -> None:
-    (dial,) = [s for s in STEPS if s.app == "Dial"]
+    dial, warm = (s for s in STEPS if s.app == "Dial")
     # r: the caller hears ringing, and RTP keeps flowing; g: the dialplan goes on when the other side hangs up.
     assert dial.data == "${CUT(NEXT,|,2)},${CUT(NEXT,|,3)},gr"
-    after = MAIN[MAIN.index(dial) + 1]
+    assert warm.data == dial.data + "U(patchcord-whisper^${CALL}^${APP}^${AUDIO})"
+    assert MAIN[MAIN.index(dial) + 1].data == "moved"
+    after = MAIN[MAIN.index(warm) + 1]
+    assert after.label == "moved"
     assert "dialed=${DIALSTATUS}" in after.data
-    assert MAIN[MAIN.index(dial) + 2].data == '$["${DIALSTATUS}" = "ANSWER"]?done:talk'
+    assert MAIN[MAIN.index(after) + 1].data == '$["${NEXT}" = "hangup"]?done'
+    assert MAIN[MAIN.index(after) + 2].data == '$["${NEXT}${DIALSTATUS}" = "ANSWER"]?done:talk'
+
+
+def test_an_operator_who_declines_is_let_go_and_the_caller_goes_on() -> None:
+    steps = [s for s in STEPS if s.exten == "whisper:s"]
+    asked, answer = (next(i for i, s in enumerate(steps) if t in s.data) for t in ("/whisper?", "/whispered?"))
+    assert steps[asked + 1].data == '$["${R}" != "ok"]?take'
+    assert steps[answer + 1].data == '$["${R}" != "decline"]?take'
+    assert [s.data for s in steps[answer + 2 :]] == ["GOSUB_RESULT=CONTINUE", ""]
+
+
+def test_the_end_of_a_call_that_nobody_answered_is_told() -> None:
+    told = [s.data for s in STEPS if s.exten == "failed"][-1]
+    assert "/failed?uuid=${PATCHCORD_CALL}&reason=${REASON}" in told
 
 
 def test_it_gives_up_after_five_seconds_and_not_while_told_to_come_again() -> None:
@@ -104,7 +130,7 @@ def test_it_gives_up_after_five_seconds_and_not_while_told_to_come_again() -> No
 
 
 def test_the_end_is_told_with_its_cause() -> None:
-    (last,) = [s for s in STEPS if s.exten == "h"]
+    (last,) = [s for s in STEPS if s.exten == "h" and s.app == "Set"]
     for told in ("/hangup", "uuid=${CALL}", "cause=${HANGUPCAUSE}", "dialed=${DIALSTATUS}"):
         assert told in last.data
 
@@ -117,7 +143,7 @@ def test_what_the_caller_sends_is_encoded() -> None:
 def test_every_question_names_the_call() -> None:
     for step in STEPS:
         for question in re.findall(r"CURL\((\$\{APP\}[^)]*)\)", step.data):
-            assert "uuid=${CALL}" in question
+            assert "uuid=${CALL}" in question or "uuid=${PATCHCORD_CALL}" in question
 
 
 def test_the_modules_that_the_dialplan_uses_are_loaded() -> None:
@@ -144,7 +170,8 @@ async def test_the_copy_for_a_line_is_filled_in(services: Services, owner: Princ
     steps = parsed(text)
     assert steps[0].data == "APP=http://10.0.0.5:8000/phone/s3cret"
     assert steps[1].data == "AUDIO=10.0.0.5:9092"
-    assert [s.data for s in steps[2:]] == [s.data for s in STEPS[2:]]
+    assert [s.data for s in steps[2:] if "APP=" not in s.data] == [s.data for s in STEPS[2:] if "APP=" not in s.data]
+    assert "SECRET" not in text
     assert "/phone/SECRET" in setup.dialplan(owner)
     setup._settings = setup._settings.model_copy(update={"phone_url": "http://web:80/", "phone_audio": "voice:9099"})
     assert [s.data for s in parsed(setup.dialplan(owner, "x"))[:2]] == ["APP=http://web:80/phone/x", "AUDIO=voice:9099"]

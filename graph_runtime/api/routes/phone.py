@@ -55,6 +55,31 @@ async def announce(request: Request, secret: str, uuid: str = "", did: str = "")
     return await _answer(request, _ok(services_of(request).phone_calls.announce(secret, uuid, from_number, did)))
 
 
+@routes.get("/answered")
+async def answered(request: Request, secret: str, uuid: str = "", machine: str = "") -> PlainTextResponse:
+    """Somebody answered a call that we placed: "ok", or why it ends. `machine` is AMDSTATUS when the dialplan asked."""
+    calls = services_of(request).calls_out
+    return await _answer(request, _ok(calls.answered(secret, uuid, is_machine=machine.upper() == "MACHINE")))
+
+
+@routes.get("/failed")
+async def failed(request: Request, secret: str, uuid: str = "", reason: str = "") -> PlainTextResponse:
+    """Nobody answered a call that we placed; `reason` is Asterisk's REASON."""
+    return await _answer(request, _ok(services_of(request).calls_out.failed(secret, uuid, reason[:5])))
+
+
+@routes.get("/whisper")
+async def whisper(request: Request, secret: str, uuid: str = "", leg: str = "") -> PlainTextResponse:
+    """An operator answered a warm transfer; their audio comes under the UUID `leg`. "ok", or why it need not."""
+    return await _answer(request, _ok(services_of(request).phone_calls.ask_operator(secret, uuid, leg)))
+
+
+@routes.get("/whispered")
+async def whispered(request: Request, secret: str, uuid: str = "") -> PlainTextResponse:
+    """Whether the operator takes the call: "accept" or "decline"."""
+    return await _answer(request, services_of(request).phone_calls.operator_says(secret, uuid))
+
+
 @routes.get("/next")
 async def next_(request: Request, secret: str, uuid: str = "", dialed: str = "") -> PlainTextResponse:
     """What the dialplan does now; `dialed` is DIALSTATUS of the transfer it has just tried."""
