@@ -75,7 +75,9 @@ class ChatTalk(Talk):
             number += 1
             try:
                 place = f"{url}/ws/chat/{self.system.world.public_id}"
-                async with connect(place, additional_headers=headers, open_timeout=15, close_timeout=1) as connection:
+                async with connect(
+                    place, additional_headers=headers, open_timeout=15, close_timeout=1, compression=None
+                ) as connection:
                     tries = 0
                     await connection.send(json.dumps({"t": "hello", "token": self._token, "after": self.seen}))
                     async for text in connection:

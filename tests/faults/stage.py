@@ -42,9 +42,11 @@ class Stage:
         result.reduced = not full
         result.layout = "redis" if redis else "embedded"
 
-    def size(self, name: str, small: int, full: int) -> int:
-        """A number of the run, shown in the table."""
+    def size(self, name: str, small: int, full: int, *, promised: int = 0) -> int:
+        """A number of the run, shown in the table. `promised`: delivery.md's, where `full` is smaller."""
         value = full if self.full else small
+        if promised and self.full:
+            self.result.promised[name] = promised
         self.result.sizes[name] = value
         return value
 

@@ -28,6 +28,7 @@ from tests.faults.clock import build_shim
 from tests.faults.collect import leaks_of_database, leaks_of_files
 from tests.faults.command import Run, latest
 from tests.faults.commit_trap import CommitTrap, Moment
+from tests.faults.connections import NO_ANSWER, Connections
 from tests.faults.database_server import SOCKET_NAME, DatabaseServer
 from tests.faults.facts import Violation
 from tests.faults.journal import Journal, read
@@ -311,3 +312,23 @@ def test_clients_knock_less_often_the_longer_nobody_answers() -> None:
     assert waits == sorted(waits)
     assert waits[0] < 0.5
     assert waits[-1] <= 2.0
+
+
+async def test_connections_are_used_again_and_opened_anew_when_they_broke() -> None:
+    with receiving() as fake:
+        address, lane = f"http://127.0.0.1:{fake.port}", fake.lane("webhook")
+        connections = Connections(5.0)
+        body = json.dumps({"user_id": "c1", "seq": 1, "text": "hello", "conversation_id": "c"}).encode()
+
+        async def post(seconds: float = 5.0) -> int:
+            async with asyncio.timeout(seconds):
+                return (await connections.request("POST", address, "/webhook", {"webhook-id": "m1"}, body)).status
+
+        assert [await post(), await post()] == [200, 200]
+        lane.fail("reset_after_accept", times=1)
+        with pytest.raises(NO_ANSWER):
+            await post()
+        assert await post() == 200
+        connections.close()
+    with pytest.raises(NO_ANSWER):
+        await post()
