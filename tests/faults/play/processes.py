@@ -97,7 +97,7 @@ async def kill_web_after_acknowledging(stage: Stage) -> None:
 async def frozen_past_its_lease(stage: Stage) -> None:
     """F15. The frozen process wakes with an answer in its hand and may not write it."""
     seconds = stage.size("seconds frozen", 40, 90)
-    slow = 36 if not stage.full else 80
+    slow = 15  # longer than until the freeze, shorter than any caller of a model waits
     count = stage.size("conversations", 12, 60)
     talks = [
         Conversation(
