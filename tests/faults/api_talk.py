@@ -6,9 +6,8 @@ import asyncio
 import zlib
 from typing import Any
 
-import httpx2
-
 from tests.faults.caller import Caller
+from tests.faults.connections import Answer, Connections
 from tests.faults.journal import Journal
 from tests.faults.plan import Conversation, Turn
 from tests.faults.system import System
@@ -19,12 +18,12 @@ class ApiTalk(Talk):
     """`api_burst` sends copies, `api_async` neither waits nor repeats."""
 
     def __init__(
-        self, system: System, journal: Journal, plan: Conversation, patience: float, client: httpx2.AsyncClient
+        self, system: System, journal: Journal, plan: Conversation, patience: float, connections: Connections
     ) -> None:
         super().__init__(system, journal, plan, patience)
         keys = system.world.keys
         self._headers = {"Authorization": f"Bearer {keys[zlib.crc32(plan.name.encode()) % len(keys)]}"}
-        self._caller = Caller(plan.name, system.addresses, journal, self.chance, client)
+        self._caller = Caller(plan.name, system.addresses, journal, self.chance, connections)
         self._looks = 0
 
     async def begin(self) -> None:
@@ -42,7 +41,7 @@ class ApiTalk(Talk):
         self.journal.note("sent", name=name, turn=turn.number, flags=turn.flags, channel=self.plan.channel)
         if self.plan.channel == "api_async":
             answer = await self._once("POST", path, {"text": text, "wait": False, "client_id": key})
-            if answer is None or answer.status_code >= 300:
+            if answer is None or answer.status >= 300:
                 self.journal.note("not_acked", name=name, turn=turn.number)
                 return False
             said = answer.json()
@@ -70,7 +69,7 @@ class ApiTalk(Talk):
         await asyncio.sleep(self.chance.uniform(0.7, 1.3) * waited)
         path = f"/conversations/{self.conversation_id}/messages?after={self.seen}"
         answer = await self._once("GET", path)
-        if answer is not None and answer.status_code == 200:
+        if answer is not None and answer.status == 200:
             messages = answer.json()["messages"]
             self._looks = 0 if messages else self._looks
             self._take(messages, "poll")
@@ -79,9 +78,7 @@ class ApiTalk(Talk):
         for message in messages:
             self.got(message, via)
 
-    async def _once(
-        self, method: str, path: str, body: dict[str, Any] | None = None, key: str = ""
-    ) -> httpx2.Response | None:
+    async def _once(self, method: str, path: str, body: dict[str, Any] | None = None, key: str = "") -> Answer | None:
         return await self._caller.once(method, f"/api/v1{path}", body, lambda: self._with(key))
 
     async def _insist(self, method: str, path: str, body: dict[str, Any], key: str = "") -> dict[str, Any]:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx2
+import orjson
 
+from tests.faults.connections import NO_ANSWER, Answer, Connections
 from tests.faults.journal import Journal
 from tests.faults.talk import Refused
 
@@ -27,27 +28,28 @@ class Caller:
     """One client. `body` is bytes or a value to be sent as JSON; `headers` are made anew for each request."""
 
     def __init__(
-        self, name: str, addresses: list[str], journal: Journal, chance: random.Random, client: httpx2.AsyncClient
+        self, name: str, addresses: list[str], journal: Journal, chance: random.Random, connections: Connections
     ) -> None:
         self._name = name
         self._journal = journal
         self._chance = chance
-        self._client = client
+        self._connections = connections
         start = chance.randrange(len(addresses))
         self._addresses = itertools.cycle([*addresses[start:], *addresses[:start]])
         self._address = next(self._addresses)
 
-    async def once(self, method: str, path: str, body: Any, headers: Headers) -> httpx2.Response | None:
+    async def once(self, method: str, path: str, body: Any, headers: Headers) -> Answer | None:
         """One request; None when the connection broke or nobody answered in time."""
-        content = {"content": body} if isinstance(body, bytes) else {"json": body}
+        content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        made = {"content-type": "application/json", **headers()}
         try:
-            answer = await self._client.request(method, self._address + path, headers=dict(headers()), **content)
-        except httpx2.TransportError as error:
+            answer = await self._connections.request(method, self._address, path, made, content)
+        except NO_ANSWER as error:
             self._journal.note("no_answer", name=self._name, error=type(error).__name__)
             self._address = next(self._addresses)
             return None
-        if answer.status_code >= 400:
-            self._journal.note("status", name=self._name, method=method, status=answer.status_code)
+        if answer.status >= 400:
+            self._journal.note("status", name=self._name, method=method, status=answer.status)
         return answer
 
     async def insist(self, method: str, path: str, body: Any, headers: Headers, seconds: float) -> dict[str, Any]:
@@ -55,17 +57,17 @@ class Caller:
         until, tries = time.monotonic() + seconds, 0
         while time.monotonic() < until:
             answer = await self.once(method, path, body, headers)
-            if answer is not None and answer.status_code < 300:
+            if answer is not None and answer.status < 300:
                 found: dict[str, Any] = answer.json()
                 return found
             if answer is not None and not _may_repeat(answer):
-                raise Refused(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+                raise Refused(f"{method} {path}: {answer.status} {answer.body[:300]!r}")
             await asyncio.sleep(pause(self._chance, tries))
             tries += 1
         raise TimeoutError
 
 
-def _may_repeat(answer: httpx2.Response) -> bool:
-    if answer.status_code >= 500 or answer.status_code == 429:
+def _may_repeat(answer: Answer) -> bool:
+    if answer.status >= 500 or answer.status == 429:
         return True
-    return answer.status_code == 409 and answer.json().get("code") == "still_running"
+    return answer.status == 409 and answer.json().get("code") == "still_running"

@@ -71,11 +71,14 @@ class ChatTalk(Talk):
         headers = {"X-Forwarded-For": f"10.{parts >> 16 & 255}.{parts >> 8 & 255}.{parts & 255}"}
         tries = 0
         while True:
-            url = addresses[number % len(addresses)].replace("http", "ws", 1)
+            # A visitor with a home goes elsewhere only when nobody opens there.
+            place = number if self.plan.home is None else self.plan.home + tries
             number += 1
+            page = f"{addresses[place % len(addresses)].replace('http', 'ws', 1)}/ws/chat/{self.system.world.public_id}"
             try:
-                place = f"{url}/ws/chat/{self.system.world.public_id}"
-                async with connect(place, additional_headers=headers, open_timeout=15, close_timeout=1) as connection:
+                async with connect(
+                    page, additional_headers=headers, open_timeout=15, close_timeout=1, compression=None
+                ) as connection:
                     tries = 0
                     await connection.send(json.dumps({"t": "hello", "token": self._token, "after": self.seen}))
                     async for text in connection:

@@ -35,9 +35,11 @@ def every_acknowledged_message_is_answered(facts: Facts) -> Iterator[Violation]:
             continue
         said = facts.of_turn[inbox_id]
         if any(message["text"] in APOLOGIES for message in said):
+            if row["state"] != "dead" and inbox_id not in facts.failed:
+                yield Violation("I1", "an apology without a failed turn or a dead letter", where)
             continue
         marks = {m for message in facts.messages[row["conversation_id"]] if (m := mark_of(message["text"]))}
-        here = {m.ordinal for m in marks if m.turn == turn and m.name == name}
+        here = {m.ordinal for m in marks if m.turn == turn and m.name in (name, "" if turn else "new")}
         missing = set(ordinals(facts.flags[name, turn])) - here
         if missing:
             yield Violation("I1", f"no answer {sorted(missing)} (its row is {row['state']})", where)

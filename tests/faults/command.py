@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from graph_runtime.places import REPOSITORY
+from tests.faults.kept import KEPT, keep, kept, shown
 from tests.faults.result import Layout, Result, markdown, table
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.stage import Stage
@@ -32,17 +33,17 @@ BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     options = argparse.ArgumentParser(prog="./patchcord faults", description="The proof of delivery (docs/faults.md).")
-    options.add_argument("--full", action="store_true", help="the numbers of the promise; about an hour")
+    options.add_argument("--full", action="store_true", help="the numbers of the promise; hours")
     options.add_argument("--redis", action="store_true", help="workers run the turns, a Redis wakes them")
     options.add_argument("--seed", type=int, default=0, help="plays the same faults again (0: a new seed)")
     options.add_argument("--only", default="", metavar="F1,F4", help="only these")
     options.add_argument(
-        "--resume", action="store_true", help="skip what has passed from this commit with this seed, size and layout"
+        "--resume", action="store_true", help=f"skip what has passed with this size and layout ({KEPT.name}/)"
     )
     options.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options.add_argument("--results", type=Path, default=RESULTS, help=f"where histories go (now {RESULTS.name}/)")
     options.add_argument(
-        "--write-docs", action="store_true", help="put the newest result of each fault into docs/faults.md"
+        "--write-docs", action="store_true", help="put the kept result of each fault into docs/faults.md"
     )
     return options
 
@@ -69,13 +70,13 @@ def main(arguments: Sequence[str]) -> int:
     report = {
         "seed": run.seed, "full": run.full, "layout": run.layout, "commit": run.commit,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": machine(),
         "results": results,
     }  # fmt: skip
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / f"report-{run.name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), "utf-8")
     if options.write_docs:
-        write_page(latest(options.results))
+        write_page(latest(KEPT))
     failed = [r["id"] for r in results if r["status"] == "failed"]
     if options.json:
         print(json.dumps(report, ensure_ascii=False))
@@ -90,9 +91,12 @@ def main(arguments: Sequence[str]) -> int:
 class Run:
     """Plays scenarios with one seed, size and layout. What ended is stored before the next begins."""
 
-    def __init__(self, seed: int, results: Path, *, full: bool, redis: bool, resume: bool = False) -> None:
+    def __init__(
+        self, seed: int, results: Path, *, full: bool, redis: bool, resume: bool = False, kept: Path = KEPT
+    ) -> None:
         self.seed = seed
         self.results = results
+        self.kept = kept
         self.full = full
         self.redis = redis
         self.layout: Layout = "redis" if redis else "embedded"
@@ -109,13 +113,16 @@ class Run:
         if scenario.play is None:
             return _without_result(scenario, self.layout)
         folder = self.results / f"{scenario.id}-{self.name}"
-        stored = _stored(folder)
-        if self._resume and stored is not None and stored["status"] == "passed" and stored["commit"] == self.commit:
-            return stored
+        earlier = kept(self.kept, scenario.id, self.layout, is_full=self.full)
+        if self._resume and earlier is not None and earlier["status"] == "passed":
+            return earlier
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         load = round(os.getloadavg()[0], 1)
-        result = Result(scenario.id, scenario.title, self.seed, load=load, commit=self.commit)
+        now = datetime.now(UTC).isoformat(timespec="minutes")
+        result = Result(
+            scenario.id, scenario.title, self.seed, load=load, commit=self.commit, date=now, machine=machine()
+        )
         began = time.monotonic()
         try:
             asyncio.run(scenario.play(Stage(result, folder, full=self.full, redis=self.redis)))
@@ -124,6 +131,8 @@ class Run:
             (folder / "crash.txt").write_text(traceback.format_exc())
         result.seconds = round(time.monotonic() - began, 1)
         result.store(folder)
+        if self.commit and not result.missing:
+            keep(result.as_json(), self.kept)
         return result.as_json()
 
 
@@ -137,29 +146,16 @@ def _commit() -> str:
     return git("rev-parse", "--short=7", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
-def _stored(folder: Path) -> dict[str, Any] | None:
-    path = folder / "result.json"
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return found
+def machine() -> str:
+    """What it is played on."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def latest(results: Path) -> list[dict[str, Any]]:
-    """Of each fault and layout the newest stored result of known code, a full one before any reduced one, in the order of
-    the list."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for path in sorted(results.glob("*/result.json"), key=lambda p: p.stat().st_mtime):
-        stored = json.loads(path.read_text("utf-8"))
-        if not stored.get("commit"):
-            continue
-        place = (stored["id"], stored["layout"])
-        if stored["reduced"] and place in found and not found[place]["reduced"]:
-            continue
-        found[place] = stored
+def latest(folder: Path) -> list[dict[str, Any]]:
+    """Of each fault and layout the kept result, in the order of the list."""
     layouts: tuple[Layout, ...] = ("embedded", "redis")
     return [
-        found.get((s.id, layout)) or _without_result(s, layout)
+        shown(folder, s.id, layout) or _without_result(s, layout)
         for s in SCENARIOS for layout in layouts
         if not (s.needs_redis and layout == "embedded")
     ]  # fmt: skip

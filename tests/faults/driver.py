@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
-
-import httpx2
+from collections.abc import Iterable
 
 from tests.faults.api_talk import ApiTalk
 from tests.faults.chat_talk import ChatTalk
+from tests.faults.connections import Connections
 from tests.faults.hook_talk import HookTalk
 from tests.faults.journal import Journal
 from tests.faults.letter_box import LetterBox
@@ -19,8 +16,6 @@ from tests.faults.system import System
 from tests.faults.talk import Talk
 
 ANSWER_SECONDS = 45.0
-POOLS = 40
-"""A pool looks at all its connections for every request, so hundreds of clients do not share one."""
 
 
 class Driver:
@@ -33,54 +28,46 @@ class Driver:
         self._places = asyncio.Semaphore(at_once)
         self._patience = patience
         self._letters = LetterBox(system.receiver_journal)
+        self._connections = Connections(ANSWER_SECONDS)
         self._hooked: list[Conversation] = []
 
     async def run(self, conversations: Iterable[Conversation]) -> None:
         """Until all of them are over, one way or another. Each is asked for when there is a place for it."""
         reading = asyncio.create_task(self._letters.run(), name="letter box")
         try:
-            async with _clients(POOLS) as clients, asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group:
                 for conversation in conversations:
                     await self._places.acquire()
-                    client = clients[zlib.crc32(conversation.name.encode()) % POOLS]
-                    group.create_task(self._one(conversation, client))
+                    group.create_task(self._one(conversation))
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+            self._connections.close()
 
-    def talk(self, plan: Conversation, client: httpx2.AsyncClient) -> Talk:
+    def talk(self, plan: Conversation) -> Talk:
         """The client that a conversation's channel needs."""
         if plan.channel in HOOKS:
-            talk = HookTalk(self._system, self.journal, plan, self._patience, client)
+            talk = HookTalk(self._system, self.journal, plan, self._patience, self._connections)
             self._letters.listeners[plan.name] = talk.hear
             self._hooked.append(plan)
             return talk
         if plan.channel == "chat":
             return ChatTalk(self._system, self.journal, plan, self._patience)
-        return ApiTalk(self._system, self.journal, plan, self._patience, client)
+        return ApiTalk(self._system, self.journal, plan, self._patience, self._connections)
 
     async def all_again(self) -> int:
         """Every webhook of the finished conversations once more; how many were taken for new."""
         taken = 0
-        async with _clients(1) as (client,):
-            for plan in self._hooked:
-                self.journal.note("again", name=plan.name)
-                taken += await HookTalk(self._system, self.journal, plan, self._patience, client).again()
+        for plan in self._hooked:
+            self.journal.note("again", name=plan.name)
+            taken += await HookTalk(self._system, self.journal, plan, self._patience, self._connections).again()
+        self._connections.close()
         return taken
 
-    async def _one(self, plan: Conversation, client: httpx2.AsyncClient) -> None:
+    async def _one(self, plan: Conversation) -> None:
         try:
-            await self.talk(plan, client).run()
+            await self.talk(plan).run()
         finally:
             self._letters.listeners.pop(plan.name, None)
             self._places.release()
         self.done += 1
-
-
-@asynccontextmanager
-async def _clients(count: int) -> AsyncIterator[list[httpx2.AsyncClient]]:
-    timeout = httpx2.Timeout(ANSWER_SECONDS, connect=5)
-    async with AsyncExitStack() as stack:
-        # No certificates are read: everything here is on this machine and in the clear.
-        made = (httpx2.AsyncClient(timeout=timeout, verify=False) for _ in range(count))
-        yield [await stack.enter_async_context(client) for client in made]

@@ -54,6 +54,7 @@ class Facts:
             name, _, turn = row["dedupe_key"].removeprefix("hook:").rpartition(".t")
             if row["dedupe_key"].startswith("hook:") and turn.isdecimal():
                 self.trigger.setdefault((name, int(turn)), row["id"])
+        self.failed = {row["inbox_id"] for row in history.turns if row["error"]}
         self.arrivals: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         """(lane, recipient) → what a receiver took in, in order."""
         for entry in history.receiver:

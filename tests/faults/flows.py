@@ -8,8 +8,18 @@ from typing import Any
 TOKEN = re.compile(r"\[(?P<name>[\w.-]+) t(?P<turn>\d+)(?P<flags>(?: \w+)*) o(?P<ordinal>\d+)\]")
 """How replies are marked. The contact writes "NAME tN FLAGS"; the flow puts it in brackets with the ordinal."""
 TIMER_SECONDS = 2
+HELLO = "hello"
+"""The flag of a message that only begins the flow: its opening question is all that answers it."""
 
-ORDINALS = {"": (1, 2), "model": (1, 2), "timer": (1, 2, 3, 4), "bye": (1,), "poison": (1, 2), "bloat": (1, 2)}
+ORDINALS = {
+    "": (1, 2),
+    HELLO: (2,),
+    "model": (1, 2),
+    "timer": (1, 2, 3, 4),
+    "bye": (1,),
+    "poison": (1, 2),
+    "bloat": (1, 2),
+}
 """What a message with a flag is answered with. A poisonous one is answered only if it is not: it never is."""
 
 

@@ -7,7 +7,7 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 
@@ -18,6 +18,9 @@ from tests.faults.system import System
 
 SESSIONS_BACK_SECONDS = 3.0
 """A living process whose session broke looks dead until it has locked its number again: others may take its turns over."""
+
+TAKEN_OVER_SECONDS = 60.0
+"""A frozen process is left frozen for so long beyond its time, when nobody takes over."""
 
 REDIS_BACK_SECONDS = 3.0
 """A lost wake-up is found by the sweeper within two seconds; a Redis that failed is left in peace for two."""
@@ -57,11 +60,14 @@ class Hands:
         await asyncio.sleep(self.chance.uniform(0.5, 1.5))
         await self.kill(name)
 
-    async def freeze(self, name: str, seconds: float) -> None:
-        """SIGSTOP, and SIGCONT when others have long taken over."""
+    async def freeze(self, name: str, seconds: float, until: Callable[[], bool] = lambda: True) -> None:
+        """SIGSTOP, and SIGCONT when others have long taken over: after so long, and when `until` says so."""
         with self.noted("freeze", name):
             self.system.programs[name].signal(signal.SIGSTOP)
             await asyncio.sleep(seconds)
+            longest = time.monotonic() + TAKEN_OVER_SECONDS
+            while not await asyncio.to_thread(until) and time.monotonic() < longest:  # noqa: ASYNC110  # books are silent
+                await asyncio.sleep(0.5)
             self.system.programs[name].signal(signal.SIGCONT)
             await asyncio.sleep(1.0)
 

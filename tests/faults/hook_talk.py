@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx2
-
 from graph_runtime.contract import signatures
 from tests.faults.caller import Caller
+from tests.faults.connections import Answer, Connections
 from tests.faults.journal import Journal
 from tests.faults.plan import HOOKS, Conversation, Turn
 from tests.faults.system import System
@@ -22,10 +21,10 @@ class HookTalk(Talk):
     """Repeats an event until it is told 202; `hook_burst` sends copies and other words, `hook_once` never repeats."""
 
     def __init__(
-        self, system: System, journal: Journal, plan: Conversation, patience: float, client: httpx2.AsyncClient
+        self, system: System, journal: Journal, plan: Conversation, patience: float, connections: Connections
     ) -> None:
         super().__init__(system, journal, plan, patience)
-        self._caller = Caller(plan.name, system.addresses, journal, self.chance, client)
+        self._caller = Caller(plan.name, system.addresses, journal, self.chance, connections)
         self._hook = system.world.hooks[HOOKS[plan.channel]]
         self._known: set[str] = set()
 
@@ -42,7 +41,7 @@ class HookTalk(Talk):
         self.journal.note("sent", name=name, turn=turn.number, flags=turn.flags, channel=self.plan.channel)
         if self.plan.channel == "hook_once":
             answer = await self._once(key, text)
-            if answer is None or answer.status_code >= 300:
+            if answer is None or answer.status >= 300:
                 self.journal.note("not_acked", name=name, turn=turn.number)
                 return False
         elif self.plan.channel == "hook_burst":
@@ -69,7 +68,7 @@ class HookTalk(Talk):
             self._known.add(entry["key"])
             self.got({"role": "agent", "seq": entry["seq"], "text": entry["text"]}, "hook")
 
-    async def _once(self, key: str, text: str) -> httpx2.Response | None:
+    async def _once(self, key: str, text: str) -> Answer | None:
         body, headers = self._signed(key, text)
         return await self._caller.once("POST", self._hook.path, body, headers)
 

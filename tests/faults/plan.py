@@ -41,7 +41,8 @@ class Turn:
 @dataclass(frozen=True)
 class Conversation:
     """One contact's side of it. `pause`: seconds between turns; `rapid`: messages are sent without waiting for answers;
-    `copies`: how often the channels that send copies send each message, besides once with other words."""
+    `copies`: how often the channels that send copies send each message, besides once with other words.
+    `home`: the web process that a visitor's page prefers, counted from 0; None: any."""
 
     name: str
     channel: str
@@ -49,6 +50,7 @@ class Conversation:
     pause: float = 0.0
     rapid: bool = False
     copies: int = 3
+    home: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

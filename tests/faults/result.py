@@ -40,6 +40,7 @@ class Result:
     code that was played, with "+" when it had changes beside it.
 
     `layout`: who wakes those that run turns. `load`: the machine's average over the minute before it began.
+    `promised`: delivery.md's number, where a full size is smaller.
     """
 
     id: str
@@ -49,7 +50,10 @@ class Result:
     layout: Layout = "embedded"
     load: float = 0.0
     commit: str = ""
+    date: str = ""
+    machine: str = ""
     sizes: dict[str, float] = field(default_factory=dict)
+    promised: dict[str, float] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
     gates: list[Gate] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
@@ -84,7 +88,10 @@ class Result:
     @property
     def measured(self) -> str:
         """For the table: sizes, broken invariants, gates, other figures."""
-        parts = [f"{_number(value)} {name}" for name, value in self.sizes.items()]
+        parts = [
+            f"{_number(value)}{f' (of {_number(self.promised[name])})' if name in self.promised else ''} {name}"
+            for name, value in self.sizes.items()
+        ]
         broken = Counter(v.invariant for v in self.violations)
         if self.missing == "":
             parts.append(", ".join(f"{name} broken {n}×" for name, n in broken.items()) or "I1–I7 hold")
@@ -116,12 +123,12 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:
     """For docs/faults.md, from what `as_json` gave."""
-    lines = ["| # | fault | layout | commit | seed | outcome | measured |", "|---|---|---|---|---|---|---|"]
+    lines = ["| # | fault | layout | played | seed | outcome | measured |", "|---|---|---|---|---|---|---|"]
     for r in results:
-        commit, seed = ("", "") if r["missing"] else (r["commit"], str(r["seed"]))
+        played, seed = ("", "") if r["missing"] else (f"{r['date'][:10]} {r['commit']}".strip(), str(r["seed"]))
         size = ", reduced" if r["reduced"] and not r["missing"] else ""
         measured = str(r["measured"]).replace("|", "/")
         lines.append(
-            f"| {r['id']} | {r['title']} | {r['layout']} | {commit} | {seed} | {r['status']}{size} | {measured} |"
+            f"| {r['id']} | {r['title']} | {r['layout']} | {played} | {seed} | {r['status']}{size} | {measured} |"
         )
     return "\n".join(lines) + "\n"

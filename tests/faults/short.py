@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.faults.delivery_proofs import BLIND, KEYED
 from tests.faults.facts import Facts
 from tests.faults.hands import Hands
+from tests.faults.history import Rows
 from tests.faults.journal import read
 from tests.faults.plan import Conversation, Shape, Turn, draw
 from tests.faults.play.receivers import again
@@ -35,9 +38,10 @@ async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> 
     """Database and web exactly at the commit, workers, everything at once; a frozen process past its lease; copies; a
     deadly message."""
     stage = stage_of("short", tmp_path)
-    talks = draw(Shape(conversations=60, turns=4, pause=3.5), stage.chance)
+    shape = Shape(conversations=60, turns=4, pause=3.5)
+    talks = draw(shape, stage.chance)
     turns = (Turn(1), Turn(2, "model slow10"), Turn(3, "model"))
-    slow = [Conversation(f"slow{n}", "chat", turns, pause=3.0) for n in range(8)]
+    slow = [Conversation(f"slow{n}", "chat", turns, pause=3.0, home=0) for n in range(6)]
     bad = [Conversation("bad", "chat", (Turn(1), Turn(2, "poison"), Turn(3)))]
     struck = []
 
@@ -45,9 +49,13 @@ async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> 
         await asyncio.sleep(1.0)
         struck.append(await hands.kill_database_at_commit("web1", "before", nth=2))
         struck.append(await hands.kill_database_at_commit("web1", "after", nth=2))
-        while stage.is_talking and await asyncio.to_thread(calls, stage, "slow10") < 6:  # noqa: ASYNC110  # books are silent
+        while stage.is_talking and len(await asyncio.to_thread(asked, stage)) < 3:  # noqa: ASYNC110  # books are silent
             await asyncio.sleep(0.2)
-        frozen = asyncio.create_task(hands.freeze("web1", 36.0))
+        held = {e["text"] for e in asked(stage)}
+        since = time.time()
+        frozen = asyncio.create_task(
+            hands.freeze("web1", 30.0, lambda: any(e["at"] > since and e["text"] in held for e in asked(stage)))
+        )
         struck.append(await hands.kill_at_commit("web2", "before", nth=2))
         await hands.kill("worker1")
         struck.append(await hands.kill_at_commit("web2", "after", nth=2))
@@ -55,7 +63,10 @@ async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> 
         await frozen
         await hands.kill_everything()
 
-    history = await stage.play(Layout(web=2, workers=2, relayed=True), [*slow, *bad, *talks], deeds)
+    layout = Layout(web=2, workers=2, relayed=True)
+    history = await stage.play(
+        layout, [*slow, *bad, *talks], deeds, at_once=70, more=replace(shape, conversations=20, prefix="more")
+    )
     proven(stage, 220)
     assert struck == [True] * 4
     facts = Facts(history)
@@ -64,9 +75,9 @@ async def test_killed_frozen_poisoned_and_cut_off_from_power(tmp_path: Path) -> 
     assert stage.system.programs["web1"].says("lease_lost") >= 1, "nothing was in the hands of the frozen process"
 
 
-def calls(stage: Stage, words: str) -> int:
-    """How many calls with these words the model's maker has in its books."""
-    return sum(e["kind"] == "accepted" and words in e["text"] for e in read(stage.system.vendor_journal))
+def asked(stage: Stage) -> Rows:
+    """The calls for slow answers that the model's maker has in its books."""
+    return [e for e in read(stage.system.vendor_journal) if e["kind"] == "accepted" and "slow10" in e["text"]]
 
 
 async def test_workers_redis_and_receivers_fail(tmp_path: Path) -> None:

@@ -42,9 +42,11 @@ class Stage:
         result.reduced = not full
         result.layout = "redis" if redis else "embedded"
 
-    def size(self, name: str, small: int, full: int) -> int:
-        """A number of the run, shown in the table."""
+    def size(self, name: str, small: int, full: int, *, promised: int = 0) -> int:
+        """A number of the run, shown in the table. `promised`: delivery.md's, where `full` is smaller."""
         value = full if self.full else small
+        if promised and self.full:
+            self.result.promised[name] = promised
         self.result.sizes[name] = value
         return value
 
@@ -57,13 +59,15 @@ class Stage:
         at_once: int = 200,
         patience: float = 150.0,
         keep_talking: bool = False,
+        more: Shape | None = None,
     ) -> History:
         """Talk and hurt at the same time, until both are over.
 
-        `keep_talking`: when all has been said before the deeds are done, others go on talking.
+        `keep_talking`: when all has been said before the deeds are done, others go on talking; `more`: of this shape.
         """
         conversations = draw(shape, self.chance) if isinstance(shape, Shape) else shape
-        more = replace(shape, prefix="more") if isinstance(shape, Shape) and keep_talking else None
+        if keep_talking and isinstance(shape, Shape):
+            more = replace(shape, prefix="more")
         self.system = System(replace(layout, redis=self.redis), self.folder)
         journal = Journal(self.folder / "driver.jsonl")
         try:

@@ -8,10 +8,13 @@ import time
 from typing import Any
 
 from graph_runtime.engine.run import SORRY
-from tests.faults.flows import TOKEN
+from tests.faults.flows import HELLO, TOKEN
 from tests.faults.journal import Journal
 from tests.faults.plan import Conversation, Turn
 from tests.faults.system import System
+
+OPENING = 2
+"""The ordinal of the question with which the flow begins."""
 
 
 class Refused(Exception):
@@ -37,6 +40,7 @@ class Talk:
         """From the beginning to the last answer."""
         try:
             await self.begin()
+            await self._opening()
             if self.plan.rapid:
                 await self._run_rapidly()
             else:
@@ -49,6 +53,17 @@ class Talk:
             self.journal.note("gave_up", name=self.plan.name, turn=0)
         finally:
             await self.leave()
+
+    async def _opening(self) -> None:
+        """Whoever answers a question waits until it was asked. One who is told sorry instead says hello again."""
+        began = time.monotonic()
+        while OPENING not in self._got.get(0, set()):
+            if time.monotonic() - began > self.patience:
+                raise TimeoutError
+            if self._sorry:
+                await self._turn(Turn(0, HELLO))
+                return
+            await self.look()
 
     async def _run_rapidly(self) -> None:
         began = time.monotonic()

@@ -50,7 +50,9 @@ def talk(
             {"id": f"{name}-{n}", "conversation_id": conversation, "kind": "message", "state": "done", "attempts": 1,
              "seq": 0, "dedupe_key": f"{name}.{n}", "received_at": 49.0, "due_at": None, "done_at": 101.0}
         )  # fmt: skip
-        turns.append({"conversation_id": conversation, "seq": n + 1, "inbox_id": f"{name}-{n}", "attempts": 1})
+        turns.append(
+            {"conversation_id": conversation, "seq": n + 1, "inbox_id": f"{name}-{n}", "attempts": 1, "error": ""}
+        )
     driver += [
         {"kind": "received", "name": name, "seq": m["seq"], "text": m["text"], "via": "push"}
         for m in messages
@@ -123,6 +125,21 @@ def lost_answer(h: History) -> None:
 
 def lost_message(h: History) -> None:
     h.messages = [m for m in h.messages if m["turn_id"] != "anna-1"]
+
+
+def sorry_for_nothing(h: History) -> None:
+    of(h, "[anna t1 o1]")["text"] = SORRY["en"]
+
+
+def hello_without_a_question(h: History) -> None:
+    hello = message("id-anna", 9, "contact", "anna t0 hello", "anna-9", "anna.t0")
+    h.messages.append(hello)
+    h.messages.remove(of(h, "[new t0 o2]"))
+    h.inbox.append({**h.inbox[0], "id": "anna-9", "dedupe_key": "anna.9"})
+    h.driver += [
+        {"kind": "sent", "name": "anna", "turn": 0, "flags": "hello"},
+        {"kind": "acked", "name": "anna", "turn": 0, "seq": 9},
+    ]
 
 
 def waited_in_vain(h: History) -> None:
@@ -300,7 +317,8 @@ def hooks_reordered(h: History) -> None:
 
 
 DOCTORED: list[tuple[str, Doctor]] = [
-    ("I1", lost_answer), ("I1", lost_message), ("I1", waited_in_vain),
+    ("I1", lost_answer), ("I1", lost_message), ("I1", waited_in_vain), ("I1", sorry_for_nothing),
+    ("I1", hello_without_a_question),
     ("I2", said_twice), ("I2", committed_twice), ("I2", pushed_twice), ("I2", begun_twice), ("I2", stored_twice),
     ("I3", reordered), ("I3", pushed_out_of_order), ("I3", gap),
     ("I4", foreign_row), ("I4", foreign_receipt),

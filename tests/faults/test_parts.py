@@ -28,8 +28,11 @@ from tests.faults.clock import build_shim
 from tests.faults.collect import leaks_of_database, leaks_of_files
 from tests.faults.command import Run, latest
 from tests.faults.commit_trap import CommitTrap, Moment
+from tests.faults.connections import NO_ANSWER, Connections
 from tests.faults.database_server import SOCKET_NAME, DatabaseServer
+from tests.faults.facts import Violation
 from tests.faults.journal import Journal, read
+from tests.faults.kept import keep
 from tests.faults.letter_box import LetterBox
 from tests.faults.plan import Shape, draw
 from tests.faults.receiver import Receiver
@@ -245,51 +248,63 @@ async def test_the_load_generator_keeps_its_timetable() -> None:
         signatures.verify([secret], arrived.headers, arrived.body, datetime.now(UTC))
 
 
-def stored(folder: Path, name: str, **values: Any) -> None:
-    layout, commit = values.pop("layout", "embedded"), values.pop("commit", "c611a26")
-    result = Result(values.pop("id"), "title", 1, layout=layout, commit=commit)
+def made(fault: str, **values: Any) -> dict[str, Any]:
+    result = Result(fault, "title", 1, commit="c611a26", date="2026-11-26T10:00+00:00")
     for key, value in values.items():
         setattr(result, key, value)
-    (folder / name).mkdir()
-    result.store(folder / name)
+    return result.as_json()
 
 
 def test_the_table_prefers_full_results_and_shows_both_layouts(tmp_path: Path) -> None:
-    stored(tmp_path, "a", id="F1", reduced=False, note="full")
-    stored(tmp_path, "b", id="F1", reduced=True, note="newer and reduced")
-    stored(tmp_path, "c", id="F1", layout="redis", note="with Redis")
-    stored(tmp_path, "d", id="F4", commit="", note="of unknown code")
+    for result in (
+        made("F1", reduced=False, note="older and full"), made("F1", reduced=False, note="full"),
+        made("F1", note="newer and reduced"), made("F1", layout="redis", note="with Redis"),
+    ):  # fmt: skip
+        keep(result, tmp_path)
     rows = {(r["id"], r["layout"]): r for r in latest(tmp_path)}
     assert rows["F1", "embedded"]["note"] == "full"
     assert rows["F1", "redis"]["note"] == "with Redis"
     assert rows["F2", "redis"]["status"] == rows["F4", "embedded"]["status"] == "not run"
-    assert "| embedded | c611a26 | 1 |" in markdown([rows["F1", "embedded"]])
+    assert "| embedded | 2026-11-26 c611a26 | 1 |" in markdown([rows["F1", "embedded"]])
     assert ("F5", "embedded") not in rows
+
+
+def test_a_kept_result_is_small_and_says_what_was_left_out(tmp_path: Path) -> None:
+    many = [Violation("I1", "lost", f"c{n}") for n in range(500)]
+    short = {"sizes": {"conversations": 2000.0}, "promised": {"conversations": 10_000.0}}
+    keep(made("F1", violations=many, **short), tmp_path)
+    (path,) = tmp_path.iterdir()
+    stored = json.loads(path.read_text("utf-8"))
+    assert len(path.read_bytes()) < 5_000
+    assert stored["status"] == "failed"
+    assert "I1 broken 500×" in stored["measured"]
+    assert "2000 (of 10000) conversations" in stored["measured"]
 
 
 def test_a_run_that_is_resumed_plays_only_what_has_not_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[str] = []
+    monkeypatch.setattr("tests.faults.command._commit", lambda: "c611a26")
 
     async def play(stage: Stage) -> None:
         played.append(stage.result.id)
         if len(played) == 1:
             raise RuntimeError("the first time it fails")
 
-    def run(seed: int = 7, *, resume: bool = True, full: bool = False) -> dict[str, Any]:
-        again = Run(seed, tmp_path, full=full, redis=False, resume=resume)
+    def run(seed: int = 7, *, resume: bool = True, full: bool = False, results: str = "here") -> dict[str, Any]:
+        again = Run(seed, tmp_path / results, full=full, redis=False, resume=resume, kept=tmp_path / "kept")
         return again.play(Scenario("F1", "title", play))
 
     assert run()["status"] == "failed"
     assert run()["status"] == "passed"
     assert run()["status"] == "passed"
+    assert run(seed=8, results="another machine")["seed"] == 7
     assert len(played) == 2
-    monkeypatch.setattr("tests.faults.command._commit", lambda: "another")
-    assert run()["commit"] == "another"
-    assert len(played) == 3
-    run(seed=8)
     run(full=True)
     run(resume=False)
-    assert len(played) == 6
+    assert len(played) == 4
+    monkeypatch.setattr("tests.faults.command._commit", lambda: "")
+    run(seed=9, resume=False)
+    assert run()["seed"] == 7, "what was played from unknown code is not kept"
 
 
 def test_clients_knock_less_often_the_longer_nobody_answers() -> None:
@@ -297,3 +312,23 @@ def test_clients_knock_less_often_the_longer_nobody_answers() -> None:
     assert waits == sorted(waits)
     assert waits[0] < 0.5
     assert waits[-1] <= 2.0
+
+
+async def test_connections_are_used_again_and_opened_anew_when_they_broke() -> None:
+    with receiving() as fake:
+        address, lane = f"http://127.0.0.1:{fake.port}", fake.lane("webhook")
+        connections = Connections(5.0)
+        body = json.dumps({"user_id": "c1", "seq": 1, "text": "hello", "conversation_id": "c"}).encode()
+
+        async def post(seconds: float = 5.0) -> int:
+            async with asyncio.timeout(seconds):
+                return (await connections.request("POST", address, "/webhook", {"webhook-id": "m1"}, body)).status
+
+        assert [await post(), await post()] == [200, 200]
+        lane.fail("reset_after_accept", times=1)
+        with pytest.raises(NO_ANSWER):
+            await post()
+        assert await post() == 200
+        connections.close()
+    with pytest.raises(NO_ANSWER):
+        await post()

@@ -10,46 +10,16 @@ import asyncio
 import json
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from graph_runtime.cli.lifeline import follow_supervisor
 from graph_runtime.contract import signatures
+from tests.faults.connections import NO_ANSWER, Connections
 
 LAST_ANSWER_SECONDS = 60.0
-
-
-class Line:
-    """One connection that is used again and again; opened anew when it broke."""
-
-    def __init__(self, address: str) -> None:
-        self._host = urlsplit(address)
-        self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def post(self, path: str, headers: dict[str, str], body: bytes) -> int:
-        """The status; 0 when the connection broke."""
-        try:
-            if self._pair is None:
-                self._pair = await asyncio.open_connection(self._host.hostname, self._host.port)
-            reader, writer = self._pair
-            head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            start = f"POST {path} HTTP/1.1\r\nhost: {self._host.netloc}\r\ncontent-length: {len(body)}\r\n{head}\r\n"
-            writer.write(start.encode() + body)
-            answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            _, _, rest = answer.partition("content-length:")
-            await reader.readexactly(int(rest.split("\r\n", 1)[0]))
-            return int(answer.split(" ", 2)[1])
-        except (OSError, asyncio.IncompleteReadError, ValueError):
-            self._pair = None
-            return 0
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._pair is not None:
-            self._pair[1].close()
 
 
 class Load:
@@ -60,7 +30,7 @@ class Load:
         self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()
         self.acknowledged: list[str] = []
-        self._free: dict[str, deque[Line]] = {address: deque() for address in wanted["addresses"]}
+        self._connections = Connections(LAST_ANSWER_SECONDS)
 
     async def run(self) -> None:
         """Until the last answer."""
@@ -81,10 +51,10 @@ class Load:
         body = json.dumps({"user_id": name, "text": f"{name} message {n}"}).encode()
         headers = signatures.signed_headers([self.wanted["secret"]], message_id, datetime.now(UTC), body)
         address = self.wanted["addresses"][n % len(self.wanted["addresses"])]
-        free = self._free[address]
-        line = free.pop() if free else Line(address)
-        status = await line.post(self.wanted["path"], headers, body)
-        free.append(line)
+        try:
+            status = (await self._connections.request("POST", address, self.wanted["path"], headers, body)).status
+        except NO_ANSWER:
+            status = 0
         self.latencies.append(time.monotonic() - due)
         self.statuses[status] += 1
         if status == 202:
@@ -92,8 +62,7 @@ class Load:
 
     def close(self) -> None:
         """Hang up everywhere."""
-        for line in (line for lines in self._free.values() for line in lines):
-            line.close()
+        self._connections.close()
 
     def report(self) -> dict[str, Any]:
         """Latencies in seconds, in order of size."""

@@ -15,7 +15,7 @@ from tests.faults.system import Layout
 
 async def at_the_commit(stage: Stage) -> None:
     """In turn: web before, web after, database before, database after; also while a worker repeats the turn."""
-    strikes = stage.size("strikes", 12, 60)
+    strikes = stage.size("strikes", 12, 60, promised=200)
     shape = Shape(conversations=stage.size("conversations", 60, 500), turns=4, pause=2.0)
 
     async def deeds(stage: Stage, hands: Hands) -> None:

@@ -24,7 +24,7 @@ DISK_MEGABYTES = 420
 async def kill_database(stage: Stage) -> None:
     """F4. SIGKILL of the server and of every backend."""
     kills = stage.size("kills", 4, 20)
-    shape = Shape(conversations=stage.size("conversations", 200, 2_000), turns=3, pause=1.5)
+    shape = Shape(conversations=stage.size("conversations", 200, 2_000, promised=10_000), turns=3, pause=1.5)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         took: list[float] = []
@@ -52,7 +52,7 @@ def _recoveries(history: History) -> list[float]:
 async def database_away(stage: Stage) -> None:
     """F7. Clients that repeat get a 503, never a 2xx for what is not stored."""
     seconds = stage.size("seconds away", 20, 120)
-    shape = Shape(conversations=stage.size("conversations", 80, 500), turns=4, pause=2.0)
+    shape = Shape(conversations=stage.size("conversations", 80, 500, promised=1_000), turns=4, pause=2.0)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(3.0)
@@ -70,7 +70,7 @@ async def database_away(stage: Stage) -> None:
 
 async def partitions(stage: Stage) -> None:
     """F16. Whoever is cut off neither loses nor doubles anything; nothing passes for longer than a lease."""
-    count = stage.size("partitions", 2, 6)
+    count = stage.size("partitions", 2, 6, promised=10)
     seconds = stage.size("seconds each", 33, 33)
     shape = Shape(
         conversations=stage.size("conversations", 100, 2_000), turns=3, pause=2.0,
@@ -98,7 +98,7 @@ async def disk_full(stage: Stage) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         return
     seconds = stage.size("seconds full", 10, 60)
-    shape = Shape(conversations=stage.size("conversations", 60, 500), turns=4, pause=2.0)
+    shape = Shape(conversations=stage.size("conversations", 60, 500, promised=1_000), turns=4, pause=2.0)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(2.0)

@@ -14,7 +14,13 @@ from tests.faults.system import Layout
 async def redelivered(stage: Stage) -> None:
     """F8. Copies at once, a later one with other words, and all of it again two days later."""
     mix = {"api_burst": 0.5, "hook_burst": 0.5}
-    shape = Shape(conversations=stage.size("conversations", 60, 400), turns=3, mix=mix, flags={"model": 0.2}, copies=10)
+    shape = Shape(
+        conversations=stage.size("conversations", 60, 400, promised=1_000),
+        turns=3,
+        mix=mix,
+        flags={"model": 0.2},
+        copies=10,
+    )
     stage.result.sizes["copies of each message"] = 10
     counts: list[int] = []
 
@@ -48,7 +54,7 @@ async def in_quick_succession(stage: Stage) -> None:
 
 async def one_hot_conversation(stage: Stage) -> None:
     """F23. Others hardly notice; the talkative one is told to slow down, politely, and everything is answered."""
-    messages = stage.size("messages of the hot one", 60, 300)
+    messages = stage.size("messages of the hot one", 60, 300, promised=1_000)
     calm = draw(
         Shape(
             conversations=stage.size("conversations", 40, 400),

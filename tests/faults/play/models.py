@@ -18,7 +18,7 @@ MODES = (("server_error", 0.0), ("hang", 0.0), ("slow_first_token", 60.0), ("cut
 
 async def model_fails(stage: Stage) -> None:
     """F10. The step gives up after ten seconds; its fall-back text is the answer then."""
-    each = stage.size("seconds of each failure", 8, 30)
+    each = stage.size("seconds of each failure", 8, 30, promised=60)
     shape = Shape(
         conversations=stage.size("conversations", 25, 60), turns=stage.size("turns", 32, 90), flags={"model": 1.0}, pause=1.5, bye=0.0,
         mix={"api": 0.5, "chat": 0.5},

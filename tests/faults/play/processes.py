@@ -40,7 +40,11 @@ async def _kill_repeatedly(stage: Stage, hands: Hands, kills: int, kinds: tuple[
 
 async def kill_those_that_run_turns(stage: Stage) -> None:
     """F1. Without a queue, web processes run turns too; workers send."""
-    shape = Shape(conversations=stage.size("conversations", 200, 10_000), turns=stage.size("turns", 3, 5), pause=1.5)
+    shape = Shape(
+        conversations=stage.size("conversations", 200, 3_000, promised=10_000),
+        turns=stage.size("turns", 3, 5),
+        pause=1.0,
+    )
     kills = stage.size("kills", 8, 100)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
@@ -62,7 +66,9 @@ def _count_hits(stage: Stage, history: History) -> None:
 
 async def kill_web(stage: Stage) -> None:
     """F2. Clients repeat as their documents say."""
-    shape = Shape(conversations=stage.size("conversations", 200, 2_000), turns=3, pause=2.0, flags={"model": 0.2})
+    shape = Shape(
+        conversations=stage.size("conversations", 200, 2_000, promised=10_000), turns=3, pause=2.0, flags={"model": 0.2}
+    )
     kills = stage.size("kills", 8, 100)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
@@ -75,7 +81,7 @@ async def kill_web(stage: Stage) -> None:
 async def kill_web_after_acknowledging(stage: Stage) -> None:
     """F3. What was acknowledged is answered although nobody sends it again."""
     shape = Shape(
-        conversations=stage.size("conversations", 200, 2_000), turns=3, flags={"model": 0.5}, pause=2.0,
+        conversations=stage.size("conversations", 200, 2_000, promised=5_000), turns=3, flags={"model": 0.5}, pause=2.0,
         mix={"api_async": 0.5, "hook_once": 0.5},
     )  # fmt: skip
     kills = stage.size("kills", 8, 100)
@@ -91,7 +97,7 @@ async def kill_web_after_acknowledging(stage: Stage) -> None:
 async def frozen_past_its_lease(stage: Stage) -> None:
     """F15. The frozen process wakes with an answer in its hand and may not write it."""
     seconds = stage.size("seconds frozen", 40, 90)
-    slow = 36 if not stage.full else 80
+    slow = 15  # longer than until the freeze, shorter than any caller of a model waits
     count = stage.size("conversations", 12, 60)
     talks = [
         Conversation(
@@ -114,8 +120,8 @@ async def frozen_past_its_lease(stage: Stage) -> None:
 
 async def rolling_restart(stage: Stage) -> None:
     """F20. Every process is asked to end, one after another; a new version is published in between."""
-    rounds = stage.size("rounds", 2, 8)
-    shape = Shape(conversations=stage.size("conversations", 120, 2_000), turns=4, pause=2.0)
+    rounds = stage.size("rounds", 2, 8, promised=10)
+    shape = Shape(conversations=stage.size("conversations", 120, 2_000, promised=5_000), turns=4, pause=2.0)
 
     async def deeds(stage: Stage, hands: Hands) -> None:
         await asyncio.sleep(2.0)
