@@ -15,6 +15,7 @@ from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
+from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_setup import ChannelSetup
@@ -157,7 +158,8 @@ async def build(
             shows=is_worker,
             redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
         )
-        outside = Outside(runner=ModelRunner(), models=models.chat_model, http=HttpDoor(), budget=budget)
+        door = HttpDoor()
+        outside = Outside(runner=ModelRunner(), models=models.chat_model, http=door, budget=budget)
         side = ConversationSide(database, catalog, outside, part)
         await side.open()
     except BaseException:
@@ -196,8 +198,8 @@ async def build(
         event_subscriptions=EventSubscriptions(database, vault, clock),
         event_log=EventLog(database, clock),
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
-        phone_calls=PhoneCalls(side, lines, files, clock),
         calls_out=CallsOut(database, lines),
+        phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), clock),
         rehearsal=Rehearsal(side),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,

@@ -125,6 +125,7 @@ class FakeContext:
     sent: FakeChannel = field(default_factory=FakeChannel)
     transcript: list[SaidMessage] = field(default_factory=list)
     streamed: list[str] = field(default_factory=list)
+    bridged: list[str | None] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     visit: int = 1
 
@@ -200,6 +201,10 @@ class FakeContext:
             "attachments": [a.model_dump() for a in reply.attachments],
         }
         self.transcript.append(SaidMessage(role="contact", text=reply.text))
+
+    def bridge(self, words: str | None) -> None:
+        """Keep the words."""
+        self.bridged.append(words)
 
     def history(self, limit: int) -> tuple[SaidMessage, ...]:
         """The last messages."""

@@ -23,6 +23,7 @@ from graph_runtime.contract.calls import (
     Sound,
     Speech,
     Transfer,
+    WaitBegins,
     Words,
 )
 from graph_runtime.services.call_turns import PhoneCall
@@ -106,7 +107,7 @@ class Line:
             found = [event async for event in events]
         if found:
             assert isinstance(found[-1], Listen | Record | Transfer | HangUp)
-            assert all(isinstance(e, Words | Sound | Drop | MessageEnds | Hold) for e in found[:-1])
+            assert all(isinstance(e, Words | Sound | Drop | MessageEnds | WaitBegins | Hold) for e in found[:-1])
         return Turn(found)
 
     async def texts(self, call: PhoneCall) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from graph_runtime.contract.calls import Digits, Listen, Silence, Speech
+from graph_runtime.contract.calls import Digits, Listen, Record, Silence, Speech
 from graph_runtime.contract.errors import ConnectorError
 from graph_runtime.contract.speech import ListenRequest
 from voice.audiosocket.server import Line
@@ -48,6 +48,7 @@ from voice.turn_taking import (
     Words,
 )
 from voice.voice_activity import WINDOW_MS, Ear
+from voice.voicemail import Message
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ class Call:
         self._resampler: Resampler | None = None
         self._past: deque[bytes] = deque(maxlen=PRE_ROLL_WINDOWS + GATED_WINDOWS)
         self._hearing: Hearing | None = None
+        self._message: Message | None = None
         self._results: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -110,7 +112,10 @@ class Call:
 
     def pressed(self, digit: str) -> None:
         """A key."""
-        self.step(DigitPressed(digit))
+        if self._message is not None and not self._message.over.is_set():
+            self._message.press(digit)
+        else:
+            self.step(DigitPressed(digit))
 
     def closed(self, reason: str) -> None:
         """The line is gone; the dialogue ends and tells the service."""
@@ -121,6 +126,8 @@ class Call:
         self.house.detector.leave(self._ear)
         self._stop_timer()
         self._forget()
+        if self._message is not None:
+            self._message.stop()
         if self._dialogue is not None:
             self._dialogue.line_closed(reason)
         else:
@@ -182,6 +189,15 @@ class Call:
             )
         )
 
+    def record(self, wants: Record, language: str) -> Message:
+        """A step of the flow takes a message: until it is over, what is heard belongs to it."""
+        self._forget()
+        parts = self._dialogue.speech if self._dialogue is not None else None
+        self._message = Message(wants, parts.transcriber if parts is not None else None, language)
+        if self._line is None or not self._line.is_open:
+            self._message.stop()
+        return self._message
+
     def step(self, event: TurnEvent) -> None:
         """Tell the state machine and do what it decides."""
         for decision in self.turns.step(event, self.house.monotonic()):
@@ -232,6 +248,8 @@ class Call:
         hearing, self._hearing = self._hearing, None
         if hearing is None:
             return
+        if self._dialogue is not None:
+            self._dialogue.answer_is_due()
         task = asyncio.create_task(self._recognised(hearing, self._answered()), name="final text")
         self._results.add(task)
         task.add_done_callback(self._results.discard)
@@ -285,6 +303,9 @@ class Call:
         else:
             self.gate.note_silence_of_ours(window)
             is_caller = is_speech
+        if self._message is not None and not self._message.over.is_set():
+            self._message.window(is_caller, window)
+            return
         if is_caller and self.turns.phase is Phase.IDLE and self._playout.was_speaking:
             spoken_ms *= self.gate.caller_windows  # the gate opens late; a short answer must not be too short for that
         self._past.append(window)

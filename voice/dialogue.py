@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -25,19 +26,20 @@ from graph_runtime.contract.calls import (
     Transfer,
     TurnTimes,
     Voice,
+    WaitBegins,
     Words,
 )
 from graph_runtime.contract.errors import BuilderError
 from graph_runtime.services.call_turns import PhoneCall
+from voice.bridging import Bridging
 from voice.house import House, SpeechParts
 from voice.latency import Stamp, TurnLatency
 from voice.playout import Playout
 from voice.speaker import Speaker
-from voice.texts import AFTER_SECONDS, Bridge, text_of
+from voice.texts import Bridge, recording_notice, text_of
+from voice.voicemail import Message, tone
 
 log = structlog.get_logger(__name__)
-
-LOOK_SECONDS = 0.05
 
 
 class Caller(Protocol):
@@ -48,6 +50,7 @@ class Caller(Protocol):
     @property
     def gated_echo(self) -> int: ...
     def wait_for(self, listen: Listen, language: str) -> None: ...
+    def record(self, wants: Record, language: str) -> Message: ...
     def end(self) -> None: ...
 
 
@@ -69,6 +72,10 @@ class Leave:
     """This process ends."""
 
 
+class GiveUp:
+    """Nothing came for too long."""
+
+
 class Dialogue:
     """Turns of one call, one at a time; something new that is heard ends the turn that is still being spoken."""
 
@@ -80,16 +87,22 @@ class Dialogue:
         self._call = call
         self._playout = playout
         self._phone: PhoneCall | None = None
-        self._inbox: asyncio.Queue[Heard | TurnOver | Closed | Leave] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Heard | TurnOver | Closed | Leave | GiveUp] = asyncio.Queue()
         self._turn: asyncio.Task[None] | None = None
         self._speaker: Speaker | None = None
         self._cutting: asyncio.Task[None] | None = None
-        self._waits = False
+        self._bridging = Bridging(house, playout, self._is_heard, lambda: self._inbox.put_nowait(GiveUp()))
+        self._recording: asyncio.Task[Recorded] | None = None
         self._is_leaving = False
 
     def take(self, heard: Heard) -> None:
         """Something for the next turn."""
         self._inbox.put_nowait(heard)
+
+    def answer_is_due(self) -> None:
+        """The caller has ended; what was said may still have to be understood."""
+        if self.speech is not None and self._phone is not None:
+            self._bridging.begin(self.speech, self._voice(self._phone))
 
     def line_closed(self, reason: str) -> None:
         """The last thing that comes from the line."""
@@ -117,7 +130,8 @@ class Dialogue:
             self.speech = await self._house.speech(phone)
             await self._converse(phone)
         finally:
-            for task in (self._turn, self._cutting):
+            await self._bridging.end()
+            for task in (self._turn, self._cutting, self._recording):
                 if task is not None:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
@@ -128,25 +142,35 @@ class Dialogue:
             item = await self._inbox.get()
             if isinstance(item, Closed):
                 if item.reason != "ended":
+                    await self._keep_what_was_left(phone)
                     await self._house.phone.gone(phone)
                 return
             if isinstance(item, TurnOver):
                 self._turn = None
                 if await self._after_turn(phone, item.end):
                     return
+            elif isinstance(item, GiveUp):
+                await self._end_turn()
+                phone.waits = self._without_an_answer(phone)
+                await self._give_back(phone)
+                return
             elif isinstance(item, Leave):
                 self._is_leaving = True
-                if self._turn is None and self._playout.is_idle:
+                if self._turn is None and self._recording is None and self._playout.is_idle:
                     await self._give_back(phone)
                     return
             elif not (isinstance(item, Silence) and self._turn is not None):
+                self._recording = None
                 await self._end_turn()
                 self._begin_turn(phone, item)
 
     def _begin_turn(self, phone: PhoneCall, heard: Heard) -> None:
-        self._waits = False
         assert self.speech is not None
+        self._bridging.begin(self.speech, self._voice(phone))
         self._speaker = speaker = Speaker(self._playout, self.speech, self._house.phrases)
+        if isinstance(heard, Begin) and phone.is_new and phone.line.is_recorded:
+            notice = phone.line.recording_notice or recording_notice(self.language)
+            speaker.say(notice, self._voice(phone), is_interruptible=False)
         self._turn = asyncio.create_task(self._take_turn(phone, heard, speaker), name="turn")
 
     async def _end_turn(self) -> None:
@@ -169,34 +193,34 @@ class Dialogue:
         if cutting is not None:
             await asyncio.wait([cutting])
         speaking = asyncio.create_task(speaker.run(), name="speaker")
-        bridging = asyncio.create_task(self._bridge(phone, speaker), name="bridge")
         end: CallEvent | None = None
         try:
             async with aclosing(house.phone.turn(phone, heard)) as events:
                 async for event in events:
-                    self._say(speaker, event, latency)
+                    self._say(phone, speaker, event, latency)
                     end = event
-            bridging.cancel()
+            await self._bridging.end()
             if isinstance(end, Listen):
                 # The question may still be spoken; an answer to it counts from its end, an interruption from now.
                 self._call.wait_for(end, self.language)
-            elif isinstance(end, HangUp) and end.last_words:
-                speaker.say(end.last_words, end.voice)
+            elif isinstance(end, HangUp):
+                end = phone.waits = self._last_words(phone, end, speaker)
             await speaker.finished()
             await house.phone.spoken(phone)
             await self._report(phone, latency)
         except BuilderError as error:
             log.warning("turn_not_spoken", call=phone.uuid, reason=type(error).__name__)
-            end = phone.waits = HangUp("failed", Voice(self.language))
+            await self._bridging.end()
+            end = phone.waits = self._without_an_answer(phone)
         finally:
-            for task in (bridging, speaking):
-                task.cancel()
-            await asyncio.gather(bridging, speaking, return_exceptions=True)
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
         self._inbox.put_nowait(TurnOver(end))
 
-    def _say(self, speaker: Speaker, event: CallEvent, latency: TurnLatency) -> None:
+    def _say(self, phone: PhoneCall, speaker: Speaker, event: CallEvent, latency: TurnLatency) -> None:
         match event:
             case Words():
+                self._bridging.ladder.is_held = False
                 latency.stamp(Stamp.FIRST_TOKEN, self._house.monotonic())
                 speaker.words(event)
             case Drop():
@@ -204,9 +228,11 @@ class Dialogue:
             case MessageEnds():
                 speaker.message_ends(event.key)
             case Sound():
-                log.warning("sound_not_played", reason="recordings inside messages are not played on calls yet")
+                speaker.sound(event, partial(self._house.phone.sound, phone, event))
+            case WaitBegins():
+                self._bridging.ladder.filler = event.filler
             case Hold():
-                pass
+                self._bridging.ladder.is_held = True
 
     async def _after_turn(self, phone: PhoneCall, end: CallEvent | None) -> bool:
         """Whether the call is given back."""
@@ -214,35 +240,62 @@ class Dialogue:
             await self._give_back(phone)
             return True
         if isinstance(end, Record):
-            # Nothing is kept yet; the step goes on as if nobody had spoken.
-            self.take(Recorded())
+            self._recording = asyncio.create_task(self._record(phone, end), name="message")
         return False
+
+    async def _record(self, phone: PhoneCall, wants: Record) -> Recorded:
+        """Take a message from the tone to its end and keep it."""
+        if wants.has_beep:
+            self._playout.say("tone", tone(self._playout.format))
+            await self._playout.drained()
+        message = self._call.record(wants, self.language)
+        await message.ended()
+        recorded = Recorded()
+        if message.was_left:
+            wav, text, file_id = message.wav(), await message.text(), ""
+            try:
+                file_id = await self._house.phone.keep_recording(phone, wav)
+            except BuilderError as error:
+                log.warning("message_not_kept", call=phone.uuid, reason=type(error).__name__)
+            recorded = Recorded(file_id=file_id, duration_ms=message.duration_ms, size=len(wav), text=text)
+        self.take(recorded)
+        return recorded
+
+    async def _keep_what_was_left(self, phone: PhoneCall) -> None:
+        """Most callers end their message by hanging up: the step gets it all the same, and says what it says to nobody."""
+        if self._recording is None or (not (recorded := await self._recording).text and not recorded.file_id):
+            return
+        try:
+            async with aclosing(self._house.phone.turn(phone, recorded)) as events:
+                async for _ in events:
+                    pass
+        except BuilderError as error:
+            log.warning("message_too_late", call=phone.uuid, reason=type(error).__name__)
 
     async def _give_back(self, phone: PhoneCall) -> None:
         await self._playout.drained()
         await self._house.phone.let_go(phone, again=self._is_leaving and not isinstance(phone.waits, HangUp | Transfer))
 
-    async def _bridge(self, phone: PhoneCall, speaker: Speaker) -> None:
-        """While nothing is said: a word after 0.7 s, more after 4 and 10 s, the end after 20 s."""
-        voice = Voice(self.language, phone.line.voices.get(self.language, ""), phone.line.rate)
-        quiet_since = self._house.monotonic()
-        rungs = list(Bridge)
-        bridges = 0
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            now = self._house.monotonic()
-            if speaker.has_spoken > bridges:
-                bridges, rungs = speaker.has_spoken, list(Bridge)
-                quiet_since = now
-            if not self._playout.is_idle or not rungs or now - quiet_since < AFTER_SECONDS[rungs[0]]:
-                continue
-            rung = rungs.pop(0)
-            speaker.say(text_of(rung, self.language), voice)
-            if rung is Bridge.GIVE_UP:
-                phone.waits = HangUp("failed", voice)
-                await self._give_back(phone)
-                self._call.end()
-                return
+    def _last_words(self, phone: PhoneCall, end: HangUp, speaker: Speaker) -> HangUp | Transfer:
+        """A conversation that broke off ends in words, too."""
+        if end.last_words:
+            speaker.say(end.last_words, end.voice)
+        elif end.reason == "failed":
+            speaker.say(text_of(Bridge.GIVE_UP, self.language), end.voice)
+            return self._without_an_answer(phone)
+        return end
+
+    def _without_an_answer(self, phone: PhoneCall) -> HangUp | Transfer:
+        """Somebody else takes the call, if the line knows anybody."""
+        if phone.line.substitute:
+            return Transfer(target=phone.line.substitute)
+        return HangUp("failed", self._voice(phone))
+
+    def _voice(self, phone: PhoneCall) -> Voice:
+        return Voice(self.language, phone.line.voices.get(self.language, ""), phone.line.rate)
+
+    def _is_heard(self) -> bool:
+        return self._speaker is not None and self._speaker.is_heard
 
     async def _cut(self, phone: PhoneCall, key: str, text: str, *, after: asyncio.Task[None] | None) -> None:
         if after is not None:

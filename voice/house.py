@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from graph_runtime.contract.calls import CallEvent, Heard, TurnTimes
+from graph_runtime.contract.calls import CallEvent, Heard, Sound, TurnTimes
 from graph_runtime.contract.speech import Synthesizer, Transcriber
 from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.services.phrase_cache import PhraseCache
@@ -25,16 +26,36 @@ class PhoneService(Protocol):
     async def let_go(self, call: PhoneCall, *, again: bool = False) -> None: ...
     async def gone(self, call: PhoneCall) -> None: ...
     async def keep_recording(self, call: PhoneCall, wav: bytes) -> str: ...
+    async def sound(self, call: PhoneCall, sound: Sound) -> bytes: ...
     async def measured(self, call: PhoneCall, times: TurnTimes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpeechParts:
-    """What hears and speaks on one call; `voice` for words that name none."""
+    """What hears and speaks on one call; `voice` for words that name none.
+
+    `backup` speaks from the moment the synthesizer failed, in a voice of its own choice; None: nothing does.
+    """
 
     transcriber: Transcriber
     synthesizer: Synthesizer
     voice: str = ""
+    backup: Synthesizer | None = None
+
+    def fall_back(self) -> bool:
+        """The synthesizer failed: whether another one speaks from now on."""
+        if self.backup is None:
+            return False
+        self.synthesizer, self.voice, self.backup = self.backup, "", None
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How the wait for an answer is measured, in seconds; tests move it."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
 @dataclass(slots=True)
@@ -49,3 +70,4 @@ class House:
 
     phrases: PhraseCache = field(default_factory=PhraseCache)
     monotonic: Callable[[], float] = time.monotonic
+    waiting: Waiting = field(default_factory=Waiting)

@@ -83,7 +83,9 @@ def furnished(clock: Clock, services: bootstrap.Services) -> House:
     async def speech(call: PhoneCall) -> SpeechParts:
         hears = await services.speech.transcriber(call.workspace_id, call.agent_id)
         talks = await services.speech.synthesizer(call.workspace_id, call.agent_id)
-        return SpeechParts(hears.transcriber, talks.synthesizer, talks.voice)
+        backup = await services.speech.without_key()
+        is_other = backup is not None and backup is not talks.synthesizer
+        return SpeechParts(hears.transcriber, talks.synthesizer, talks.voice, backup if is_other else None)
 
     detector = Detector(clock)
     detector.start()

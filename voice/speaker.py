@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
 
-from graph_runtime.contract.calls import Voice, Words
-from graph_runtime.contract.errors import ConnectorError
+import structlog
+
+from graph_runtime.contract.calls import Sound, Voice, Words
+from graph_runtime.contract.errors import BuilderError, ConnectorError
 from graph_runtime.contract.speech import SpeakRequest
 from graph_runtime.services.phrase_cache import PhraseCache
 from voice.house import SpeechParts
 from voice.playout import Heard, Playout, Utterance
 from voice.resample import Resampler
 from voice.sentences import SentenceSplitter
+from voice.wav import SoundRefused, samples
+
+log = structlog.get_logger(__name__)
 
 DEEP = 2
 """Sentences that are synthesised at a time, the one that is played among them."""
 
-MOST_WAITING = 16
+FIRST_AUDIO_SECONDS = 3.0
+"""A voice that has not begun by then counts as failed: the caller hears nothing meanwhile."""
+
 CHARACTERS_PER_SECOND = 14
 """Of speech at normal speed; for how much of an unfinished sentence was heard."""
 
 
 @dataclass(eq=False, slots=True)
 class Piece:
-    """One sentence. `key` is its message's, "" for what is said to bridge a silence."""
+    """One sentence, or one recording. `key` is its message's, "" for what is said to bridge a silence."""
 
     key: str
     text: str
     voice: Voice
     is_interruptible: bool = True
     may_cache: bool = False
+    recording: Callable[[], Awaitable[bytes]] | None = None
     is_started: bool = False
     is_over: bool = False
     on_over: Callable[[], None] = lambda: None
@@ -60,9 +68,9 @@ class Speaker:
         self._news = asyncio.Event()
 
     @property
-    def has_spoken(self) -> int:
-        """How many sentences of messages were begun; what bridges a silence does not count."""
-        return sum(piece.is_started and bool(piece.key) for piece in self._pieces)
+    def is_heard(self) -> bool:
+        """Whether a message is being spoken now; what bridges a silence does not count."""
+        return any(piece.is_started and not piece.is_over and piece.key for piece in self._pieces)
 
     def words(self, words: Words) -> None:
         """More of a message."""
@@ -86,9 +94,17 @@ class Speaker:
                 piece.end()
                 self._playout.withdraw(piece)  # the one that is being played is spoken to its end
 
-    def say(self, text: str, voice: Voice) -> None:
+    def say(self, text: str, voice: Voice, *, is_interruptible: bool = True) -> None:
         """Something that belongs to no message."""
-        self._enqueue(Piece("", text, voice, may_cache=True))
+        self._enqueue(Piece("", text, voice, is_interruptible, may_cache=True))
+
+    def sound(self, sound: Sound, content: Callable[[], Awaitable[bytes]]) -> None:
+        """A recording inside a message; its words are spoken when it cannot be had or played.
+
+        `content` gives the file. Raises: BuilderError.
+        """
+        self.message_ends(sound.key)  # what was said before it is spoken before it
+        self._enqueue(Piece(sound.key, sound.text, sound.voice, sound.is_interruptible, True, content))
 
     def heard(self, flushed: list[Heard]) -> tuple[str, str] | None:
         """The message that was interrupted and what was heard of it, after `Playout.flush`; None when there was none."""
@@ -138,8 +154,7 @@ class Speaker:
 
     async def _synthesise(self, piece: Piece) -> None:
         try:
-            phrases = self._phrases if piece.may_cache else None
-            async for audio in speech_of(piece.text, piece.voice, self._playout.format.rate, self._speech, phrases):
+            async for audio in self._audio(piece):
                 self.on_first_audio()
                 piece.audio.put_nowait(audio)
         except ConnectorError as error:
@@ -147,6 +162,30 @@ class Speaker:
             self._news.set()
         finally:
             piece.audio.put_nowait(None)
+
+    async def _audio(self, piece: Piece) -> AsyncIterator[bytes]:
+        rate = self._playout.format.rate
+        if piece.recording is not None:
+            try:
+                content = await piece.recording()
+                yield await asyncio.to_thread(samples, content, rate)
+                return
+            except (BuilderError, SoundRefused) as error:
+                log.warning("recording_not_played", reason=type(error).__name__, advice=str(error))
+        phrases = self._phrases if piece.may_cache else None
+        speech = replace(self._speech)
+        try:
+            async for audio in speech_of(piece.text, piece.voice, rate, speech, phrases):
+                yield audio
+            return
+        except ConnectorError as error:
+            if self._speech.synthesizer is speech.synthesizer and not self._speech.fall_back():
+                raise
+            log.warning("other_voice_speaks", reason=type(error).__name__)
+        # A sentence that broke off is said again from its beginning.
+        own = replace(piece.voice, name="")
+        async for audio in speech_of(piece.text, own, rate, self._speech, phrases):
+            yield audio
 
     async def _play(self, piece: Piece, utterance: Utterance) -> None:
         try:
@@ -161,7 +200,11 @@ async def speech_of(
     text: str, voice: Voice, rate: int, speech: SpeechParts, phrases: PhraseCache | None
 ) -> AsyncIterator[bytes]:
     """Samples at `rate`. Raises: ConnectorError."""
-    request = SpeakRequest(text.strip(), voice.language, voice.name or speech.voice, rate, voice.rate)
+    if not text.strip():
+        return
+    request = SpeakRequest(
+        text.strip(), voice.language, voice.name or speech.voice, rate, voice.rate, first_seconds=FIRST_AUDIO_SECONDS
+    )
     source = phrases.speak(speech.synthesizer, request) if phrases else speech.synthesizer.speak(request)
     resampler: Resampler | None = None
     async for audio in source:

@@ -37,6 +37,18 @@ TEXTS = {
 }
 
 
+RECORDED = {
+    "en": "This call is recorded.",
+    "ru": "Разговор записывается.",
+    "uk": "Розмова записується.",
+}
+
+
+def recording_notice(language: str) -> str:
+    """In that language, else in English."""
+    return RECORDED.get(language.partition("-")[0].lower(), RECORDED["en"])
+
+
 def text_of(bridge: Bridge, language: str) -> str:
     """In that language, else in English."""
     texts = TEXTS[bridge]

@@ -27,12 +27,6 @@ class Settings(CredentialSettings):
     voice_ru: str = setting("Voice for Russian", default="", max_length=100)
     voice_uk: str = setting("Voice for Ukrainian", default="", max_length=100)
     rate: float = setting("Speed of speech", default=1.0, ge=0.5, le=2.0, help="1 is usual, 1.2 is brisk.")
-    text_to_speech: str = setting(
-        "Service that speaks", default="", max_length=60, help="Empty: what the installation has."
-    )
-    speech_to_text: str = setting(
-        "Service that listens", default="", max_length=60, help="Empty: what the installation has."
-    )
     endpoint_ms: int = setting(
         "Pause that ends a sentence, ms", default=450, ge=150, le=5000,
         help="Shorter answers sooner, longer lets people think.",
@@ -42,7 +36,6 @@ class Settings(CredentialSettings):
         "How a number is dialed", default="PJSIP/{number}@trunk", max_length=150,
         help="The dial string of your Asterisk for transfers, with {number} in it.",
     )  # fmt: skip
-    is_recorded: bool = setting("Calls are recorded", default=False)
     most_calls: int = setting(
         "Calls at a time", default=50, ge=1, le=2000, help="More are left to the desk of your dialplan."
     )
@@ -63,6 +56,18 @@ class Settings(CredentialSettings):
     context: str = setting("Context of calls out", default="patchcord", max_length=60)
     caller_id: str = setting("Number shown to those called", default="", max_length=80)
     hangs_up_on_machines: bool = setting("Hang up on answering machines", default=True)
+    substitute: str = setting(
+        "When the agent cannot answer, ring", default="", max_length=80, placeholder="100",
+        help="A number or extension that takes calls when a model or a voice fails. Empty: the call ends with an apology.",
+    )  # fmt: skip
+    is_recorded: bool = setting(
+        "Calls are recorded", default=False,
+        help="Both sides, kept encrypted as long as transcripts. Members who may read a conversation can listen.",
+    )  # fmt: skip
+    recording_notice: str = setting(
+        "What callers are told about it", default="", max_length=300,
+        help="Said at the beginning of each recorded call. Empty: “This call is recorded”, in the language of the call.",
+    )  # fmt: skip
     secret: SecretStr = setting("Secret", default=SecretStr(""), help="Patchcord makes it and shows it once.")
     previous_secret: SecretStr = setting(
         "Previous secret", default=SecretStr(""), help="Still valid for a day after a change."
@@ -133,8 +138,6 @@ def line(settings: Settings) -> LineSettings:
         dial_template=settings.dial_template,
         language=settings.language,
         voices={language: name.strip() for language, name in voices.items() if name.strip()},
-        speech_to_text=settings.speech_to_text.strip(),
-        text_to_speech=settings.text_to_speech.strip(),
         rate=settings.rate,
         endpoint_ms=settings.endpoint_ms,
         no_input_ms=settings.no_input_ms,
@@ -146,4 +149,6 @@ def line(settings: Settings) -> LineSettings:
         can_call=bool(settings.manager_address),
         caller_id=settings.caller_id,
         hangs_up_on_machines=settings.hangs_up_on_machines,
+        recording_notice=settings.recording_notice.strip(),
+        substitute=settings.substitute.strip(),
     )

@@ -178,12 +178,15 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A recording inside a message: by address or by the id of a stored file."""
+    """A recording inside a message: by address or by the id of a stored file. `text`: its words, which are spoken
+    when it cannot be played."""
 
     key: str
     node_id: str
+    voice: Voice
     url: str = ""
     file_id: str = ""
+    text: str = ""
     is_interruptible: bool = True
 
 
@@ -199,6 +202,13 @@ class MessageEnds:
     """All pieces of this message have come; the rest of what is buffered can be spoken."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitBegins:
+    """The next words may take a while. `filler` bridges it: "" whatever is usual, None nothing; speakable words else."""
+
+    filler: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +230,7 @@ class HangUp:
     last_words: str = ""
 
 
-CallEvent = Words | Sound | Drop | MessageEnds | Hold | Listen | Record | Transfer | HangUp
+CallEvent = Words | Sound | Drop | MessageEnds | WaitBegins | Hold | Listen | Record | Transfer | HangUp
 """A turn's iterator ends with exactly one of Listen, Record, Transfer, HangUp, or with nothing after a hang-up."""
 
 
@@ -229,8 +239,9 @@ class LineSettings:
     """How a phone line speaks, listens and dials. `language` "": the agent's. `voices`: language → name of a voice, ""
     for the engine's own.
 
-    `speech_to_text`, `text_to_speech`: ids of connectors, "" for what the installation has. `endpoint_ms`,
-    `no_input_ms`: for steps that do not say. `dial_template`: dial string with `{number}` in it.
+    `endpoint_ms`, `no_input_ms`: for steps that do not say. `dial_template`: dial string with `{number}` in it.
+    `substitute`: who is rung when the agent cannot answer, "" nobody. `recording_notice`: said at the beginning of a call
+    that is recorded, "" the usual sentence.
 
     `most_calls` at a time, in and out together. `hours` with their time zone: when calls are taken; empty: always.
     `desk`: context,extension,priority of the dialplan for calls that are not taken. `can_call`: calls out are set up;
@@ -240,12 +251,12 @@ class LineSettings:
     dial_template: str
     language: str = ""
     voices: Mapping[str, str] = field(default_factory=dict)
-    speech_to_text: str = ""
-    text_to_speech: str = ""
     rate: float = 1.0
     endpoint_ms: int = 450
     no_input_ms: int = 6000
     is_recorded: bool = False
+    recording_notice: str = ""
+    substitute: str = ""
     most_calls: int = 50
     hours: tuple[DayHours, ...] = ()
     time_zone: str = "UTC"

@@ -42,6 +42,14 @@ class NodeLeft(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitBegan(EngineEvent):
+    """A step asks somebody who may take a while. `filler` bridges it on a call: "" the usual words, None nothing."""
+
+    node_id: str
+    filler: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextStreamed(EngineEvent):
     """A piece of an answer that is not final yet; `key` names the message it belongs to. `reset` drops what came."""
 

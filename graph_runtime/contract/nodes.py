@@ -132,6 +132,10 @@ class NodeContext(Protocol):
         """Send parts to the contact as one message."""
         ...
 
+    def bridge(self, words: str | None) -> None:
+        """What comes next may take a while: on a call, `words` are said meanwhile; "" the usual ones, None nothing."""
+        ...
+
     def history(self, limit: int) -> tuple[SaidMessage, ...]:
         """The last messages of the conversation, oldest first, the contact's newest included."""
         ...

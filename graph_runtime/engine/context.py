@@ -12,12 +12,14 @@ import ormsgpack
 
 from graph_runtime.contract import events as happened
 from graph_runtime.contract import templates
+from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import Condition, evaluate
 from graph_runtime.contract.errors import NodeFailed, StepLimitReached, TemplateInvalid, TooLarge, Unreachable
 from graph_runtime.contract.messages import Part, SaidMessage, dump_part, plain_text
 from graph_runtime.contract.models import ModelReply, ModelRequest
 from graph_runtime.engine.checkpoint import clean, json_values
 from graph_runtime.engine.effects import dump_reply, load_reply, once
+from graph_runtime.engine.models import in_time_for_a_call
 from graph_runtime.engine.program import Step
 from graph_runtime.engine.render import resolve, roots, variable
 from graph_runtime.engine.turn import Half, Said, TurnRun
@@ -116,6 +118,9 @@ class StepContext:
     def _next_key(self) -> str:
         return f"{self._turn.trigger.turn}.{len(self._turn.messages) + 1}"
 
+    def bridge(self, words: str | None) -> None:
+        self._turn.emit(happened.WaitBegan, node_id=self._step.id, filler=words if words is None else clean(words))
+
     def history(self, limit: int) -> tuple[SaidMessage, ...]:
         said = tuple(SaidMessage(role="agent", text=m.text) for m in self._turn.messages if m.text)
         known = self._turn.trigger.history + said
@@ -128,6 +133,8 @@ class StepContext:
         if doors.runner is None or doors.models is None:
             raise Unreachable(NO_MODEL, reason="no_model")
         began = time.perf_counter()
+        if self.channel == PHONE:
+            request = in_time_for_a_call(request, is_streamed=stream)
 
         async def ask() -> dict[str, Any]:
             assert doors.runner is not None

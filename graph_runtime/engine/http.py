@@ -118,6 +118,20 @@ class HttpDoor:
 
         Raises: Refused (address, size, redirects), Unreachable, OutcomeUnknown (it may have been carried out).
         """
+        status, got, raw = await self._follow(method, url, headers, body, seconds)
+        return status, _parsed(got, raw)
+
+    async def fetch(self, url: str, *, seconds: float) -> bytes:
+        """A file at a public address, at most 5 MB. Raises: Refused (also when it is not there), Unreachable."""
+        status, got, raw = await self._follow("GET", url, {}, None, seconds)
+        raw = _unpacked(got, raw)
+        if status != 200:
+            raise Refused(f"{urlsplit(url).hostname} answers {status} instead of the file. Check the address.")
+        return raw
+
+    async def _follow(
+        self, method: str, url: str, headers: dict[str, str], body: Any, seconds: float
+    ) -> tuple[int, dict[str, str], bytes]:
         content, headers = _content(body, {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP})
         try:
             async with asyncio.timeout(seconds):
@@ -125,7 +139,7 @@ class HttpDoor:
                     _check_url(url)
                     status, got, raw = await self._once(method, url, headers, content)
                     if status not in (301, 302, 303, 307, 308) or "location" not in got:
-                        return status, _parsed(got, raw)
+                        return status, got, raw
                     target = urljoin(url, got["location"])
                     if urlsplit(target)[:2] != urlsplit(url)[:2]:
                         headers = {k: v for k, v in headers.items() if k.lower() not in CREDENTIALS}
@@ -231,8 +245,7 @@ def _content(body: Any, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]
     return raw.encode("utf-8", "replace"), headers
 
 
-def _parsed(headers: dict[str, str], raw: bytes) -> Any:
-    """JSON when the answer says or looks so, else text."""
+def _unpacked(headers: dict[str, str], raw: bytes) -> bytes:
     if headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
         unpacker = zlib.decompressobj(47)
         try:
@@ -241,7 +254,12 @@ def _parsed(headers: dict[str, str], raw: bytes) -> Any:
             raise Unreachable("The answer is damaged. Try again later.") from None
         if unpacker.unconsumed_tail:
             raise Refused("The answer is larger than 20 MB. Ask the service for less.", limit=MAX_DECODED_BYTES)
-    text = raw.decode("utf-8", "replace")
+    return raw
+
+
+def _parsed(headers: dict[str, str], raw: bytes) -> Any:
+    """JSON when the answer says or looks so, else text."""
+    text = _unpacked(headers, raw).decode("utf-8", "replace")
     if "json" in headers.get("content-type", "") or text[:1] in ("{", "["):
         try:
             return json.loads(text)

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from graph_runtime.contract.errors import BadAnswer, BuilderError, ConnectorError, RateLimited, Unreachable
 from graph_runtime.contract.models import ChatModel, ModelReply, ModelRequest, TextDelta
@@ -63,6 +63,10 @@ class RetryRules:
     least_time: float = 0.5
 
 
+CALL_SECONDS: Final = 9.5
+"""When a caller hears the apology for a long wait, the next model is being asked; a third of them nobody waits for."""
+
+
 class ModelRunner:
     """One for a process. `clock`, `sleep` and `chance` (0…1) are given so that tests can move time."""
 
@@ -108,6 +112,7 @@ class ModelRunner:
 
     async def _ask(self, source: ModelSource, request: ModelRequest, output: _Output) -> ModelReply:
         deadline = self._clock() + request.seconds
+        first_deadline = self._clock() + request.first_token_seconds
         model = await source.open()
         key = (model.provider, source.account)
         attempt = 0
@@ -116,12 +121,15 @@ class ModelRunner:
             if not self.breakers.admits(key):
                 raise Unreachable(PAUSED, reason="paused", seconds=round(self.breakers.seconds_left(key)))
             left = replace(request, seconds=deadline - self._clock())
+            if request.is_live:
+                left = replace(left, first_token_seconds=first_deadline - self._clock())
             try:
                 return await self._attempt(source, key, model, left, output)
             except ConnectorError as error:
                 output.drop()
                 pause = self._pause(error, attempt, output)
-                if pause is None or self._clock() + pause + self._rules.least_time > deadline:
+                last_chance = first_deadline if request.is_live else deadline
+                if pause is None or self._clock() + pause + self._rules.least_time > last_chance:
                     raise
                 await self._sleep(pause)
 
@@ -166,6 +174,13 @@ class ModelRunner:
         if isinstance(error, RateLimited) and error.retry_after is not None:
             return error.retry_after if error.retry_after <= rules.longest_retry_after else None
         return self._chance() * min(rules.longest_pause, rules.first_pause * 2.0 ** (attempt - 1))
+
+
+def in_time_for_a_call(request: ModelRequest, *, is_streamed: bool) -> ModelRequest:
+    """Somebody waits on the line: a model that has nothing to say by then gives way to the next one."""
+    first = min(request.first_token_seconds, CALL_SECONDS)
+    seconds = request.seconds if is_streamed else min(request.seconds, CALL_SECONDS)
+    return replace(request, first_token_seconds=first, seconds=seconds, is_live=True)
 
 
 class _Output:

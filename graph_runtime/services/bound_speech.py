@@ -85,6 +85,20 @@ class BoundSpeech:
             self._keep(self._synthesizers, key, found)
         return ChosenVoice(found, row["model"], kind)
 
+    async def without_key(self) -> Synthesizer | None:
+        """The voice that needs nobody else, for when a chosen one fails; None when none is installed."""
+        row = self._without_key(SYNTHESIZER_SLOT)
+        if row is None:
+            return None
+        kind = self._catalog.connectors[row["bound_connector"]]
+        key = (*_key(row, kind)[:3], "")
+        found = self._synthesizers.get(key)
+        if found is None:
+            assert kind.synthesizer is not None
+            found = kind.synthesizer.open(await self._settings("", SYNTHESIZER_SLOT, kind, row))
+            self._keep(self._synthesizers, key, found)
+        return found
+
     def works_without_keys(self) -> bool:
         """Whether calls can be held by an agent that nobody chose speech for."""
         return all(self._without_key(kind) for kind in (TRANSCRIBER_SLOT, SYNTHESIZER_SLOT))

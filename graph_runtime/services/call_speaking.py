@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from graph_runtime.contract.calls import CallEvent, Drop, LineSettings, MessageEnds, Sound, Voice, Words
+from graph_runtime.contract.calls import CallEvent, Drop, LineSettings, MessageEnds, Sound, Voice, WaitBegins, Words
 from graph_runtime.contract.messages import Choices, Media, Part, Spoken, Text
 from graph_runtime.contract.speakable import SpeakableStream, speakable, spoken_choices
 from graph_runtime.services.live import LiveEvent
@@ -44,6 +44,8 @@ class Speaking:
             for key in [event["key"]] if event["key"] else [*self._open]:
                 if self._open.pop(key, None) is not None:
                     yield Drop(key)
+        elif kind == "wait":
+            yield WaitBegins(speakable(event["filler"], self.language) if event["filler"] else event["filler"])
         elif kind == "said":
             yield from self._message(event["key"], event["node_id"], event["parts"])
         elif kind == "message":
@@ -95,8 +97,10 @@ class Speaking:
             elif isinstance(part, Choices):
                 yield Words(key, spoken_choices(part.text, part.options, self.language) + " ", node_id, self.voice())
             elif part.media == "audio":
-                is_interruptible = part.spoken is None or part.spoken.is_interruptible
-                yield Sound(key, node_id, part.url, part.file_id, is_interruptible)
+                yield Sound(
+                    key, node_id, self.voice(part.spoken), part.url, part.file_id, speakable(part.caption, self.language),
+                    is_interruptible=part.spoken is None or part.spoken.is_interruptible,
+                )  # fmt: skip
             elif part.caption:
                 yield Words(key, speakable(part.caption, self.language) + " ", node_id, self.voice())
 

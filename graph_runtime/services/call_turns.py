@@ -21,6 +21,7 @@ from graph_runtime.contract.calls import (
     LineSettings,
     Listen,
     Record,
+    Recorded,
     Silence,
     Transfer,
     load_on_call,
@@ -97,8 +98,9 @@ class CallTurns:
         """As `PhoneCalls.turn`."""
         if not isinstance(heard, Begin):
             silences = await self.rows.hear(
-                call.workspace_id, call.uuid, call.epoch, is_silence=isinstance(heard, Silence)
-            )
+                call.workspace_id, call.uuid, call.epoch,
+                is_silence=isinstance(heard, Silence), is_message=isinstance(heard, Recorded),
+            )  # fmt: skip
             if silences is None:
                 raise Replaced("This call is held by another process, or is over.", call=call.uuid)
             if isinstance(heard, Silence) and await self._asks_again(call, silences):

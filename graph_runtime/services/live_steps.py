@@ -35,6 +35,8 @@ class LiveObserver:
             return [{"type": "delta", "key": event.key, "text": event.text, "node_id": event.node_id}]
         if isinstance(event, happened.MessageSaid) and self._says_at_once:
             return [{"type": "said", "key": event.key, "parts": event.parts, "node_id": event.node_id}]
+        if isinstance(event, happened.WaitBegan):
+            return [{"type": "wait", "node_id": event.node_id, "filler": event.filler}] if self._says_at_once else []
         if isinstance(event, happened.NodeEntered):
             return [{"type": "step", "node_id": event.node_id, "state": "entered", "port": ""}]
         if isinstance(event, happened.NodeLeft):

@@ -17,6 +17,7 @@ from graph_runtime.contract.calls import (
     HangUp,
     Heard,
     HungUp,
+    Sound,
     Transfer,
     TransferOutcome,
     Transferred,
@@ -25,7 +26,9 @@ from graph_runtime.contract.calls import (
 )
 from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
+from graph_runtime.services.call_endings import CallEndings
 from graph_runtime.services.call_operators import CallOperators
+from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.call_speaking import Speaking
 from graph_runtime.services.call_triggers import CallTriggers
 from graph_runtime.services.call_turns import CallTurns, PhoneCall
@@ -55,8 +58,11 @@ class PhoneCalls:
     A telephone system proves itself by the secret of its line; the media process by knowing a call that was announced.
     """
 
-    def __init__(self, side: ConversationSide, lines: PhoneLines, files: Files, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, side: ConversationSide, lines: PhoneLines, files: Files, sounds: CallSounds, clock: Clock = system_clock
+    ) -> None:
         self._side = side
+        self._sounds = sounds
         self._lines = lines
         self._files = files
         self._clock = clock
@@ -64,6 +70,7 @@ class PhoneCalls:
         self._cutting: set[asyncio.Task[bool]] = set()
         self._triggers = CallTriggers(side.store, side.starts, side.live)
         self._operators = CallOperators(self._rows, lines)
+        self._endings = CallEndings(self._rows, self._triggers)
         self._turns = CallTurns(self._rows, side.reader, side.live, self._triggers, clock)
 
     async def announce(self, secret: str, uuid: str, from_number: str, did: str) -> None:
@@ -182,6 +189,7 @@ class PhoneCalls:
 
     async def close(self) -> None:
         """Cuts that still wait for their turn are left: the transcript then shows more than was heard."""
+        await self._endings.close()
         cutting = [*self._cutting]
         for task in cutting:
             task.cancel()
@@ -255,9 +263,7 @@ class PhoneCalls:
                 await self._moved(row, _moved_how(row, dial_status or "NOANSWER"))
             await self._rows.end(line.workspace_id, str(row["id"]), cause if 0 <= cause <= 127 else 0)
             if row["conversation_id"] is not None:
-                await self._triggers.take(
-                    line.workspace_id, str(row["conversation_id"]), f"{row['id']}:end", HungUp(cause=max(cause, 0))
-                )
+                await self._endings.hung_up(line.workspace_id, row, HungUp(cause=max(cause, 0)))
 
     async def gone(self, call: PhoneCall) -> None:
         """The media saw the caller hang up (a bare end of the stream); the dialplan will tell the cause, or nobody."""
@@ -269,6 +275,10 @@ class PhoneCalls:
     async def keep_recording(self, call: PhoneCall, wav: bytes) -> str:
         """Store a recording of the caller; its file id, for `Recorded`. Raises: TooLarge, InputInvalid."""
         return (await self._files.add(call.access, call.conversation_id, wav)).file_id
+
+    async def sound(self, call: PhoneCall, sound: Sound) -> bytes:
+        """The file of a recording inside a message. Raises: NotFound, InputInvalid, Refused, Unreachable."""
+        return await self._sounds.content(call.access, sound)
 
     async def measured(self, call: PhoneCall, times: TurnTimes) -> None:
         """Stamps of the turn that was spoken last; shown beside its first message."""

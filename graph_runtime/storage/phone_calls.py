@@ -129,9 +129,15 @@ class PhoneCallRows:
             {"channel": channel_id},
         )
 
-    async def hear(self, workspace_id: str, call_id: str, epoch: int, *, is_silence: bool) -> int | None:
-        """Something was heard: all before it was said. Silences in a row; None: this attachment does not hold the call."""
-        row = await self._row(workspace_id, _HEAR, {"id": call_id, "epoch": epoch, "silence": is_silence})
+    async def hear(
+        self, workspace_id: str, call_id: str, epoch: int, *, is_silence: bool = False, is_message: bool = False
+    ) -> int | None:
+        """Something was heard: all before it was said. Silences in a row; None: this attachment does not hold the call.
+
+        `is_message`: it was left before the caller hung up, and may come after that.
+        """
+        values = {"id": call_id, "epoch": epoch, "silence": is_silence, "message": is_message}
+        row = await self._row(workspace_id, _HEAR, values)
         return int(row["silences"]) if row else None
 
     async def spoken(self, workspace_id: str, call_id: str, epoch: int, seq: int) -> None:
@@ -262,7 +268,7 @@ _BIND = "UPDATE phone_call SET conversation_id = %(conversation)s WHERE id = %(i
 _HEAR = """
     UPDATE phone_call p SET silences = CASE WHEN %(silence)s THEN p.silences + 1 ELSE 0 END,
         heard_seq = (SELECT c.message_seq FROM conversation c WHERE c.id = p.conversation_id)
-    WHERE p.id = %(id)s AND p.epoch = %(epoch)s AND p.state <> 'ended' RETURNING p.silences
+    WHERE p.id = %(id)s AND p.epoch = %(epoch)s AND (p.state <> 'ended' OR %(message)s) RETURNING p.silences
 """
 _SPOKEN = """
     UPDATE phone_call SET heard_seq = greatest(heard_seq, %(seq)s) WHERE id = %(id)s AND epoch = %(epoch)s

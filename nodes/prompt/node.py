@@ -52,6 +52,11 @@ class Settings(NodeSettings):
         "Second model", default="", widget="connection", of="chat_model", advanced=True,
         help="Asked when the first one fails.",
     )  # fmt: skip
+    has_filler: bool = setting("On a call, a word bridges the wait", default=True, advanced=True)
+    filler: str = setting(
+        "Words for the wait", default="", widget="template", outside=True, max_length=200, advanced=True,
+        show_when={"has_filler": [True]}, placeholder="One second.", help="Said when the answer takes over 0.7 seconds.",
+    )  # fmt: skip
     in_contact_language: bool = setting("The answer is in the contact's language", default=True, advanced=True)
     temperature: float | None = setting(
         "Temperature", default=None, ge=0, le=2, advanced=True, help="0 is steady, 1 is lively. Empty: the model's own."
@@ -99,6 +104,7 @@ async def _ask(settings: Settings, ctx: NodeContext) -> str:
     spent = float(ctx.memory.get("spent", 0))
     if settings.max_cost is not None and spent >= settings.max_cost:
         raise ConnectorError("This step has spent its limit in this conversation. Raise the limit in its settings.")
+    ctx.bridge(ctx.render(ctx.text("filler", settings.filler)).strip() if settings.has_filler else None)
     is_said = settings.mode != "save" and not settings.fields
     reply = await ctx.model(
         _request(settings, ctx), connection=settings.connection, fallback=settings.fallback_connection, stream=is_said

@@ -20,7 +20,7 @@ class Settings(NodeSettings):
         "Save the words to", default="", widget="save_to", on_ports=("recorded",),
         help="The transcript of the message. The sound itself is in the conversation.",
     )  # fmt: skip
-    longest_seconds: int = setting("Longest message, seconds", default=120, ge=1, le=3600)
+    longest_seconds: int = setting("Longest message, seconds", default=120, ge=1, le=1200)
     silence_seconds: float = setting("It ends after a silence of, seconds", default=3, ge=0.5, le=60)
     stops_on: Literal["", "#", "*"] = setting(
         "The key that ends it", default="#", options={"": "None", "#": "Hash (#)", "*": "Star (*)"}

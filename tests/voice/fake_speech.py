@@ -27,13 +27,13 @@ def sound_of(length: int) -> bytes:
 
 
 class FakeSynthesizer:
-    """Speaks at once; keeps what it was asked for. `fails` makes it raise; `waits` makes it late."""
+    """Speaks at once; keeps what it was asked for. `fails` and `breaks_off` make it raise; `waits` makes it late."""
 
     provider = name = "fake"
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.fails = False
+        self.fails = self.breaks_off = False
         self.waits = 0.0
         sound_of(0)  # takes a while the first time, which must not be while a call is held
 
@@ -41,6 +41,9 @@ class FakeSynthesizer:
         self.texts.append(request.text)
         if self.fails:
             raise Unreachable("The fake voice is away.")
+        if self.breaks_off:
+            yield Audio(sound_of(4), 8000)
+            raise Unreachable("The fake voice broke off.")
         await asyncio.sleep(self.waits)
         audio = sound_of(len(request.text))
         for at in range(0, len(audio), 4000):
@@ -69,6 +72,8 @@ class FakeListening:
     async def transcripts(self) -> AsyncIterator[Transcript]:
         await self.is_over.wait()
         self.owner.heard.append(bytes(self.audio))
+        if self.owner.hangs:
+            await asyncio.Event().wait()
         if self.owner.fails:
             raise Unreachable("The fake recogniser is away.")
         yield Transcript(self.owner.texts.pop(0) if self.owner.texts else "", is_final=True, confidence=0.9)
@@ -86,7 +91,7 @@ class FakeTranscriber:
         self.texts = list(texts)
         self.heard: list[bytes] = []
         self.listenings: list[FakeListening] = []
-        self.fails = False
+        self.fails = self.hangs = False
 
     def listen(self, request: ListenRequest) -> FakeListening:
         self.listenings.append(FakeListening(self, request))

@@ -15,7 +15,7 @@ from tests.voice.asterisk_stand_in import Leg, connect
 from voice.audiosocket.server import Server
 from voice.call import Call
 from voice.clock import Clock
-from voice.house import House, SpeechParts
+from voice.house import House, SpeechParts, Waiting
 from voice.main import Switchboard
 from voice.voice_activity import Detector, Silero
 
@@ -23,12 +23,14 @@ from voice.voice_activity import Detector, Silero
 class VoiceProcess:
     """Everything `voice.main.serve` puts together, with speech of the test's choice."""
 
-    def __init__(self, services: Services, transcriber: Transcriber, synthesizer: Synthesizer) -> None:
+    def __init__(
+        self, services: Services, transcriber: Transcriber, synthesizer: Synthesizer, backup: Synthesizer | None = None
+    ) -> None:
         self.clock = Clock()
         self.detector = Detector(self.clock, _model())
 
         async def speech(_: PhoneCall) -> SpeechParts:
-            return SpeechParts(transcriber, synthesizer)
+            return SpeechParts(transcriber, synthesizer, backup=backup)
 
         self.house = House(self.clock, self.detector, services.phone_calls, speech)
         self.switchboard = Switchboard(lambda: self.house, 100)
@@ -54,10 +56,10 @@ def _model() -> Silero:
 
 @asynccontextmanager
 async def voice_process(
-    services: Services, transcriber: Transcriber, synthesizer: Synthesizer
+    services: Services, transcriber: Transcriber, synthesizer: Synthesizer, backup: Synthesizer | None = None
 ) -> AsyncIterator[VoiceProcess]:
     """A running one."""
-    process = VoiceProcess(services, transcriber, synthesizer)
+    process = VoiceProcess(services, transcriber, synthesizer, backup)
     process.port = await process.server.open("127.0.0.1", 0)
     process.clock.start()
     process.detector.start()
@@ -70,6 +72,35 @@ async def voice_process(
                 await call.finished()
         process.detector.stop()
         process.clock.stop()
+
+
+class MovedTime:
+    """The wait for an answer as a test moves it: `passes` lets so many seconds go by, look by look."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self._sleepers: list[tuple[float, asyncio.Event]] = []
+
+    @property
+    def waiting(self) -> Waiting:
+        """For `House.waiting`."""
+        return Waiting(lambda: self.at, self._sleep)
+
+    async def passes(self, seconds: float) -> None:
+        """Whoever sleeps gets to look at each moment on the way."""
+        until = self.at + seconds
+        while self.at < until - 1e-9:
+            self.at += 0.05
+            due = [event for at, event in self._sleepers if at <= self.at + 1e-9]
+            self._sleepers = [s for s in self._sleepers if s[1] not in due]
+            for event in due:
+                event.set()
+            await asyncio.sleep(0.002)
+
+    async def _sleep(self, seconds: float) -> None:
+        event = asyncio.Event()
+        self._sleepers.append((self.at + seconds, event))
+        await event.wait()
 
 
 async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
