@@ -313,7 +313,10 @@ class MessageItem:
 
 @dataclass(frozen=True)
 class CallItem:
-    """A phone call above its transcript. `talked` as minutes:seconds, "" while it goes on; `transfer`: how it ended."""
+    """A phone call above its transcript. `talked` as minutes:seconds, "" while it goes on; `transfer`: how it ended.
+
+    `sound`: address of its recording, "" when there is none.
+    """
 
     id: str
     from_number: str
@@ -321,13 +324,14 @@ class CallItem:
     state: str
     talked: str
     transfer: str
-    recording: str
+    sound: str
 
 
 def call_item(call: CallFacts) -> CallItem:
     """From the services' row."""
     talked = "" if call.seconds is None else f"{call.seconds // 60}:{call.seconds % 60:02}"
-    return CallItem(call.id, call.from_number, call.did, call.state, talked, call.transfer, call.recording)
+    sound = f"/api/builder/calls/{call.id}/recording" if call.recorded_seconds else ""
+    return CallItem(call.id, call.from_number, call.did, call.state, talked, call.transfer, sound)
 
 
 def transcript_items(talk: ConversationDetail, labels: Mapping[str, str]) -> list[MessageItem]:

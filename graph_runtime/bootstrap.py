@@ -15,6 +15,7 @@ from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
+from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.channel_doors import ChannelDoors
@@ -89,6 +90,7 @@ class Services:
     phone_calls: PhoneCalls
     calls_out: CallsOut
     phone_setup: PhoneSetup
+    call_recordings: CallRecordings
     rehearsal: Rehearsal
     files: Files
     idempotency: Idempotency
@@ -169,6 +171,7 @@ async def build(
     open_channels = OpenChannels(database, catalog, vault)
     files = Files(database, side.conversations)
     lines = PhoneLines(open_channels, catalog)
+    recordings = CallRecordings(database, vault, clock)
     channel_setup = ChannelSetup(database, catalog, vault, clock)
     services = Services(
         settings=settings,
@@ -199,7 +202,8 @@ async def build(
         event_log=EventLog(database, clock),
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
         calls_out=CallsOut(database, lines),
-        phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), clock),
+        phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
+        call_recordings=recordings,
         rehearsal=Rehearsal(side),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,

@@ -20,6 +20,7 @@ from voice.frames import PHONE
 from voice.house import House
 from voice.latency import Stamp, TurnLatency
 from voice.playout import Playout
+from voice.recording import Keep, Recording
 from voice.resample import Resampler, resampled
 from voice.speaker import Piece
 from voice.transcriber import Hearing
@@ -87,6 +88,7 @@ class Call:
         self._past: deque[bytes] = deque(maxlen=PRE_ROLL_WINDOWS + GATED_WINDOWS)
         self._hearing: Hearing | None = None
         self._message: Message | None = None
+        self._recording: Recording | None = None
         self._results: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -108,6 +110,8 @@ class Call:
 
     def heard(self, audio: bytes) -> None:
         """Into the ear, at 8 kHz."""
+        if self._recording is not None:
+            self._recording.heard(audio)
         self._ear.feed(audio if self._resampler is None else self._resampler.feed(audio))
 
     def pressed(self, digit: str) -> None:
@@ -128,6 +132,8 @@ class Call:
         self._forget()
         if self._message is not None:
             self._message.stop()
+        if self._recording is not None:
+            self._recording.close()
         if self._dialogue is not None:
             self._dialogue.line_closed(reason)
         else:
@@ -188,6 +194,12 @@ class Call:
                 )
             )
         )
+
+    def keep_sound(self, keep: Keep) -> None:
+        """From now on both sides are recorded."""
+        if self._line is not None and self._playout is not None and self._line.is_open:
+            self._recording = self.house.recorder.open(self._playout.format, keep)
+            self._playout.tap = self._recording.sent
 
     def record(self, wants: Record, language: str) -> Message:
         """A step of the flow takes a message: until it is over, what is heard belongs to it."""

@@ -35,6 +35,7 @@ from voice.bridging import Bridging
 from voice.house import House, SpeechParts
 from voice.latency import Stamp, TurnLatency
 from voice.playout import Playout
+from voice.recording import Keep
 from voice.speaker import Speaker
 from voice.texts import Bridge, recording_notice, text_of
 from voice.voicemail import Message, tone
@@ -51,6 +52,7 @@ class Caller(Protocol):
     def gated_echo(self) -> int: ...
     def wait_for(self, listen: Listen, language: str) -> None: ...
     def record(self, wants: Record, language: str) -> Message: ...
+    def keep_sound(self, keep: Keep) -> None: ...
     def end(self) -> None: ...
 
 
@@ -126,6 +128,8 @@ class Dialogue:
         """The whole call. Raises: BuilderError when it cannot be attached."""
         self._phone = phone = await self._house.phone.attach(call_id)
         self.language = phone.language
+        if phone.line.is_recorded and not phone.is_operator:
+            self._call.keep_sound(partial(self._keep_part, phone))
         try:
             self.speech = await self._house.speech(phone)
             await self._converse(phone)
@@ -168,7 +172,7 @@ class Dialogue:
         assert self.speech is not None
         self._bridging.begin(self.speech, self._voice(phone))
         self._speaker = speaker = Speaker(self._playout, self.speech, self._house.phrases)
-        if isinstance(heard, Begin) and phone.is_new and phone.line.is_recorded:
+        if isinstance(heard, Begin) and phone.is_new and phone.line.is_recorded and not phone.is_operator:
             notice = phone.line.recording_notice or recording_notice(self.language)
             speaker.say(notice, self._voice(phone), is_interruptible=False)
         self._turn = asyncio.create_task(self._take_turn(phone, heard, speaker), name="turn")
@@ -296,6 +300,14 @@ class Dialogue:
 
     def _is_heard(self) -> bool:
         return self._speaker is not None and self._speaker.is_heard
+
+    async def _keep_part(self, phone: PhoneCall, part: int, sound: bytes) -> bool:
+        try:
+            await self._house.phone.keep_part(phone, part, sound)
+        except BuilderError as error:
+            log.warning("recording_part_lost", call=phone.uuid, reason=type(error).__name__)
+            return False
+        return True
 
     async def _cut(self, phone: PhoneCall, key: str, text: str, *, after: asyncio.Task[None] | None) -> None:
         if after is not None:

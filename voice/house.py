@@ -13,6 +13,7 @@ from graph_runtime.contract.speech import Synthesizer, Transcriber
 from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.services.phrase_cache import PhraseCache
 from voice.clock import Clock
+from voice.recording import Recorder
 from voice.voice_activity import Detector
 
 
@@ -26,6 +27,7 @@ class PhoneService(Protocol):
     async def let_go(self, call: PhoneCall, *, again: bool = False) -> None: ...
     async def gone(self, call: PhoneCall) -> None: ...
     async def keep_recording(self, call: PhoneCall, wav: bytes) -> str: ...
+    async def keep_part(self, call: PhoneCall, part: int, sound: bytes) -> None: ...
     async def sound(self, call: PhoneCall, sound: Sound) -> bytes: ...
     async def measured(self, call: PhoneCall, times: TurnTimes) -> None: ...
 
@@ -70,4 +72,5 @@ class House:
 
     phrases: PhraseCache = field(default_factory=PhraseCache)
     monotonic: Callable[[], float] = time.monotonic
+    recorder: Recorder = field(default_factory=Recorder)
     waiting: Waiting = field(default_factory=Waiting)

@@ -69,6 +69,7 @@ async def serve(settings: Settings) -> None:
         await switchboard.leave(DRAIN_SECONDS)
     finally:
         await server.close()
+        await switchboard.close()
         clock.stop()
         await services.close()
 
@@ -146,6 +147,11 @@ class Switchboard:
         call = Call(self._house, call_id, self.calls.discard)
         self.calls.add(call)
         return call
+
+    async def close(self) -> None:
+        """Keep what was recorded last."""
+        if self._house is not None:
+            await self._house.recorder.close()
 
     async def leave(self, seconds: float) -> None:
         """Give every call to another process, those that are speaking as soon as they have ended."""

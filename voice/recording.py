@@ -1,86 +1,88 @@
-"""Writes calls to stereo WAV files, the caller left and the agent right, by one thread that no call waits for."""
+"""Both sides of a call, kept a few seconds at a time by a task that no call waits for: the caller left, the agent right."""
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import struct
-import threading
-from pathlib import Path
-from typing import BinaryIO
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import numpy as np
+import structlog
 
-from voice.frames import FRAMES_PER_SECOND, AudioFormat
+from voice.frames import PHONE, SAMPLE_BYTES, AudioFormat
+from voice.resample import resampled
+from voice.wav import MULAW_TABLE
 
-HEADER_BYTES = 44
-MOST_WAITING_BLOCKS = 2_000
-"""Blocks of a second over all calls; a disk that stalls longer costs audio of the recording, never of the call."""
+log = structlog.get_logger(__name__)
+
+PART_SECONDS = 3
+"""What the death of the process costs at most."""
+
+MOST_WAITING_PARTS = 700
+"""Over all calls; a database that stalls longer costs audio of recordings, never of calls. 34 MB."""
 
 BACKLOG_FRAMES = 25
+CLOSING_SECONDS = 5.0
+
+Keep = Callable[[int, bytes], Awaitable[bool]]
+"""(number of the part, mu-law of both sides in turns) → whether it was kept."""
 
 
 class Recorder:
-    """The thread. `dropped_blocks` counts seconds of recordings that the disk was too slow for."""
+    """One for a process. `lost_parts` counts what the database was too slow for, or refused."""
 
-    def __init__(self, most_waiting: int = MOST_WAITING_BLOCKS) -> None:
-        self._work: queue.SimpleQueue[tuple[Recording, bytes, bytes, bool] | None] = queue.SimpleQueue()
+    def __init__(self, most_waiting: int = MOST_WAITING_PARTS) -> None:
+        self.lost_parts = 0
         self._most_waiting = most_waiting
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self.dropped_blocks = 0
-        self.failed: dict[Path, OSError] = {}
-        self._thread.start()
+        self._waiting: asyncio.Queue[tuple[Keep, int, tuple[bytes, bytes], AudioFormat]] = asyncio.Queue()
+        self._writing: asyncio.Task[None] | None = None
 
-    def open(self, path: Path, format: AudioFormat) -> Recording:
-        """Begin a recording; the file appears with its first second."""
-        return Recording(self, path, format)
+    def open(self, format: AudioFormat, keep: Keep) -> Recording:
+        """Begin a recording."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write(), name="recorder")
+        return Recording(self, format, keep)
 
-    def hand_over(self, recording: Recording, left: bytes, right: bytes, *, is_last: bool) -> None:
-        """One block of equal length on both sides; never waits."""
-        if self._work.qsize() < self._most_waiting:
-            self._work.put((recording, left, right, is_last))
+    def hand_over(self, keep: Keep, part: int, sides: tuple[bytes, bytes], format: AudioFormat) -> None:
+        """One part of equal length on both sides; never waits."""
+        if self._waiting.qsize() >= self._most_waiting:
+            self.lost_parts += 1
+        else:
+            self._waiting.put_nowait((keep, part, sides, format))
+
+    async def close(self) -> None:
+        """Keep what waits, for a few seconds."""
+        if self._writing is None:
             return
-        self.dropped_blocks += 1
-        if is_last:
-            self._work.put((recording, b"", b"", True))  # the file is closed in any case
+        try:
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._waiting.join()
+        except TimeoutError:
+            self.lost_parts += self._waiting.qsize()
+            log.warning("recordings_cut", parts=self._waiting.qsize())
+        self._writing.cancel()
+        await asyncio.gather(self._writing, return_exceptions=True)
 
-    def close(self, seconds: float = 10) -> None:
-        """Write what waits, then end."""
-        self._work.put(None)
-        self._thread.join(seconds)
-
-    def _run(self) -> None:
-        unfinished: set[Recording] = set()
-        while (item := self._work.get()) is not None:
-            recording, left, right, is_last = item
-            unfinished.add(recording)
+    async def _write(self) -> None:
+        while True:
+            keep, part, sides, form = await self._waiting.get()
             try:
-                recording.write(left, right)
-            except OSError as error:
-                self.failed.setdefault(recording.path, error)
-            if is_last:
-                unfinished.discard(recording)
-                recording.close_file()
-        for recording in unfinished:
-            recording.close_file()
+                self.lost_parts += not await keep(part, await asyncio.to_thread(packed, *sides, form))
+            finally:
+                self._waiting.task_done()
 
 
 class Recording:
-    """One call. Time is counted in frames that were sent, so both sides stay together.
+    """One attachment of one call. Time is counted in frames that were sent, so both sides stay together."""
 
-    The file is a valid WAV after every second, whatever happens to the process.
-    """
-
-    def __init__(self, recorder: Recorder, path: Path, format: AudioFormat) -> None:
-        self.path = path
-        self.format = format
+    def __init__(self, recorder: Recorder, format: AudioFormat, keep: Keep) -> None:
         self._recorder = recorder
+        self._format = format
+        self._keep = keep
         self._heard = bytearray()
         self._left = bytearray()
         self._right = bytearray()
         self._silence = format.silence()
-        self._file: BinaryIO | None = None
-        self._written = 0
+        self._part = 0
 
     def heard(self, audio: bytes) -> None:
         """From the caller, in pieces of any size."""
@@ -96,45 +98,39 @@ class Recording:
         del self._heard[:size]
         self._left += heard.ljust(size, b"\0")
         self._right += self._silence if frame is None else frame
-        if len(self._right) >= size * FRAMES_PER_SECOND:
-            self._flush(is_last=False)
+        if len(self._right) >= self._format.rate * SAMPLE_BYTES * PART_SECONDS:
+            self._flush()
 
     def close(self) -> None:
-        """The call is over; the thread finishes the file."""
-        self._flush(is_last=True)
+        """This side of the call is over."""
+        if self._right:
+            self._flush()
 
-    def _flush(self, *, is_last: bool) -> None:
-        left, right = bytes(self._left), bytes(self._right)
+    def _flush(self) -> None:
+        self._recorder.hand_over(self._keep, self._part, (bytes(self._left), bytes(self._right)), self._format)
         self._left.clear()
         self._right.clear()
-        self._recorder.hand_over(self, left, right, is_last=is_last)
+        self._part += 1
 
-    def write(self, left: bytes, right: bytes) -> None:
-        """By the thread only. Raises: OSError."""
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = self.path.open("wb")
-            self._file.write(self._header())
-        sides = np.empty((len(left) // 2, 2), dtype="<i2")
-        sides[:, 0] = np.frombuffer(left, dtype="<i2")
-        sides[:, 1] = np.frombuffer(right, dtype="<i2")
-        self._file.write(sides.tobytes())
-        self._written += sides.nbytes
-        self._file.seek(0)
-        self._file.write(self._header())
-        self._file.seek(0, 2)
-        self._file.flush()
 
-    def close_file(self) -> None:
-        """By the thread only."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
+def packed(left: bytes, right: bytes, format: AudioFormat) -> bytes:
+    """Mu-law at the rate of a telephone, left and right in turns."""
+    if format.rate != PHONE.rate:
+        left, right = (resampled(side, format.rate, PHONE.rate) for side in (left, right))
+    sides = np.empty((len(left) // 2, 2), dtype="u1")
+    for place, side in enumerate((left, right)):
+        sides[:, place] = _CODES[np.frombuffer(side, "<i2").view("<u2")]
+    return sides.tobytes()
 
-    def _header(self) -> bytes:
-        rate = self.format.rate
-        return struct.pack(
-            "<4sI4s4sIHHIIHH4sI",
-            *(b"RIFF", HEADER_BYTES - 8 + self._written, b"WAVE", b"fmt ", 16, 1, 2, rate, rate * 4, 4, 16),
-            *(b"data", self._written),
-        )
+
+def _codes() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """For each sample, as an unsigned number, the nearest sound of the table."""
+    order = np.argsort(MULAW_TABLE, kind="stable")
+    sounds = MULAW_TABLE[order].astype(np.int32)
+    samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    above = np.clip(np.searchsorted(sounds, samples), 1, 255)
+    is_lower = samples - sounds[above - 1] < sounds[above] - samples
+    return order[np.where(is_lower, above - 1, above)].astype(np.uint8)
+
+
+_CODES = _codes()

@@ -188,7 +188,13 @@ def _call(call: rx.Var[CallItem]) -> rx.Component:
             call.talked != "", rx.el.span(t("talks.call_talked", time=call.talked)), rx.el.span(t_of(call.state, "phone.state_"))
         ),
         rx.cond(call.transfer != "", rx.el.span(t_of(call.transfer, "talks.transfer_", otherwise=call.transfer))),
-        rx.cond(call.recording != "", rx.el.span(t("talks.call_recorded"))),
+        rx.cond(
+            call.sound != "",
+            rx.fragment(
+                rx.el.audio(src=call.sound, controls=True, preload="none", aria_label=t("talks.call_sound")),
+                rx.link(t("talks.call_save"), href=call.sound + "?save=true", download=True, underline="hover"),
+            ),
+        ),
         class_name="ps-call",
         key=call.id,
     )  # fmt: skip

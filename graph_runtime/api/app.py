@@ -27,6 +27,7 @@ from graph_runtime.api.routes import (
     health,
     hooks,
     phone,
+    recordings,
     session,
     unknown,
 )
@@ -60,6 +61,7 @@ ROUTERS: Final = (
     chat.member_routes,
     hooks.routes,
     phone.routes,
+    recordings.routes,
     unknown.routes,
     unknown.socket_routes,
 )

@@ -28,6 +28,7 @@ from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.services.call_endings import CallEndings
 from graph_runtime.services.call_operators import CallOperators
+from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.call_speaking import Speaking
 from graph_runtime.services.call_triggers import CallTriggers
@@ -59,10 +60,12 @@ class PhoneCalls:
     """
 
     def __init__(
-        self, side: ConversationSide, lines: PhoneLines, files: Files, sounds: CallSounds, clock: Clock = system_clock
-    ) -> None:
+        self, side: ConversationSide, lines: PhoneLines, files: Files, sounds: CallSounds, recordings: CallRecordings,
+        clock: Clock = system_clock,
+    ) -> None:  # fmt: skip
         self._side = side
         self._sounds = sounds
+        self._recordings = recordings
         self._lines = lines
         self._files = files
         self._clock = clock
@@ -287,9 +290,10 @@ class PhoneCalls:
         known = {name: value for name, value in asdict(times).items() if value}
         await self._rows.note_times(call.workspace_id, call.conversation_id, known)
 
-    async def keep_call_recording(self, call: PhoneCall, place: str) -> None:
-        """Where the recording of the whole call is kept."""
-        await self._rows.keep_recording(call.workspace_id, call.uuid, place)
+    async def keep_part(self, call: PhoneCall, part: int, sound: bytes) -> None:
+        """The next few seconds of a recorded call, as `CallRecordings.keep`. Raises: VaultLocked, NotFound, DatabaseAway."""
+        with or_away():
+            await self._recordings.keep(call.workspace_id, call.uuid, (call.epoch, part), sound)
 
     async def _call(self, secret: str, uuid: str) -> tuple[OpenChannel, Row]:
         line = await self._lines.by_secret(secret)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from graph_runtime.contract.errors import NotFound
 from graph_runtime.places import REPOSITORY
+from graph_runtime.services.call_recordings import RATE
 from graph_runtime.services.channel_setup import ChannelRow, ChannelSetup
 from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.principal import Principal
@@ -36,7 +37,7 @@ class LastCall:
 class CallFacts:
     """One call of a conversation. `seconds` of talking, None while it goes on; `transfer` "" when none was tried.
 
-    `cause`: Q.850, None while it goes on and 0 when unknown. `recording`: where it is kept.
+    `cause`: Q.850, None while it goes on and 0 when unknown. `recorded_seconds`: 0 when there is no recording.
     """
 
     id: str
@@ -49,7 +50,7 @@ class CallFacts:
     transfer_to: str
     transfer: str
     cause: int | None
-    recording: str
+    recorded_seconds: int
 
 
 class PhoneSetup:
@@ -95,7 +96,7 @@ def _facts(row: Row) -> CallFacts:
         id=str(row["id"]), from_number=row["from_number"], did=row["did"], direction=row["direction"], state=row["state"],
         started_at=row["started_at"], seconds=round((ended - began).total_seconds()) if began and ended else None,
         transfer_to=row["transfer_to"].partition("|")[0] if row["moves"] else "", transfer=row["transfer_result"],
-        cause=row["cause"], recording=row["recording"],
+        cause=row["cause"], recorded_seconds=round(row["recorded"] / RATE),
     )  # fmt: skip
 
 

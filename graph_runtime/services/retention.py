@@ -53,11 +53,11 @@ class Retention:
         for kind, days in (
             ("event", wanted.keep_events_days), ("event_delivery", wanted.keep_events_days),
             ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
-            ("call", wanted.keep_transcripts_days),
+            ("call", wanted.keep_transcripts_days), ("recording", wanted.keep_transcripts_days),
         ):  # fmt: skip
             if days:
                 before = now - timedelta(days=days)
-                batch = FILES if kind == "file" else ROWS
+                batch = FILES if kind in ("file", "recording") else ROWS
                 await self._all(kind, batch, partial(self._rows.by_age, workspace_id, kind, before))
 
     async def _transcripts(self, workspace_id: str, now: datetime, wanted: WorkspaceSettingsRow) -> None:

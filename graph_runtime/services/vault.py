@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
+from graph_runtime.storage import call_recordings as recording_rows
 from graph_runtime.storage import channels as channel_rows
 from graph_runtime.storage import credentials as rows
 from graph_runtime.storage import event_subscriptions as subscription_rows
@@ -75,7 +76,7 @@ class Vault:
                     opened = await self.open(connection, workspace_id, credential, row["secrets"])
                     sealed, _ = await self.seal(connection, workspace_id, credential, opened)
                     await rows.reseal(connection, row["id"], sealed, number)
-            for others in (channel_rows, subscription_rows):
+            for others in (channel_rows, subscription_rows, recording_rows):
                 for row in await others.with_secrets(connection):
                     place = (row["id"], row["secrets_version"])
                     opened = await self.open(connection, workspace_id, place, row["secrets"])

@@ -59,13 +59,21 @@ class DataKey:
 
     def seal(self, text: str, place: str) -> bytes:
         """`place` is `workspace|credential|field|version`: the value opens nowhere else."""
-        return self.number.to_bytes(4, "big") + _seal(self._key, text.encode(), place.encode())
+        return self.seal_bytes(text.encode(), place)
+
+    def seal_bytes(self, data: bytes, place: str) -> bytes:
+        """As `seal`."""
+        return self.number.to_bytes(4, "big") + _seal(self._key, data, place.encode())
 
     def open(self, sealed: bytes, place: str) -> str:
         """Raises: VaultLocked."""
+        return self.open_bytes(sealed, place).decode()
+
+    def open_bytes(self, sealed: bytes, place: str) -> bytes:
+        """Raises: VaultLocked."""
         if number_of(sealed) != self.number:
             raise VaultLocked("This secret was encrypted with another key of the workspace. Enter it anew.")
-        return _open(self._key, sealed[4:], place.encode()).decode()
+        return _open(self._key, sealed[4:], place.encode())
 
     @property
     def raw(self) -> bytes:

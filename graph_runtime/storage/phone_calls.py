@@ -114,11 +114,9 @@ class PhoneCallRows:
             return await (await connection.execute(found, {"id": call_id})).fetchone()
 
     async def of_conversation(self, workspace_id: str, conversation_id: str) -> list[Row]:
-        """The calls of a conversation, oldest first."""
+        """The calls of a conversation, oldest first; `recorded`: samples that were kept of each side."""
         async with self._database.workspace(workspace_id) as connection:
-            cursor = await connection.execute(
-                "SELECT * FROM phone_call WHERE conversation_id = %s ORDER BY started_at", (conversation_id,)
-            )
+            cursor = await connection.execute(_OF_CONVERSATION, (conversation_id,))
             return await cursor.fetchall()
 
     async def last_of_line(self, workspace_id: str, channel_id: str) -> Row | None:
@@ -166,14 +164,6 @@ class PhoneCallRows:
         """The call is over. A cause that is known stays."""
         await self._run(workspace_id, _END, {"id": call_id, "cause": cause})
 
-    async def keep_recording(self, workspace_id: str, call_id: str, place: str) -> None:
-        """Where the recording of the whole call is."""
-        await self._run(
-            workspace_id,
-            "UPDATE phone_call SET recording = %(p)s WHERE id = %(id)s",
-            {"id": call_id, "p": place[:1000]},
-        )
-
     async def place(self, workspace_id: str, conversation_id: str) -> Row | None:
         """Where the conversation stands: status, waits, node_id, checkpoint, result, message_seq, is_running, due_at."""
         return await self._row(workspace_id, _PLACE, {"id": conversation_id})
@@ -215,6 +205,10 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
+_OF_CONVERSATION = """
+    SELECT p.*, (SELECT coalesce(sum(r.samples), 0)::bigint FROM call_recording_part r WHERE r.recording_id = p.id) AS recorded
+    FROM phone_call p WHERE p.conversation_id = %s ORDER BY p.started_at
+"""
 _FORGET_LOST = """
     UPDATE phone_call SET state = 'ended', ended_at = now(), result = CASE WHEN direction = 'out' AND result = ''
         THEN 'unknown' ELSE result END

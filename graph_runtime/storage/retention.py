@@ -67,6 +67,11 @@ BY_AGE: Final = {
             SELECT id FROM phone_call WHERE workspace_id = %(workspace)s AND started_at < %(before)s
               AND conversation_id IS NULL ORDER BY started_at LIMIT %(limit)s))
     """,
+    "recording": """
+        DELETE FROM call_recording WHERE id = ANY(ARRAY(
+            SELECT id FROM call_recording WHERE workspace_id = %(workspace)s AND started_at < %(before)s
+            ORDER BY started_at LIMIT %(files)s))
+    """,
     "file": """
         DELETE FROM file WHERE id = ANY(ARRAY(
             SELECT id FROM file WHERE workspace_id = %(workspace)s AND created_at < %(before)s
@@ -109,7 +114,7 @@ class RetentionRows:
             return {str(row["kind"]): int(row["rows"]) async for row in cursor}
 
     async def by_age(self, workspace_id: str, kind: str, before: datetime) -> int:
-        """One batch of events, their deliveries, effects or files."""
+        """One batch of events, their deliveries, effects, recordings or files."""
         async with self._database.workspace(workspace_id) as connection:
             return await _count(
                 connection, BY_AGE[kind], {"workspace": workspace_id, "before": before, "limit": ROWS, "files": FILES}

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0010_calls_out"
-down_revision = "0008_unanswered_requests"
+down_revision = "0009_call_recordings"
 branch_labels = None
 depends_on = None
 

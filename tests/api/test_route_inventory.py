@@ -76,6 +76,8 @@ WAYS: dict[str, Way] = {
     "GET /api/builder/flows/{flow_id}/versions": Way("member", other=404),
     "POST /api/builder/flows/{flow_id}/restore": Way("member", body={"number": 1}, other=404),
     "GET /api/builder/files/{file_id}": Way("member", other=404),
+    "GET /api/builder/calls/{call_id}/recording": Way("member", other=404),
+    "DELETE /api/builder/calls/{call_id}/recording": Way("member", owner=204, other=404),
     "POST /api/builder/agents/{agent_id}/flows": Way("member", body={"name": "Sub"}, owner=201, other=404),
     "PUT /api/builder/agents/{agent_id}/connections/{slot}": Way("member", body=BIND, owner=204, other=404),
     "GET /api/builder/agents/{agent_id}/channels": Way("member", other=404),
@@ -157,6 +159,18 @@ async def cookie_of(services: Services, who: Principal) -> str:
     return f"patchcord_session={token.token}"
 
 
+async def recorded_call(services: Services, who: Principal, agent_id: str, conversation_id: str) -> str:
+    call_id = str(uuid4())
+    async with services.database.workspace(who.workspace_id) as connection:
+        await connection.execute(
+            "INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conversation_id)"
+            " VALUES (%s, %s, %s, uuidv7(), %s)",
+            (call_id, who.workspace_id, agent_id, conversation_id),
+        )
+    await services.call_recordings.keep(who.workspace_id, call_id, (1, 0), b"sound" * 2)
+    return call_id
+
+
 @pytest.fixture
 async def world(
     services: Services, ann: Member, agent: Any, address: Address, other_workspace: Principal
@@ -177,6 +191,7 @@ async def world(
         "agent_id": agent.id,
         "conversation_id": conversation_id,
         "file_id": file.file_id,
+        "call_id": await recorded_call(services, ann.who, agent.id, conversation_id),
         "public_id": agent.public_id,
         "slot": "main",
         "call_id": str(uuid4()),

@@ -97,6 +97,7 @@ ALLOWED_IMPORTS = [
     ("voice/main.py", "import graph_runtime.settings\nimport voice.playout"),
     ("voice/frames.py", ""),
     ("voice/turn_taking.py", ""),
+    ("voice/ladder.py", ""),
     ("voice/words.py", ""),
     ("voice/sentences.py", ""),
     ("voice/playout.py", "import asyncio"),

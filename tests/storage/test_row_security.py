@@ -67,7 +67,10 @@ letters AS (INSERT INTO dead_letter (workspace_id, source, ref, conversation_id,
     SELECT %(w)s, 'inbox', i.id, c.id, a.id, 'web_chat', 'refused', 1, now(), now()
     FROM inboxes i, conversations c, agents a),
 calls AS (INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conversation_id)
-    SELECT uuidv7(), %(w)s, a.id, h.id, c.id FROM agents a, channels h, conversations c),
+    SELECT uuidv7(), %(w)s, a.id, h.id, c.id FROM agents a, channels h, conversations c RETURNING id),
+recordings AS (INSERT INTO call_recording (id, workspace_id, secrets) SELECT id, %(w)s, '{}' FROM calls RETURNING id),
+sounds AS (INSERT INTO call_recording_part (recording_id, epoch, part, workspace_id, samples, sealed)
+    SELECT id, 1, 0, %(w)s, 1, '' FROM recordings),
 timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
     SELECT %(w)s, id, now(), 1 FROM conversations),
 events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)

@@ -70,6 +70,7 @@ async def voice_process(
             await process.server.close()
             for call in list(process.switchboard.calls):
                 await call.finished()
+            await process.house.recorder.close()
         process.detector.stop()
         process.clock.stop()
 

@@ -1,0 +1,21 @@
+"""Recordings of whole calls: sealed parts that are kept as they come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0009_call_recordings"
+down_revision = "0008_unanswered_requests"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    statements = Path(__file__).with_suffix(".sql").read_text("utf-8")
+    op.get_bind().connection.driver_connection.execute(statements)  # type: ignore[union-attr]
+
+
+def downgrade() -> None:
+    raise NotImplementedError("Restore a backup made before the upgrade instead.")
