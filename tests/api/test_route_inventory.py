@@ -194,7 +194,6 @@ async def world(
         "call_id": await recorded_call(services, ann.who, agent.id, conversation_id),
         "public_id": agent.public_id,
         "slot": "main",
-        "call_id": str(uuid4()),
         "channel_id": webhook.id,
         "connector": "webhook",
         "secret": "guessed" * 8,
