@@ -291,7 +291,7 @@ class Dialogue:
 
     def _without_an_answer(self, phone: PhoneCall) -> HangUp | Transfer:
         """Somebody else takes the call, if the line knows anybody."""
-        if phone.line.substitute:
+        if phone.line.substitute and not phone.is_operator:
             return Transfer(target=phone.line.substitute)
         return HangUp("failed", self._voice(phone))
 

@@ -287,7 +287,12 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
         INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conversation_id, state, started_at)
             SELECT id, workspace_id, agent_id, channel_id, CASE WHEN random() < 0.9 THEN id END, 'ended', updated_at
             FROM conversation;
-        ANALYZE event_delivery, conversation, message, turn, inbox, event, effect, outbox, file, phone_call;
+        INSERT INTO call_recording (id, workspace_id, secrets, started_at)
+            SELECT id, workspace_id, '{{}}', started_at FROM phone_call;
+        INSERT INTO call_recording_part (recording_id, epoch, part, workspace_id, samples, sealed)
+            SELECT id, 1, 0, workspace_id, 1, 'x' FROM phone_call;
+        ANALYZE event_delivery, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
+            call_recording_part;
     """
     for statement in big.split(";\n"):
         admin.execute(statement)
@@ -302,6 +307,7 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
         *statements.OF_ONE_CONVERSATION.values(),
         # What the references do when a conversation goes.
         *(f"DELETE FROM {table} WHERE conversation_id = %(id)s" for table in (*OF_CONVERSATION, "timer", "phone_call")),
+        "DELETE FROM call_recording_part WHERE recording_id = %(id)s",
     ]  # fmt: skip
     for statement in ours:
         plan = admin.execute("EXPLAIN (FORMAT JSON) " + statement, values).fetchone()
