@@ -222,7 +222,7 @@ async def test_a_recording_is_played_and_its_words_are_spoken_when_it_cannot_be(
         async with asyncio.timeout(20):
             await leg.over.wait()
         assert SPOKEN[3200:6400] in leg.audio
-        assert talks.texts == ["Hours.", "Bye."]
+        assert sorted(talks.texts) == ["Bye.", "Hours."]
         second, call = await process.dial(line)
         await until(lambda: SPOKEN[3200:6400] in second.audio)
         assert asked.count("https://example.com/welcome.wav") == 1, "it is fetched once"
