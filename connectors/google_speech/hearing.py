@@ -17,6 +17,7 @@ LARGEST = 24_000
 STREAM_SECONDS = 285.0
 PIECE_SECONDS = 0.1
 REASON_SECONDS = 3.0
+REASON_TRIES = 3
 MODELS = (
     OfferedTranscriber("long", "Long: any conversation"),
     OfferedTranscriber("short", "Short: a few words"),
@@ -58,20 +59,28 @@ class GoogleTranscriber:
                     started = True
                     yield transcript
         except Exception as error:  # noqa: BLE001  # translated, never swallowed
-            reason = await self._reason(request) if hides_its_reason(error) else None
+            is_hidden = hides_its_reason(error) or (isinstance(error, BadAnswer) and not started)
+            reason = await self._reason(request) if is_hidden else None
             raise translate(reason or error, started=started) from None
 
     async def _reason(self, request: ListenRequest) -> Exception | None:
-        """Why a stream was refused, learnt from one without audio; None when that one is not refused."""
-        try:
-            call, first = self._open(request)
-            async with asyncio.timeout(REASON_SECONDS):
-                await call.write(first)
-                await call.done_writing()
-                async for _ in call:
-                    pass
-        except Exception as error:  # noqa: BLE001  # it is what was asked for
-            return error
+        """Why a stream was refused, learnt from one without audio; None when that one is not refused.
+
+        The reason can get lost there, too, though with two frames that is rare.
+        """
+        for _ in range(REASON_TRIES):
+            try:
+                call, first = self._open(request)
+                async with asyncio.timeout(REASON_SECONDS):
+                    await call.write(first)
+                    await call.done_writing()
+                    async for _ in call:
+                        pass
+            except Exception as error:  # noqa: BLE001  # it is what was asked for
+                if not hides_its_reason(error):
+                    return error
+            else:
+                return None
         return None
 
     async def _stream(self, request: ListenRequest, source: _Source) -> AsyncGenerator[Transcript, None]:
