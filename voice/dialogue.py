@@ -120,6 +120,8 @@ class Dialogue:
         speaker, self._speaker = self._speaker, None
         if self._turn is not None:
             self._turn.cancel()
+        if self._phone is not None:
+            self._phone.waits = None  # the end of that turn will not be heard of
         found = speaker.heard(flushed) if speaker is not None else None
         if found is not None and self._phone is not None:
             self._cutting = asyncio.create_task(self._cut(self._phone, *found, after=self._cutting), name="cut")
@@ -163,7 +165,7 @@ class Dialogue:
                 if self._turn is None and self._recording is None and self._playout.is_idle:
                     await self._give_back(phone)
                     return
-            elif not (isinstance(item, Silence) and self._turn is not None):
+            elif not (isinstance(item, Silence) and self._is_speaking):
                 self._recording = None
                 await self._end_turn()
                 self._begin_turn(phone, item)
@@ -297,6 +299,11 @@ class Dialogue:
 
     def _voice(self, phone: PhoneCall) -> Voice:
         return Voice(self.language, phone.line.voices.get(self.language, ""), phone.line.rate)
+
+    @property
+    def _is_speaking(self) -> bool:
+        """Whether a turn goes on; one that was interrupted does not, and leaves no word of its end."""
+        return self._turn is not None and not self._turn.done() and not self._turn.cancelling()
 
     def _is_heard(self) -> bool:
         return self._speaker is not None and self._speaker.is_heard

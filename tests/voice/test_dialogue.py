@@ -119,6 +119,30 @@ async def test_an_interruption_silences_us_at_once_and_the_transcript_keeps_what
         leg.hang_up()
 
 
+async def test_an_interruption_that_nobody_understands_goes_on_without_words(
+    services: Services, owner: Principal
+) -> None:
+    flow = phone_flow(
+        {
+            "n_long": ("say", {"text": "Our garden has old trees and a terrace. " * 4, "waits_to_end": True}),
+            "n_end": ("hang_up", {"text": "Goodbye.", "reason": "heard"}),
+        },
+        {"n_start.next": "n_long", "n_long.finished": "n_end", "n_long.interrupted": "n_end"},
+    )
+    line = await new_line(services, owner, flow, endpoint_ms=400)
+    talks = FakeSynthesizer()
+    async with voice_process(services, FakeTranscriber(), talks) as process:
+        leg, call = await process.dial(line)
+        await until(lambda: call.turns.we_speak)
+        await asyncio.sleep(1)
+        await leg.say(LOUD)
+        async with asyncio.timeout(15):
+            await leg.over.wait()
+        assert call.counts.interruptions == 1
+        assert talks.texts[-1] == "Goodbye."
+        leg.check()
+
+
 async def test_a_cough_only_pauses_us(booking: Line, services: Services) -> None:
     talks = FakeSynthesizer()
     async with voice_process(services, FakeTranscriber(), talks) as process:
