@@ -10,6 +10,7 @@ from builder_ui.browser import CodeBlock, CopyButton, When
 from builder_ui.components.parts import card, confirm, field, secret_once
 from builder_ui.i18n import LANGUAGE_NAMES, t, t_of
 from builder_ui.pages.agent_phone_state import PLAN_FIELD, SAME, SECRET_FIELD, LineItem, PhoneLines
+from builder_ui.rows import FieldItem
 
 STEPS = 5
 
@@ -201,6 +202,14 @@ def _form() -> rx.Component:
                             style={"max_width": "none", "margin_top": "14px"},
                         ),
                     ),
+                    rx.el.details(
+                        rx.el.summary(t("phone.more_open")),
+                        rx.el.div(
+                            rx.foreach(PhoneLines.more, _more),
+                            class_name="ps-form",
+                            style={"max_width": "none", "margin_top": "14px"},
+                        ),
+                    ),
                     class_name="ps-form",
                     style={"max_width": "none"},
                 ),
@@ -222,6 +231,25 @@ def _form() -> rx.Component:
         open=PhoneLines.is_editing,
         on_open_change=PhoneLines.set_editing,
     )  # fmt: skip
+
+
+def _more(item: rx.Var[FieldItem]) -> rx.Component:
+    name = "line-" + item.key
+    switch = rx.el.label(
+        rx.switch(id=name, name=item.key, default_checked=item.default != "", size="1"), item.label,
+        html_for=name, style={"display": "flex", "gap": "8px", "align_items": "center"},
+    )  # fmt: skip
+    text = rx.text_field(
+        id=name, name=item.key, default_value=item.default, placeholder=item.placeholder, max_length=400,
+        type=rx.cond(item.kind == "password", "password", "text"), auto_complete=False,
+    )  # fmt: skip
+    return rx.el.div(
+        rx.cond(item.kind == "switch", switch, rx.fragment(rx.el.label(item.label, html_for=name), text)),
+        rx.cond(item.help != "", rx.el.p(item.help, class_name="ps-hint", style={"margin": 0})),
+        rx.cond(item.kind == "password", rx.el.p(t("phone.secret_stays"), class_name="ps-hint", style={"margin": 0})),
+        class_name="ps-field",
+        key=item.key,
+    )
 
 
 def _text(name: str, label: rx.Var[str], value: rx.Var[Any], hint: rx.Var[str] | None = None) -> rx.Component:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import reflex as rx
 
-from builder_ui.rows import moment
+from builder_ui.rows import FieldItem, field_items, moment
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.errors import InputInvalid, NotFound
+from graph_runtime.contract.forms import form_fields
 
 if TYPE_CHECKING:
     from graph_runtime.services.channel_setup import ChannelRow
@@ -23,6 +24,8 @@ SAME: Final = "same"
 """A line that speaks the agent's language."""
 _TEXTS: Final = ("voice_en", "voice_ru", "voice_uk", "dial_template")
 _NUMBERS: Final = {"rate": float, "endpoint_ms": int, "no_input_ms": int}
+_HAS_PLACE: Final = {*_TEXTS, *_NUMBERS, "language", "secret", "previous_secret"}
+"""Settings that the form shows in places of their own, or never; all others stand together under “More”."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class PhoneLines(Session):
 
     lines: list[LineItem] = []
     edited: LineItem = EMPTY
+    more: list[FieldItem] = []
     is_editing: bool = False
     is_saving: bool = False
     is_fresh_shown: bool = False
@@ -85,6 +89,21 @@ class PhoneLines(Session):
 
     def _agent_id(self) -> str:
         return str(self.router.url.path).rstrip("/").rsplit("/", 1)[-1]
+
+    async def _more(self, who: Principal, channel_id: str) -> list[FieldItem]:
+        """The settings without a place of their own, with a line's values; switches say "on" or ""."""
+        found = await services().phone_setup.lines(who, self._agent_id())
+        settings = next((row.settings for row, _ in found if row.id == channel_id), {})
+        connector = services().catalog.connectors[CONNECTOR]
+        switches = {f.key: bool(f.default) for f in form_fields(connector.settings) if f.widget == "switch"}
+        items = []
+        for item in field_items(connector, self.me.language):
+            if item.key in switches:
+                is_on = settings.get(item.key, switches[item.key])
+                items.append(replace(item, kind="switch", default="on" if is_on else ""))
+            elif item.key not in _HAS_PLACE:
+                items.append(replace(item, default=str(settings.get(item.key, item.default) or "")))
+        return items
 
     async def _refresh(self, who: Principal) -> None:
         found = await services().phone_setup.lines(who, self._agent_id())
@@ -98,10 +117,10 @@ class PhoneLines(Session):
             raise NotFound("There is no such phone line.")
         return item
 
-    def _shown(self, who: Principal, secret: str) -> list[Any]:
+    def _shown(self, who: Principal, row: ChannelRow, secret: str) -> list[Any]:
         """Fill the fields with a secret and the dialplan that holds it."""
         self.is_fresh_shown = True
-        plan = services().phone_setup.dialplan(who, secret)
+        plan = services().phone_setup.dialplan(who, secret, desk=str(row.settings["desk"]))
         return [rx.set_value(SECRET_FIELD, secret), rx.set_value(PLAN_FIELD, plan)]
 
     @handler
@@ -123,6 +142,7 @@ class PhoneLines(Session):
     async def begin(self, who: Principal, channel_id: str) -> None:
         """Open the form, for a new line when there is no id."""
         self.edited = self._find(channel_id) if channel_id else EMPTY
+        self.more = await self._more(who, channel_id)
         self.is_editing = True
 
     @handler
@@ -138,15 +158,15 @@ class PhoneLines(Session):
         self.is_saving = True
         yield
         try:
-            settings, label = _settings(form), text_of(form, "label", limit=120)
+            settings, label = _settings(form) | _more_settings(form, self.more), text_of(form, "label", limit=120)
             setup = services().channel_setup
             fresh: list[Any] = []
             if self.edited.id:
                 await setup.update(who, self._find(self.edited.id).id, label=label, settings=settings)
                 self._tell("phone.saved")
             else:
-                _, secret = await setup.create(who, self._agent_id(), CONNECTOR, label=label, settings=settings)
-                fresh = self._shown(who, secret)
+                row, secret = await setup.create(who, self._agent_id(), CONNECTOR, label=label, settings=settings)
+                fresh = self._shown(who, row, secret)
             self.is_editing = False
             await self._refresh(who)
             for event in fresh:
@@ -157,8 +177,8 @@ class PhoneLines(Session):
     @handler
     async def renew(self, who: Principal, channel_id: str) -> Any:
         """Give a line a new secret and show it."""
-        _, secret = await services().channel_setup.rotate_secret(who, self._find(channel_id).id)
-        fresh = self._shown(who, secret)
+        row, secret = await services().channel_setup.rotate_secret(who, self._find(channel_id).id)
+        fresh = self._shown(who, row, secret)
         await self._refresh(who)
         for event in fresh:
             yield event
@@ -211,4 +231,17 @@ def _settings(form: dict[str, Any]) -> dict[str, Any]:
         except ValueError:
             raise InputInvalid("This is not a number.", field=name) from None
     settings["dial_template"] = settings["dial_template"] or EMPTY.dial_template
+    return settings
+
+
+def _more_settings(form: dict[str, Any], items: list[FieldItem]) -> dict[str, Any]:
+    """A secret that is left empty stays as it is, and so does a number."""
+    settings: dict[str, Any] = {}
+    for item in items:
+        if item.kind == "switch":
+            settings[item.key] = bool(form.get(item.key))
+            continue
+        text = text_of(form, item.key, limit=400)
+        if text or (item.key in form and item.kind != "password" and not item.default.isdecimal()):
+            settings[item.key] = text
     return settings

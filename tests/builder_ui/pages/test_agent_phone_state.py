@@ -102,6 +102,29 @@ async def test_setting_up_switching_renewing_and_deleting(tab: Tab, page: PhoneL
     assert page.lines == []
 
 
+async def test_every_setting_of_a_line_is_in_its_form(
+    services: Services, tab: Tab, who: Principal, page: PhoneLines
+) -> None:
+    await tab.call(PhoneLines, "begin", "")
+    kinds = {item.key: item.kind for item in page.more}
+    assert {"hours", "time_zone", "desk", "most_calls", "manager_address", "caller_id"} <= {*kinds}
+    assert (kinds["is_recorded"], kinds["manager_secret"]) == ("switch", "password")
+    assert not {"secret", "previous_secret", "rate"} & {*kinds}
+    given = {item.key: item.default for item in page.more} | {"hours": "mon 09:00-18:00", "is_recorded": "on"}
+    given |= {"desk": "office,200,1", "manager_secret": "canary", "hangs_up_on_machines": ""}
+    assert "DESK=office,200,1" in str(await tab.call(PhoneLines, "save", FORM | given))
+    await tab.call(PhoneLines, "begin", page.lines[0].id)
+    shown = {item.key: item.default for item in page.more}
+    assert (shown["hours"], shown["is_recorded"], shown["hangs_up_on_machines"]) == ("mon 09:00-18:00", "on", "")
+    assert (shown["most_calls"], shown["time_zone"], shown["manager_secret"]) == ("50", "UTC", "")
+    assert "canary" not in str(tab.root.dict())
+    await tab.call(PhoneLines, "save", FORM | shown | {"most_calls": "", "hours": "monday"})
+    assert tab.notice == ("error", "error.input_invalid")
+    await tab.call(PhoneLines, "save", FORM | shown | {"most_calls": "", "hours": ""})
+    (row,) = await services.channel_setup.list(who, tab.state(PhoneLines)._agent_id())
+    assert (row.settings["hours"], row.settings["most_calls"], row.settings["is_recorded"]) == ("", 50, True)
+
+
 async def test_a_line_of_another_agent_is_not_touched(
     services: Services, tab: Tab, who: Principal, page: PhoneLines
 ) -> None:
