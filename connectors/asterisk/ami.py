@@ -80,14 +80,21 @@ async def _connected(settings: Settings) -> AsyncIterator[tuple[asyncio.StreamRe
             await reader.readline()
     except (OSError, EOFError, ValueError, TimeoutError):
         if writer is not None:
-            writer.close()
+            await _closed(writer)
         raise Unreachable(
             "Asterisk's manager does not answer. Check its address, and that manager.conf is enabled there."
         ) from None
     try:
         yield reader, writer
     finally:
-        writer.close()
+        await _closed(writer)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await writer.wait_closed()
 
 
 async def _log_in(settings: Settings, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -49,6 +49,8 @@ class Manager:
                     self.faults.append(f"{action} before the login" if not is_in else f"action {action}")
                     break
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     async def _originate(self, call: dict[str, str], writer: asyncio.StreamWriter) -> None:
         self.calls.append(call)
