@@ -79,11 +79,19 @@ class TurnRunner:
         self._is_closing = False
 
     def start(
-        self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None, *, is_steal: bool = False
+        self,
+        workspace_id: str,
+        conversation_id: str,
+        turn: LeasedTurn | None = None,
+        *,
+        is_steal: bool = False,
+        is_left: bool = False,
     ) -> asyncio.Task[None]:
-        """Run what waits, in a task of its own. `is_steal`: another process holds the lease and must be dead."""
+        """Run what waits, in a task of its own. `is_steal`: another process holds the lease and must be dead; `is_left`:
+        it was found waiting, so whoever began it may have died of it."""
         task = asyncio.create_task(
-            self.run_pending(workspace_id, conversation_id, turn, is_steal=is_steal), name=f"turn {conversation_id}"
+            self.run_pending(workspace_id, conversation_id, turn, is_steal=is_steal, is_left=is_left),
+            name=f"turn {conversation_id}",
         )
         self._tasks.add(task)
         self._by_conversation[conversation_id] = task
@@ -132,11 +140,19 @@ class TurnRunner:
         await asyncio.gather(*late, return_exceptions=True)
 
     async def run_pending(
-        self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None, *, is_steal: bool = False
+        self,
+        workspace_id: str,
+        conversation_id: str,
+        turn: LeasedTurn | None = None,
+        *,
+        is_steal: bool = False,
+        is_left: bool = False,
     ) -> None:
         """Run turns until none waits, or another process has the conversation. Never raises for a failing turn."""
         if turn is None and conversation_id in self._last_attempts:
             return
+        if is_left and await self._store.attempts(workspace_id, conversation_id) == MAX_ATTEMPTS - 1:
+            await self._run_alone(workspace_id, conversation_id)
         turn = turn or await self._store.lease(workspace_id, conversation_id)
         if turn is not None and is_steal:
             LEASE_STEALS.inc()
@@ -153,14 +169,16 @@ class TurnRunner:
                 return
             turn = await self._store.lease(workspace_id, conversation_id, epoch=turn.epoch)
 
-    async def _run_alone(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> None:
+    async def _run_alone(self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None = None) -> None:
         """A last attempt: whatever killed the earlier ones must not count against the others that died with it.
 
-        Until its turn comes the conversation is handed back uncounted.
+        Until its turn comes the conversation is handed back uncounted. Better is not to have leased it: a process that
+        dies in between leaves it counted.
         """
         self._last_attempts.add(conversation_id)
         try:
-            await self._hand_over((workspace_id, conversation_id), turn, uncount=True)
+            if turn is not None:
+                await self._hand_over((workspace_id, conversation_id), turn, uncount=True)
             async with self._one_at_a_time:
                 again = await self._store.lease(workspace_id, conversation_id)
                 if again is not None and await self._run_guarded(workspace_id, conversation_id, again):

@@ -186,6 +186,14 @@ class TurnStore:
             await cursor.execute(_LEASE, (workspace_id, conversation_id, self.owner, epoch, LEASE_SECONDS))
             return await cursor.fetchone()
 
+    async def attempts(self, workspace_id: str, conversation_id: str) -> int:
+        """How often the oldest waiting trigger was begun; 0 when none waits."""
+        async with self._database.direct() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(_ATTEMPTS, (conversation_id,))
+            return int(await cursor.fetchone() or 0)
+
     async def renew(self, workspace_id: str, conversation_id: str, epoch: int) -> bool:
         """Keep the lease; False when it is gone."""
         return bool(await self.value(_RENEW, workspace_id, conversation_id, self.owner, epoch, LEASE_SECONDS))
@@ -327,6 +335,7 @@ _BEGIN_EFFECT = (
 )
 _FINISH_EFFECT = "SELECT finish_effect(%s::uuid, %s::text, %s::jsonb)"
 _CALL_FACTS = "SELECT call_facts(%s::uuid, %s::uuid)"
+_ATTEMPTS = "SELECT attempts FROM inbox WHERE conversation_id = %s::uuid AND state = 'pending' ORDER BY id LIMIT 1"
 _HISTORY = """
     SELECT role, text FROM (
         SELECT role, text, seq FROM message

@@ -47,5 +47,5 @@ class Sweeper:
         left_behind = await self._sweep.left_behind(free)
         self._is_full = len(left_behind) == free
         for workspace_id, conversation_id, was_leased in left_behind:
-            self._runner.start(workspace_id, conversation_id, is_steal=was_leased)
+            self._runner.start(workspace_id, conversation_id, is_steal=was_leased, is_left=True)
         return len(left_behind)

@@ -77,6 +77,42 @@ async def test_last_attempts_run_one_at_a_time_and_the_waiting_ones_are_not_coun
     assert gate.most == 1
 
 
+async def test_a_last_attempt_that_was_found_waiting_is_not_leased_before_it_runs(
+    postgres: EmbeddedPostgres, admin: psycopg.Connection[tuple[Any, ...]]
+) -> None:
+    """A process that dies while others wait for their last attempt must not leave these counted: ten deadly messages
+    at once took five others with them."""
+    access, gate = publish(postgres.admin_url, FLOW), Gate()
+    gate.may_leave.set()
+    async with process(postgres.app_url, gate.outside) as p:
+        conversations = [await p.begin(access) for _ in range(3)]
+        for n, conversation in enumerate(conversations):
+            await p.store.accept(
+                access.workspace_id, conversation, dedupe_key=f"x{n}", kind="message",
+                payload={"reply": {"text": f"m{n}"}}, parts=[],
+            )  # fmt: skip
+            admin.execute(
+                "UPDATE inbox SET attempts = 2 WHERE conversation_id = %s AND kind = 'message'", (conversation,)
+            )
+            admin.execute("UPDATE conversation SET lease_until = now() WHERE id = %s", (conversation,))
+        before = _epochs(admin, conversations)
+        for conversation in conversations:
+            p.runner.start(access.workspace_id, conversation, is_left=True)
+        await p.settle()
+        for n, conversation in enumerate(conversations):
+            assert (await p.texts(access, conversation))[-2:] == [f"Answer to m{n}", "?"]
+    assert _attempts(admin, conversations) == [3, 3, 3]
+    assert _epochs(admin, conversations) == [epoch + 1 for epoch in before]
+    assert gate.most == 1
+
+
+def _epochs(admin: psycopg.Connection[tuple[Any, ...]], conversations: list[str]) -> list[Any]:
+    return [
+        row[0] for c in conversations
+        for row in admin.execute("SELECT lease_epoch FROM conversation WHERE id = %s", (c,))
+    ]  # fmt: skip
+
+
 def _attempts(admin: psycopg.Connection[tuple[Any, ...]], conversations: list[str]) -> list[Any]:
     rows = admin.execute(
         "SELECT attempts FROM inbox WHERE conversation_id = ANY(%s::uuid[]) AND kind = 'message'", (conversations,)

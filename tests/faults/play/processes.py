@@ -8,7 +8,7 @@ from tests.faults.flows import document
 from tests.faults.hands import Hands
 from tests.faults.history import History
 from tests.faults.plan import Conversation, Shape, Turn
-from tests.faults.stage import Stage
+from tests.faults.stage import Stage, p95
 from tests.faults.system import Layout
 from tests.faults.world import publish_again
 
@@ -59,7 +59,10 @@ async def kill_those_that_run_turns(stage: Stage) -> None:
 
 def _count_hits(stage: Stage, history: History) -> None:
     figures = stage.result.figures
-    figures["turns with a second attempt"] = sum(t["attempts"] > 1 for t in history.turns)
+    again = {t["inbox_id"] for t in history.turns if t["attempts"] > 1}
+    figures["turns with a second attempt"] = len(again)
+    took = [row["done_at"] - row["received_at"] for row in history.inbox if row["id"] in again and row["done_at"]]
+    figures["p95 of these from stored to answered, s"] = p95(took or [0.0])
     figures["deliveries tried again"] = sum(row["attempt"] > 1 for row in history.outbox)
     figures["marked as possibly duplicate"] = sum(row["possibly_duplicate"] for row in history.outbox)
 

@@ -32,7 +32,7 @@ class Runner:
         self.running: list[asyncio.Task[None]] = []
         self.most = 0
 
-    def start(self, workspace_id: str, conversation_id: str, *, is_steal: bool = False) -> None:
+    def start(self, workspace_id: str, conversation_id: str, *, is_steal: bool = False, is_left: bool = False) -> None:
         task = asyncio.ensure_future(asyncio.sleep(0.01))
         self.running.append(task)
         task.add_done_callback(self.running.remove)
