@@ -36,6 +36,11 @@ from graph_runtime.services.figures import Figures
 from graph_runtime.services.files import Files
 from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
+from graph_runtime.services.knowledge_bases import KnowledgeBases
+from graph_runtime.services.knowledge_documents import KnowledgeDocuments
+from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
+from graph_runtime.services.knowledge_ingest import KnowledgeIngest
+from graph_runtime.services.knowledge_search import KnowledgeSearch
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.open_subscriptions import OpenSubscriptions
@@ -49,6 +54,7 @@ from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
+from graph_runtime.services.web_pages import WebPages
 from graph_runtime.services.workspace_settings import WorkspaceSettings
 from graph_runtime.settings import Settings, SettingsRefused
 from graph_runtime.storage.database import Database
@@ -93,6 +99,10 @@ class Services:
     call_recordings: CallRecordings
     rehearsal: Rehearsal
     files: Files
+    knowledge_bases: KnowledgeBases
+    knowledge_documents: KnowledgeDocuments
+    knowledge_search: KnowledgeSearch
+    knowledge_ingest: KnowledgeIngest
     idempotency: Idempotency
     figures: Figures
     retention: Retention
@@ -161,7 +171,11 @@ async def build(
             redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
         )
         door = HttpDoor()
-        outside = Outside(runner=ModelRunner(), models=models.chat_model, http=door, budget=budget)
+        embedders = KnowledgeEmbedders(database, catalog, vault)
+        knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "")
+        outside = Outside(
+            runner=ModelRunner(), models=models.chat_model, http=door, knowledge=knowledge_search.for_flow, budget=budget
+        )
         side = ConversationSide(database, catalog, outside, part)
         await side.open()
     except BaseException:
@@ -172,6 +186,7 @@ async def build(
     files = Files(database, side.conversations)
     lines = PhoneLines(open_channels, catalog)
     recordings = CallRecordings(database, vault, clock)
+    pages = WebPages(door)
     channel_setup = ChannelSetup(database, catalog, vault, clock)
     services = Services(
         settings=settings,
@@ -207,6 +222,10 @@ async def build(
         rehearsal=Rehearsal(side),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,
+        knowledge_bases=KnowledgeBases(database, catalog, clock),
+        knowledge_documents=KnowledgeDocuments(database, pages, clock),
+        knowledge_search=knowledge_search,
+        knowledge_ingest=KnowledgeIngest(database, embedders, pages, side.instance.number),
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),

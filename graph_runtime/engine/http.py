@@ -121,12 +121,17 @@ class HttpDoor:
         status, got, raw = await self._follow(method, url, headers, body, seconds)
         return status, _parsed(got, raw)
 
-    async def fetch(self, url: str, *, seconds: float) -> bytes:
-        """A file at a public address, at most 5 MB. Raises: Refused (also when it is not there), Unreachable."""
-        status, got, raw = await self._follow("GET", url, {}, None, seconds)
+    async def fetch(self, url: str, *, seconds: float, headers: Mapping[str, str] | None = None) -> bytes:
+        """A file at a public address, at most 5 MB.
+
+        Raises: Refused (also when it is not there: `status`), Unreachable.
+        """
+        status, got, raw = await self._follow("GET", url, dict(headers or {}), None, seconds)
         raw = _unpacked(got, raw)
         if status != 200:
-            raise Refused(f"{urlsplit(url).hostname} answers {status} instead of the file. Check the address.")
+            raise Refused(
+                f"{urlsplit(url).hostname} answers {status} instead of the file. Check the address.", status=status
+            )
         return raw
 
     async def _follow(

@@ -19,6 +19,7 @@ from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.daily import Daily
 from graph_runtime.worker.health import Health
+from graph_runtime.worker.ingest import Ingest
 from graph_runtime.worker.listener import Listener
 from graph_runtime.worker.sender import EVENT_PLACES, EVENT_SECONDS, PLACES, Sender
 from graph_runtime.worker.sweeper import Sweeper
@@ -49,6 +50,7 @@ async def serve(settings: Settings) -> None:
             services.conversation_side,
             stop,
             Daily(services.retention).run(),
+            Ingest(services.knowledge_ingest, services.database.listen).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             redis_url=_redis_url(settings),
