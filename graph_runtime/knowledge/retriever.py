@@ -8,7 +8,7 @@ from typing import Any
 
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 
-from haystack import AsyncPipeline, Document, component
+from haystack import Document, Pipeline, component
 
 from graph_runtime.knowledge.search import Embed, SearchSettings, search
 from graph_runtime.storage.database import Database
@@ -35,8 +35,8 @@ class PassageRetriever:
 
     @component.output_types(documents=list[Document])
     def run(self, query: str) -> dict[str, Any]:
-        """The database is asked asynchronously; use an AsyncPipeline."""
-        raise RuntimeError("PassageRetriever runs in an AsyncPipeline.")
+        """The database is asked asynchronously; run the pipeline with `run_async`."""
+        raise RuntimeError("PassageRetriever is asked with run_async.")
 
     @component.output_types(documents=list[Document])
     async def run_async(self, query: str) -> dict[str, Any]:
@@ -55,8 +55,8 @@ class PassageRetriever:
         return {"documents": documents}
 
 
-def retrieving(retriever: PassageRetriever) -> AsyncPipeline:
+def retrieving(retriever: PassageRetriever) -> Pipeline:
     """A pipeline of the retriever alone, to build upon."""
-    pipeline = AsyncPipeline()
+    pipeline = Pipeline()
     pipeline.add_component("retriever", retriever)
     return pipeline
