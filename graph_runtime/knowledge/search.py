@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from graph_runtime.contract.errors import ConnectorError
 from graph_runtime.knowledge.packing import fuse, within_budget
-from graph_runtime.knowledge.words import STOP_WORDS, is_typo, normal, plain, query_words, stem, tokens
+from graph_runtime.knowledge.words import STOP_WORDS, normal, plain, query_words, stem, tokens, typo_distance
 from graph_runtime.storage import passages as rows
 from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.passages import Scope
@@ -181,11 +181,11 @@ async def _by_words(
 
 async def _corrections(connection: Any, scope: Scope, unknown: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Word → the known word that it most likely is."""
-    best: dict[str, tuple[str, ...]] = {}
+    near: dict[str, list[tuple[int, float, str]]] = {}
     for row in await rows.similar_words(connection, scope.base_ids, unknown, 8):
-        if row["word"] not in best and is_typo(row["word"], row["alike"]):
-            best[row["word"]] = (row["alike"],)
-    return best
+        if (edits := typo_distance(row["word"], row["alike"])) is not None:
+            near.setdefault(row["word"], []).append((edits, -row["similarity"], row["alike"]))
+    return {word: (min(known)[2],) for word, known in near.items()}
 
 
 def _word_hit(row: Row, words: Sequence[str]) -> tuple[str, float, float, tuple[str, ...]]:

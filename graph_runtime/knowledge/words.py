@@ -115,12 +115,13 @@ def distance(one: str, other: str, most: int) -> int:
     return min(last[-1], most + 1)
 
 
-def is_typo(written: str, known: str) -> bool:
-    """Whether a word may be another one mistyped: one edit in a short word, two in a longer one, none in a number."""
+def typo_distance(written: str, known: str) -> int | None:
+    """How many edits apart, if a word may be another one mistyped: one in a short word, two in a longer one."""
     if len(written) < 4 or written.isdigit() or known.isdigit():
-        return False
+        return None
     most = 1 if len(written) < 7 else 2
-    return distance(written, known, most) <= most
+    edits = distance(written, known, most)
+    return edits if edits <= most else None
 
 
 def language_of(text: str) -> str:
