@@ -27,6 +27,10 @@ from builder_ui.pages.event_page import event_page
 from builder_ui.pages.event_page_state import EventPage
 from builder_ui.pages.events import events_page
 from builder_ui.pages.events_state import Events
+from builder_ui.pages.knowledge import knowledge_page
+from builder_ui.pages.knowledge_base import knowledge_base_page
+from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_state import Knowledge
 from builder_ui.pages.letters import letters_page
 from builder_ui.pages.letters_state import Letters
 from builder_ui.pages.models import models_page
@@ -68,6 +72,8 @@ app.add_page(conversations_page, route="/conversations", title="Patchcord", on_l
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)
+app.add_page(knowledge_page, route="/knowledge", title="Patchcord", on_load=Knowledge.load)
+app.add_page(knowledge_base_page, route="/knowledge/[base_id]", title="Patchcord", on_load=KnowledgeBase.load)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
 app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)
 app.add_page(settings_page, route="/settings", title="Patchcord", on_load=SettingsPage.load)

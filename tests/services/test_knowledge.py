@@ -109,9 +109,7 @@ async def test_a_trial_says_what_each_way_of_searching_found(house: House) -> No
     assert trial.prompt.startswith('<passage n="1" source="Delivery › Delivery › Other cities">')
 
 
-async def test_a_step_gets_passages_of_its_own_workspace_only(
-    house: House, other_workspace: Principal
-) -> None:
+async def test_a_step_gets_passages_of_its_own_workspace_only(house: House, other_workspace: Principal) -> None:
     search = house.services.knowledge_search.for_flow
     query = KnowledgeQuery("delivery price", bases=(house.base.id, "gone"))
     assert (await search(house.owner.workspace_id, query)).passages[0].title == "Delivery"
@@ -128,7 +126,9 @@ async def test_a_new_version_replaces_the_passages_and_a_draft_does_not(house: H
     await house.read_all()
     assert await house.titles("drone") == []
     assert (await documents.text(house.owner, row.id)).published == DELIVERY
-    saved = await documents.save(house.owner, row.id, title="Delivery", text="# Delivery\n\nOnly by drone.", publish=True)
+    saved = await documents.save(
+        house.owner, row.id, title="Delivery", text="# Delivery\n\nOnly by drone.", publish=True
+    )
     assert (saved.state, saved.version) == ("waiting", 2)
     await house.read_all()
     assert await house.titles("drone") == ["Delivery"]
@@ -151,7 +151,9 @@ async def test_a_document_that_kills_its_readers_is_given_up(house: House, admin
     row = await house.services.knowledge_documents.add_article(house.owner, house.base.id, "Hours", "Open from nine.")
     for _ in range(4):
         assert await rows.claim(house.services.database, 1, 60)
-        admin.execute("UPDATE knowledge_document SET lease_until = now() - interval '1 second' WHERE id = %s", (row.id,))
+        admin.execute(
+            "UPDATE knowledge_document SET lease_until = now() - interval '1 second' WHERE id = %s", (row.id,)
+        )
     await house.read_all()
     after = await house.services.knowledge_documents.get(house.owner, row.id)
     assert (after.state, after.error) == ("failed", "crashed")
