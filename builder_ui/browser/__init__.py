@@ -131,7 +131,7 @@ class DropFiles(rx.Component):
     base: rx.Var[str]
     category: rx.Var[str]
 
-    on_done: rx.EventHandler[rx.event.no_args_event_spec]
+    on_done: rx.EventHandler[rx.event.no_args_event_spec]  # type: ignore[type-arg, valid-type]  # Reflex reads it
 
 
 class Ticker(rx.Component):
@@ -143,7 +143,7 @@ class Ticker(rx.Component):
     active: rx.Var[bool]
     every: rx.Var[int]
 
-    on_tick: rx.EventHandler[rx.event.no_args_event_spec]
+    on_tick: rx.EventHandler[rx.event.no_args_event_spec]  # type: ignore[type-arg, valid-type]  # as above
 
 
 def sign_out() -> FunctionVar[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from builder_ui.browser import DropFiles, Ticker, When
@@ -289,13 +291,13 @@ def _menu(item: rx.Var[DocumentItem]) -> rx.Component:
             rx.cond(
                 item.file_path != "",
                 rx.dropdown_menu.item(
-                    rx.icon("download", size=15), t("knowledge.download"), on_select=rx.redirect(item.file_path, is_external=True)
+                    rx.icon("download", size=15), t("knowledge.download"), on_select=_leave(item.file_path)
                 ),
             ),
             rx.cond(
                 item.url != "",
                 rx.dropdown_menu.item(
-                    rx.icon("external-link", size=15), t("knowledge.open_page"), on_select=rx.redirect(item.url, is_external=True)
+                    rx.icon("external-link", size=15), t("knowledge.open_page"), on_select=_leave(item.url)
                 ),
             ),
             rx.cond(
@@ -324,6 +326,11 @@ def _menu(item: rx.Var[DocumentItem]) -> rx.Component:
             align="end",
         ),
     )  # fmt: skip
+
+
+def _leave(path: rx.Var[str]) -> Any:
+    """Open an address that is no page of the screens, in a tab of its own."""
+    return rx.call_script("window.open(" + path.to(str).to_string() + ", '_blank', 'noopener')")
 
 
 def _passages_dialog() -> rx.Component:

@@ -137,7 +137,7 @@ def _pdf(content: bytes) -> Converted:
         pages.append(f"\f{number}\n\n{text}")
     if not with_text:
         raise Unreadable("scanned" if reader.pages else "empty")
-    title = str((reader.metadata or {}).get("/Title") or "")
+    title = str(reader.metadata.title or "") if reader.metadata is not None else ""
     return Converted("\n\n".join(pages), title)
 
 
@@ -253,7 +253,7 @@ def _csv(content: bytes) -> Converted:
     except csv.Error:
         dialect = csv.excel
     csv.field_size_limit(1_000_000)
-    rows = []
+    rows: list[list[str]] = []
     for row in csv.reader(io.StringIO(text), dialect):
         if len(rows) > MOST_ROWS:
             raise Unreadable("too_large")

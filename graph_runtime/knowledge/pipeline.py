@@ -42,7 +42,7 @@ class SplitByStructure:
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document]) -> dict[str, list[Document]]:
         """Raises: Unreadable when there are too many passages, or none."""
-        passages = []
+        passages: list[Document] = []
         for document in documents:
             for passage in islice(split(document.content or ""), MOST_PASSAGES + 1):
                 meta = document.meta | {"heading": passage.heading, "page": passage.page, "place": len(passages)}

@@ -116,7 +116,8 @@ async def search(
     query = query[:LONGEST_QUERY].replace("\0", " ")
     if not scope.base_ids or not query.strip():
         return SearchResult(())
-    gathered, ms = _Gathered(), {}
+    gathered = _Gathered()
+    ms: dict[str, float] = {}
     words: tuple[str, ...] = ()
     corrected: dict[str, tuple[str, ...]] = {}
     trouble = ""
@@ -131,8 +132,8 @@ async def search(
             ms[WORDS] = _ms(began)
         if vectors is not None:
             began = time.perf_counter()
-            found, trouble = await vectors
-            await _by_vectors(database, workspace_id, scope, found, gathered)
+            asked, trouble = await vectors
+            await _by_vectors(database, workspace_id, scope, asked, gathered)
             ms[VECTORS] = _ms(began)
             if trouble and not by_words.base_ids:
                 by_words = scope
@@ -195,7 +196,8 @@ def _word_hit(row: Row, words: Sequence[str]) -> tuple[str, float, float, tuple[
 async def _vectors(
     embeds: Sequence[tuple[Sequence[str], Embed]], query: str
 ) -> tuple[list[tuple[Sequence[str], str, list[float]]], str]:
-    found, trouble = [], ""
+    found: list[tuple[Sequence[str], str, list[float]]] = []
+    trouble = ""
     for bases, embed in embeds:
         try:
             found.append((bases, *await embed(query)))

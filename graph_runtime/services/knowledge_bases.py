@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -139,7 +140,7 @@ class KnowledgeBases:
                 await self._note(connection, principal, "embedder_changed", base_id)
             return _shown(await found_base(connection, base_id))
 
-    async def embedders(self, principal: Principal) -> list[EmbedderChoice]:
+    async def embedders(self, principal: Principal) -> Sequence[EmbedderChoice]:
         """Keys of the workspace that can make vectors. Raises: AccessDenied."""
         principal.require("knowledge.read")
         choices = []
@@ -158,7 +159,7 @@ class KnowledgeBases:
             await rows.delete(connection, "knowledge_base", base_id)
             await self._note(connection, principal, "deleted", base_id)
 
-    async def categories(self, principal: Principal, base_id: str) -> list[CategoryRow]:
+    async def categories(self, principal: Principal, base_id: str) -> Sequence[CategoryRow]:
         """The tree, each before its children. Raises: AccessDenied, NotFound."""
         principal.require("knowledge.read")
         async with self._database.workspace(principal.workspace_id) as connection:
