@@ -37,7 +37,11 @@ async def test_documents_are_brought_read_and_found(services: Services, tab: Tab
         await expect(page.locator("#content h1")).to_have_text("Доставка й повернення")
         await page.get_by_test_id("knowledge-files").set_input_files(
             [
-                {"name": "Ціни.csv", "mimeType": "text/csv", "buffer": "місто;ціна\nЛьвів;9 євро\nОдеса;11 євро\n".encode()},
+                {
+                    "name": "Ціни.csv",
+                    "mimeType": "text/csv",
+                    "buffer": "місто;ціна\nЛьвів;9 євро\nОдеса;11 євро\n".encode(),
+                },
                 {"name": "broken.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 broken"},
                 {"name": "tool.exe", "mimeType": "application/octet-stream", "buffer": b"MZ\0\0\0"},
             ]
@@ -48,7 +52,9 @@ async def test_documents_are_brought_read_and_found(services: Services, tab: Tab
         await page.get_by_test_id("add-document").click()
         await page.get_by_role("menuitem", name="Написати статтю").click()
         await page.locator("#article-title").fill("Повернення")
-        await page.locator("#article-text").fill("# Повернення\n\nГроші **повертаємо** за три дні.\n\n| a | b |\n|---|---|\n| 1 | 2 |")
+        await page.locator("#article-text").fill(
+            "# Повернення\n\nГроші **повертаємо** за три дні.\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+        )
         await expect(page.locator(".ps-markdown strong")).to_have_text("повертаємо")
         await picture(page, "article")
         await page.get_by_test_id("save-document").click()
