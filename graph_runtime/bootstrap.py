@@ -174,7 +174,11 @@ async def build(
         embedders = KnowledgeEmbedders(database, catalog, vault)
         knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "")
         outside = Outside(
-            runner=ModelRunner(), models=models.chat_model, http=door, knowledge=knowledge_search.for_flow, budget=budget
+            runner=ModelRunner(),
+            models=models.chat_model,
+            http=door,
+            knowledge=knowledge_search.for_flow,
+            budget=budget,
         )
         side = ConversationSide(database, catalog, outside, part)
         await side.open()

@@ -367,7 +367,9 @@ def _context(given: Mapping[str, Any]) -> FakeContext:
         ctx.knowledge.append(
             Unreachable(f"Knowledge is away ({row['error']}).")
             if is_error
-            else KnowledgePassage(**{"number": number, "id": f"p_{number}", "document_id": f"d_{number}", "heading": "", **row})
+            else KnowledgePassage(
+                **{"number": number, "id": f"p_{number}", "document_id": f"d_{number}", "heading": "", **row}
+            )
         )
     ctx.http_answers.extend((status, body) for status, body in given.get("http", ()))
     return ctx

@@ -20,6 +20,8 @@ from graph_runtime.storage import passages
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.passages import Scope
 
+__all__ = ["KnowledgeSearch", "SearchSettings", "Trial", "Tried"]
+
 EXCERPT: Final = 700
 
 
