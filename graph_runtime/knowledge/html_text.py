@@ -108,8 +108,10 @@ class _Reader(HTMLParser):
             self.end_block()
             self._rows = []
         elif tag == "tr" and self._rows is not None:
+            self._end_cell()
             self._rows.append([])
         elif tag in ("td", "th") and self._rows:
+            self._end_cell()
             self._cell = ""
         elif tag in _BLOCKS and self._cell is None:
             self._in_pre = self._in_pre or tag == "pre"
@@ -126,9 +128,8 @@ class _Reader(HTMLParser):
         elif tag in ("main", "article"):
             self.end_block()
             self._in_main = max(0, self._in_main - 1)
-        elif tag in ("td", "th") and self._rows and self._cell is not None:
-            self._rows[-1].append(" ".join(self._cell.split()).replace("|", "\\|"))
-            self._cell = None
+        elif tag in ("td", "th", "tr"):
+            self._end_cell()
         elif tag == "table" and self._rows is not None:
             self._end_table()
         elif tag in _HEADINGS or tag == "li" or (tag in _BLOCKS and self._cell is None):
@@ -147,7 +148,14 @@ class _Reader(HTMLParser):
         elif self._rows is None:
             self._line += text
 
+    def _end_cell(self) -> None:
+        """A cell may end without its tag."""
+        if self._rows and self._cell is not None:
+            self._rows[-1].append(" ".join(self._cell.split()).replace("|", "\\|"))
+        self._cell = None
+
     def _end_table(self) -> None:
+        self._end_cell()
         rows = [r for r in self._rows or [] if any(r)]
         self._rows, self._cell = None, None
         if not rows:
