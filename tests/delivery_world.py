@@ -69,9 +69,9 @@ class SendingProcess(Process):
         catalog = catalog or Catalog(CATALOG.nodes, CONNECTORS)
         super().__init__(database, catalog, outside or Outside())
         vault = Vault(database, KeyRing([KEY]))
-        self.setup = ChannelSetup(database, catalog, vault)
-        self.open_channels = OpenChannels(database, catalog, vault)
         doors, buttons = ChannelDoors(), Buttons(KEY)
+        self.setup = ChannelSetup(database, catalog, vault, doors=doors)
+        self.open_channels = OpenChannels(database, catalog, vault)
         self.deliveries = Deliveries(
             self.outbox, self.open_channels, self.live, self.store.news, rules=rules, doors=doors, buttons=buttons
         )

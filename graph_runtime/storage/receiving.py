@@ -96,7 +96,7 @@ class Receiver:
 
     async def receive(self, arrival: Arrival) -> tuple[Received, LeasedTurn | None]:
         """Store an event and, when its conversation is free, take that at once. Raises: DatabaseAway, LeaseLost."""
-        payload = {"reply": arrival.reply, "hash": arrival.body_hash}
+        payload: dict[str, Any] = {"reply": arrival.reply, "hash": arrival.body_hash}
         payload |= {"gather_ms": arrival.gather_ms} if arrival.gather_ms else {}
         values = (
             arrival.workspace_id, arrival.channel_id, arrival.revision, arrival.dedupe_key, arrival.external_user_id,

@@ -234,8 +234,8 @@ class TelegramFake:
         try:
             while await self._exchange(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError):
+            pass  # cancelled by `_hang_up`; the server of asyncio logs tasks that end so
         finally:
             self._open.discard(writer)
             writer.close()
