@@ -24,8 +24,8 @@ from graph_runtime.services.deliveries import Deliveries, SendRules
 from graph_runtime.services.event_log import EventLog
 from graph_runtime.services.event_sending import EventRules, EventSending
 from graph_runtime.services.event_subscriptions import EVENT_TYPES, EventSubscriptions, SubscriptionRow
-from graph_runtime.services.hooks import Hooked, Hooks
-from graph_runtime.services.intake import Intake
+from graph_runtime.services.hooks import Hooks
+from graph_runtime.services.intake import Hooked, Intake
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.open_subscriptions import OpenSubscriptions
 from graph_runtime.services.principal import Principal, system_principal

@@ -91,5 +91,5 @@ async def bots(
 async def until(is_so: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110  # it becomes true in another thread or process
             await asyncio.sleep(0.02)
