@@ -25,7 +25,7 @@ For developers
   ./patchcord check           linters and type checker only
   ./patchcord new-node NAME   write nodes/NAME with everything a node needs
   ./patchcord new-connector NAME  write connectors/NAME, a channel that works
-  ./patchcord bench NAME      measure: turns, editor, start, calls
+  ./patchcord bench NAME      measure: turns, editor, start, calls, connectors
   ./patchcord faults          kill, freeze and cut off real processes, and prove that nothing is lost or doubled
   ./patchcord docs            write the generated pages of docs/ again (steps, errors, flow schema)
   ./patchcord lock            write requirements.lock again after a change in pyproject.toml

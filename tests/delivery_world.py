@@ -19,6 +19,7 @@ from graph_runtime.services.buttons import Buttons
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_setup import ChannelRow, ChannelSetup
+from graph_runtime.services.conversation_side import Part
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.deliveries import Deliveries, SendRules
 from graph_runtime.services.event_log import EventLog
@@ -65,9 +66,10 @@ class SendingProcess(Process):
         event_rules: EventRules | None = None,
         *,
         catalog: Catalog | None = None,
+        part: Part | None = None,
     ) -> None:
         catalog = catalog or Catalog(CATALOG.nodes, CONNECTORS)
-        super().__init__(database, catalog, outside or Outside())
+        super().__init__(database, catalog, outside or Outside(), part)
         vault = Vault(database, KeyRing([KEY]))
         doors, buttons = ChannelDoors(), Buttons(KEY)
         self.setup = ChannelSetup(database, catalog, vault, doors=doors)

@@ -12,6 +12,7 @@ from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_keeper import PLACES as LINK_PLACES
 from graph_runtime.services.channel_keeper import ChannelKeeper
 from graph_runtime.services.channel_setup import ChannelRow
+from graph_runtime.services.conversation_side import Part
 from graph_runtime.services.deliveries import SendRules
 from graph_runtime.services.file_fetching import PLACES as FILE_PLACES
 from graph_runtime.services.file_fetching import FileFetching
@@ -30,8 +31,10 @@ CONNECTORS = {**delivery_world.CONNECTORS, "telegram": TELEGRAM}
 class BotProcess(SendingProcess):
     """The services of one worker with bots."""
 
-    def __init__(self, database: Database, rules: SendRules, public_url: str, catalog: Catalog | None = None) -> None:
-        super().__init__(database, rules, catalog=catalog or Catalog(CATALOG.nodes, CONNECTORS))
+    def __init__(
+        self, database: Database, rules: SendRules, public_url: str, catalog: Catalog | None, part: Part | None
+    ) -> None:
+        super().__init__(database, rules, catalog=catalog or Catalog(CATALOG.nodes, CONNECTORS), part=part)
         number = self.instance.number
         self.keeper = ChannelKeeper(
             LinkStore(database, number), self.open_channels, self.intake, public_url=public_url, doors=ChannelDoors(),
@@ -69,12 +72,12 @@ class BotProcess(SendingProcess):
 
 @asynccontextmanager
 async def bots(
-    url: str, *, public_url: str = "http://127.0.0.1:8000", catalog: Catalog | None = None
+    url: str, *, public_url: str = "http://127.0.0.1:8000", catalog: Catalog | None = None, part: Part | None = None
 ) -> AsyncIterator[BotProcess]:
     """Start the services of one worker and stop them. Retries come within a fifth of a second."""
     database = Database(url)
     await database.open()
-    side = BotProcess(database, SendRules(jitter=lambda low, high: min(high, 0.2)), public_url, catalog)
+    side = BotProcess(database, SendRules(jitter=lambda low, high: min(high, 0.2)), public_url, catalog, part)
     try:
         await side.open()
         side.start_sending()

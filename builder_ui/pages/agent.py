@@ -115,7 +115,7 @@ def _tabs() -> rx.Component:
 def _channels() -> rx.Component:
     chat = "/chat/" + AgentPage.public_id
     return rx.fragment(
-        telegram(),
+        rx.el.div(telegram(), style={"margin_bottom": "16px"}),
         rx.el.div(
             card(
                 t("channel.page_title"),

@@ -135,7 +135,7 @@ def _dialog() -> rx.Component:
             rx.el.ol(
                 rx.el.li(t("telegram.step_1")),
                 rx.el.li(t("telegram.step_2")),
-                style={"margin": "0 0 12px", "padding_inline_start": "20px", "display": "grid", "gap": "6px",
+                style={"margin": "0 0 12px", "padding_inline_start": "20px", "list_style": "decimal", "display": "grid", "gap": "6px",
                        "font_size": "14px"},
             ),
             rx.link(
