@@ -63,7 +63,10 @@ app = rx.App(
 
 app.add_page(agents_page, route="/", title="Patchcord", on_load=Agents.load)
 app.add_page(
-    agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, TelegramBots.load, Webhooks.load, PhoneLines.load]
+    agent_page,
+    route="/agents/[agent_id]",
+    title="Patchcord",
+    on_load=[AgentPage.load, TelegramBots.load, Webhooks.load, PhoneLines.load],
 )
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)

@@ -75,7 +75,7 @@ async def _accept(report: Report, side: BotProcess, place: Place, fake: Telegram
     public_id = row.path.rpartition("/")[2]
     await side.stop_sending()
     # The fake shares this process: thanking it would be measured twice.
-    side.intake._doors = None  # noqa: SLF001
+    side.intake._doors = None
     took: list[float] = []
 
     async def post(number: int) -> None:
