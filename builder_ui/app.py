@@ -15,6 +15,7 @@ from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
 from builder_ui.pages.agent import agent_page
 from builder_ui.pages.agent_phone_state import PhoneLines
 from builder_ui.pages.agent_state import AgentPage
+from builder_ui.pages.agent_telegram_state import TelegramBots
 from builder_ui.pages.agent_webhooks_state import Webhooks
 from builder_ui.pages.agents import agents_page
 from builder_ui.pages.agents_state import Agents
@@ -66,7 +67,10 @@ app = rx.App(
 
 app.add_page(agents_page, route="/", title="Patchcord", on_load=Agents.load)
 app.add_page(
-    agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load, PhoneLines.load]
+    agent_page,
+    route="/agents/[agent_id]",
+    title="Patchcord",
+    on_load=[AgentPage.load, TelegramBots.load, Webhooks.load, PhoneLines.load],
 )
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)

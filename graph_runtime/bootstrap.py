@@ -15,10 +15,12 @@ from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
+from graph_runtime.services.buttons import Buttons
 from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
-from graph_runtime.services.channel_doors import ChannelDoors
+from graph_runtime.services.channel_doors import ChannelDoors, waiting_doors
+from graph_runtime.services.channel_keeper import ChannelKeeper
 from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
 from graph_runtime.services.clock import Clock, system_clock
@@ -33,9 +35,11 @@ from graph_runtime.services.event_log import EventLog
 from graph_runtime.services.event_sending import EventSending
 from graph_runtime.services.event_subscriptions import EventSubscriptions
 from graph_runtime.services.figures import Figures
+from graph_runtime.services.file_fetching import FileFetching
 from graph_runtime.services.files import Files
 from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
+from graph_runtime.services.intake import Intake
 from graph_runtime.services.knowledge_bases import KnowledgeBases
 from graph_runtime.services.knowledge_documents import KnowledgeDocuments
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
@@ -57,9 +61,11 @@ from graph_runtime.services.vault import Vault
 from graph_runtime.services.web_pages import WebPages
 from graph_runtime.services.workspace_settings import WorkspaceSettings
 from graph_runtime.settings import Settings, SettingsRefused
+from graph_runtime.storage.channel_links import LinkStore
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.encryption import KeyRing
 from graph_runtime.storage.event_outbox import EventStore
+from graph_runtime.storage.file_fetches import FetchStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +94,10 @@ class Services:
     channels: Channels
     channel_setup: ChannelSetup
     hooks: Hooks
+    intake: Intake
     deliveries: Deliveries
+    channel_keeper: ChannelKeeper
+    file_fetching: FileFetching
     dead_letters: DeadLetters
     event_subscriptions: EventSubscriptions
     event_log: EventLog
@@ -114,8 +123,11 @@ class Services:
         try:
             await self.calls_out.close()
             await self.phone_calls.close()
+            await self.channel_keeper.close()
+            await self.intake.close()
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
+            await self.file_fetching.close()
             await self.event_sending.close()
             await self.speech.close()
         finally:
@@ -191,7 +203,11 @@ async def build(
     lines = PhoneLines(open_channels, catalog)
     recordings = CallRecordings(database, vault, clock)
     pages = WebPages(door)
-    channel_setup = ChannelSetup(database, catalog, vault, clock)
+    doors = ChannelDoors()
+    channel_setup = ChannelSetup(database, catalog, vault, clock, doors)
+    buttons = Buttons(settings.secret_key.get_secret_value())
+    intake = Intake(database, side.receiver, side.outbox, side.starts, side.live, buttons=buttons, doors=doors)
+    number = side.instance.number
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -214,8 +230,13 @@ async def build(
         contacts=side.contacts,
         channels=Channels(database),
         channel_setup=channel_setup,
-        hooks=Hooks(open_channels, side.receiver, side.outbox, side.starts, side.live),
-        deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
+        hooks=Hooks(open_channels, intake),
+        intake=intake,
+        deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=doors, buttons=buttons),
+        channel_keeper=ChannelKeeper(
+            LinkStore(database, number), open_channels, intake, public_url=settings.public_url, doors=waiting_doors()
+        ),
+        file_fetching=FileFetching(FetchStore(database, number), open_channels, database, side.live, ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
         event_subscriptions=EventSubscriptions(database, vault, clock),
         event_log=EventLog(database, clock),

@@ -29,6 +29,7 @@ FILES: Final = (
     "events",
     "knowledge",
     "settings",
+    "telegram",
 )
 
 _FOLDER = Path(__file__).parent

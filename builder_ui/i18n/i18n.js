@@ -10,10 +10,11 @@ import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
 import shell from "./shell.json";
+import telegram from "./telegram.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram };
 const listeners = new Set();
 let current = null;
 

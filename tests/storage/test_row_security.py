@@ -71,6 +71,10 @@ calls AS (INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conver
 recordings AS (INSERT INTO call_recording (id, workspace_id, secrets) SELECT id, %(w)s, '{}' FROM calls RETURNING id),
 sounds AS (INSERT INTO call_recording_part (recording_id, epoch, part, workspace_id, samples, sealed)
     SELECT id, 1, 0, %(w)s, 1, '' FROM recordings),
+links AS (INSERT INTO channel_link (channel_id, workspace_id, connector, account)
+    SELECT id, %(w)s, 'telegram', %(r)s FROM channels),
+fetches AS (INSERT INTO file_fetch (id, workspace_id, channel_id, conversation_id, seq, about, name)
+    SELECT uuidv7(), %(w)s, h.id, c.id, 1, '{}', 'f' FROM channels h, conversations c),
 timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
     SELECT %(w)s, id, now(), 1 FROM conversations),
 events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)
