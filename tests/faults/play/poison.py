@@ -26,7 +26,7 @@ async def poisoned(stage: Stage) -> None:
             while stage.is_talking:  # noqa: ASYNC110  # nothing to do but wait
                 await asyncio.sleep(0.2)
 
-    history = await stage.play(Layout(web=2, workers=1), [*bad, *others], deeds)
+    history = await stage.play(Layout(web=2, workers=2), [*bad, *others], deeds)
     dead = [row for row in history.inbox if row["state"] == "dead"]
     stage.result.gate("dead letters", len(dead), "==", deadly)
     stage.result.gate("attempts before it is put aside", max((r["attempts"] - 1 for r in dead), default=0), "<=", 3)
