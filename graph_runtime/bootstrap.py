@@ -18,6 +18,10 @@ from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
+from graph_runtime.services.chain_acts import Acts
+from graph_runtime.services.chain_drafts import ChainDrafts
+from graph_runtime.services.chain_runner import ChainRunner
+from graph_runtime.services.chains import Chains
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
@@ -89,6 +93,9 @@ class Services:
     event_sending: EventSending
     phone_calls: PhoneCalls
     calls_out: CallsOut
+    chains: Chains
+    chain_drafts: ChainDrafts
+    chain_runner: ChainRunner
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
     rehearsal: Rehearsal
@@ -172,6 +179,7 @@ async def build(
     files = Files(database, side.conversations)
     lines = PhoneLines(open_channels, catalog)
     recordings = CallRecordings(database, vault, clock)
+    calls_out = CallsOut(database, lines)
     channel_setup = ChannelSetup(database, catalog, vault, clock)
     services = Services(
         settings=settings,
@@ -201,7 +209,10 @@ async def build(
         event_subscriptions=EventSubscriptions(database, vault, clock),
         event_log=EventLog(database, clock),
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
-        calls_out=CallsOut(database, lines),
+        calls_out=calls_out,
+        chains=Chains(database, clock),
+        chain_drafts=ChainDrafts(database, clock),
+        chain_runner=ChainRunner(database, Acts(calls_out, side.store, side.runner)),
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
         rehearsal=Rehearsal(side),

@@ -6,11 +6,12 @@ import calendar as months
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from graph_runtime.contract.chains import SPEAKING, Chain, ChainStep, ContactFacts, Delay, Quiet, Window, draw
+from graph_runtime.contract.local_time import moment_of as moment_at
+from graph_runtime.contract.local_time import time_zone_of
 
 LONGEST_SEARCH_DAYS: Final = 800
 """A window that opens on no day for so long opens never."""
@@ -43,21 +44,9 @@ class Planned:
     reason: Reason = ""
 
 
-def zone_of(*names: str) -> ZoneInfo:
-    """The first of the names that is a time zone; UTC when none is."""
-    for name in names:
-        zone = _zone(name) if name else None
-        if zone is not None:
-            return zone
-    return ZoneInfo("UTC")
-
-
-@lru_cache(maxsize=1000)
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
+def zone_of(contact: ContactFacts, likely: str) -> ZoneInfo:
+    """The zone whose clock counts for a contact: their own, else their phone's, else `likely`, else UTC."""
+    return ZoneInfo(time_zone_of({"time_zone": contact.time_zone, "phone": contact.phone}, likely))
 
 
 def plan(
@@ -156,17 +145,7 @@ def add_months(day: date, amount: int) -> date:
 
 def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     """A wall time as a moment: the first of two that are called alike, the end of the gap for one that does not exist."""
-    wall = datetime.combine(day, at.replace(tzinfo=None, fold=0))
-    first = wall.replace(tzinfo=zone).astimezone(UTC)
-    if first.astimezone(zone).replace(tzinfo=None) == wall:
-        return first
-    # In a gap the two readings lie on its two sides; the clock jumps between them.
-    low, high = sorted((first, wall.replace(tzinfo=zone, fold=1).astimezone(UTC)))
-    offset = low.astimezone(zone).utcoffset()
-    while high - low > timedelta(seconds=1):
-        middle = (low + (high - low) / 2).replace(microsecond=0)
-        low, high = (middle, high) if middle.astimezone(zone).utcoffset() == offset else (low, middle)
-    return high
+    return moment_at(datetime.combine(day, at.replace(tzinfo=None, fold=0)), zone.key)
 
 
 def clock(text: str) -> time:

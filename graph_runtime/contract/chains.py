@@ -190,7 +190,7 @@ class Chain(_Data):
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
-        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
+        return self.model_dump(mode="json", by_alias=True)
 
     def content_hash(self) -> str:
         """Equal for equal chains."""
@@ -233,7 +233,7 @@ class ContactFacts:
         """As `contact` in texts and conditions: own columns win over fields, and fields over variables."""
         own = {
             "id": self.id, "name": self.name, "phone": self.phone, "email": self.email, "tags": list(self.tags),
-            "language": self.language, "time_zone": self.time_zone,
+            "language": self.language, "time_zone": self.time_zone, "opted_out": self.is_opted_out,
         }  # fmt: skip
         known = {k: v for k, v in own.items() if v}
         return {**own, **self.variables, **self.fields, **known}
@@ -289,7 +289,9 @@ def problems(chain: Chain) -> list[ChainProblem]:
     """Everything that must be mended before publishing, in the order of the steps."""
     found = [] if chain.steps else [ChainProblem("no_steps", "The chain has no steps yet. Add one.")]
     if chain.time_zone not in available_timezones():
-        found.append(ChainProblem("time_zone", f"“{chain.time_zone}” is no time zone. Choose one, such as Europe/Kyiv."))
+        found.append(
+            ChainProblem("time_zone", f"“{chain.time_zone}” is no time zone. Choose one, such as Europe/Kyiv.")
+        )
     if chain.stop.when is not None and _is_foreign(chain.stop.when):
         found.append(ChainProblem("condition", "The stop rule reads something that is not known of a contact."))
     for step in chain.steps:
@@ -313,18 +315,25 @@ def _of_step(step: ChainStep) -> Iterator[tuple[str, str]]:
         except TemplateInvalid:
             yield "template", "A text cannot be read. Check the double braces and the names inside them."
             break
+    if missing := _missing(step):
+        yield missing
+
+
+def _missing(step: ChainStep) -> tuple[str, str] | None:
+    """What the step cannot do without."""
     if isinstance(step, MessageStep) and not any(t.strip() for w in step.wordings for t in w.texts.values()):
-        yield "no_text", "Write what the contact should read."
+        return "no_text", "Write what the contact should read."
     if isinstance(step, FlowStep) and not step.agent_id:
-        yield "no_agent", "Choose the agent whose flow is to run."
+        return "no_agent", "Choose the agent whose flow is to run."
     if isinstance(step, CallStep) and not step.channel_id:
-        yield "no_line", "Choose the phone line to call from."
+        return "no_line", "Choose the phone line to call from."
     if isinstance(step, NotifyStep) and not step.text.strip():
-        yield "no_text", "Write what the member should read."
+        return "no_note", "Write what the member should read."
     if isinstance(step, WebhookStep) and not step.subscription_id:
-        yield "no_subscription", "Choose who is to be told."
+        return "no_subscription", "Choose who is to be told."
     if isinstance(step, UpdateStep) and not (step.fields or step.add_tags or step.remove_tags):
-        yield "no_change", "Say what is to change about the contact."
+        return "no_change", "Say what is to change about the contact."
+    return None
 
 
 def texts(step: ChainStep) -> list[str]:

@@ -26,7 +26,7 @@ from graph_runtime.contract.errors import BuilderError, TooMany
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.contract.messages import Text, dump_part
 from graph_runtime.services.calls_out import CallsOut
-from graph_runtime.services.chain_entry import enroll_one, leave_one
+from graph_runtime.services.chain_entry import enroll_one, facts_of, leave_one
 from graph_runtime.services.principal import system_principal
 from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage import chain_steps as rows
@@ -164,7 +164,9 @@ class Acts:
                 )  # fmt: skip
                 said.append((spoken["conversation_id"], spoken["seq"], way["recipient"] is not None))
                 return
-        await rows.change_line(connection, sent["id"], what="failed", reason=f"undelivered:{data.get('reason', '')}"[:100])
+        await rows.change_line(
+            connection, sent["id"], what="failed", reason=f"undelivered:{data.get('reason', '')}"[:100]
+        )
 
     async def _flow(
         self, connection: Connection, claimed: Claim, chain: Chain, step: FlowStep, contact: ContactFacts, key: str
@@ -275,17 +277,6 @@ async def _busy_until(connection: Connection, chain: Chain, way: Mapping[str, An
     await rows.alone_with(connection, way["channel_id"])
     count, first = await rows.channel_said(connection, way["channel_id"], at - timedelta(hours=1))
     return None if count < most or first is None else first + timedelta(hours=1)
-
-
-def facts_of(contact: Mapping[str, Any]) -> ContactFacts:
-    """From the row of a contact."""
-    return ContactFacts(
-        id=str(contact["id"]), name=contact.get("name") or "", phone=contact.get("phone") or "",
-        email=contact.get("email") or "", tags=tuple(contact.get("tags") or ()),
-        time_zone=contact.get("time_zone") or "", language=contact.get("language") or "",
-        is_opted_out=bool(contact.get("opted_out_at")), fields=contact.get("fields") or {},
-        variables=contact.get("variables") or {},
-    )  # fmt: skip
 
 
 def _language(contact: ContactFacts) -> str:

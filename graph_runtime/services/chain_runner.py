@@ -6,15 +6,17 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from graph_runtime.contract.chain_times import Calendar, allowed_from, due, instant, zone_of
+from graph_runtime.contract.chain_times import Calendar, allowed_from, instant
 from graph_runtime.contract.chains import SPEAKING, Chain, ChainStep, ContactFacts, read_chain
 from graph_runtime.contract.errors import BuilderError
-from graph_runtime.services.chain_acts import Acts, Done, facts_of
-from graph_runtime.services.days_off import days_off
+from graph_runtime.services.chain_acts import Acts, Done
+from graph_runtime.services.chain_entry import facts_of
+from graph_runtime.services.chain_progress import end, go_on
+from graph_runtime.services.days_off import calendar_of
 from graph_runtime.storage import chain_steps as rows
 from graph_runtime.storage.chain_steps import Claim
 from graph_runtime.storage.database import Connection, Database
@@ -42,10 +44,7 @@ class _Put:
 
 
 class ChainRunner:
-    """The system's own hands: what it does was decided by whoever published the chain and enrolled the contact.
-
-    `tell` is called after each commit that said something or started a conversation.
-    """
+    """The system's own hands: what it does was decided by whoever published the chain and enrolled the contact."""
 
     def __init__(self, database: Database, acts: Acts) -> None:
         self._database = database
@@ -88,7 +87,7 @@ class ChainRunner:
                     chain = self._chain(claimed)
                     reason = await self._stop_reason(connection, claimed, chain, facts_of(claimed.contact))
                     if reason:
-                        await self._end(connection, claimed, "stopped", reason)
+                        await end(connection, claimed, "stopped", reason)
         self._acts.tell(workspace_id, after.said, after.started)
         return True
 
@@ -96,21 +95,21 @@ class ChainRunner:
         chain, contact = self._chain(claimed), facts_of(claimed.contact)
         reason = await self._stop_reason(connection, claimed, chain, contact)
         if reason:
-            await self._end(connection, claimed, "stopped", reason)
+            await end(connection, claimed, "stopped", reason)
             return
         place = chain.place(claimed.step_id)
         if place == len(chain.steps):
-            await self._end(connection, claimed, "done", "")
+            await end(connection, claimed, "done", "")
             return
         step = chain.steps[place]
         if not contact.fits(step.only_if):
             if step.otherwise == "stop":
-                await self._end(connection, claimed, "stopped", "condition", step)
+                await end(connection, claimed, "stopped", "condition", step)
                 return
             await self._finish_step(connection, claimed, chain, contact, step, Done("skipped", "condition"))
             return
         if step.kind in SPEAKING and contact.is_opted_out:
-            await self._end(connection, claimed, "stopped", "opted_out", step)
+            await end(connection, claimed, "stopped", "opted_out", step)
             return
         calendar = calendar_of(chain, contact)
         if step.kind in SPEAKING and not claimed.note.startswith("calling:"):
@@ -139,23 +138,7 @@ class ChainRunner:
             connection, claimed, done.what, kind=step.kind, step_id=step.id, reason=done.reason, wording=done.wording,
             channel_id=done.channel_id, conversation_id=done.conversation_id, effect_key=done.effect_key, data=done.data,
         )  # fmt: skip
-        await self.go_on(connection, claimed, chain, contact, chain.place(step.id) + 1)
-
-    async def go_on(
-        self, connection: Connection, claimed: Claim, chain: Chain, contact: ContactFacts, place: int
-    ) -> None:
-        """Let the step at `place` be the next one, with the claim's moment as the one before it."""
-        calendar = calendar_of(chain, contact)
-        for step in chain.steps[place:]:
-            one = due(chain, step, contact, claimed.enrolled_at, claimed.at, calendar, key=claimed.id)
-            if one.due_at is not None:
-                await rows.set_enrollment(
-                    connection, claimed.id, step_id=step.id, due_at=one.due_at, previous_at=claimed.at, note="", failures=0,
-                    **{"try": 0},
-                )  # fmt: skip
-                return
-            await rows.note_down(connection, claimed, "skipped", kind=step.kind, step_id=step.id, reason=one.reason)
-        await self._end(connection, claimed, "done", "")
+        await go_on(connection, claimed, chain, contact, chain.place(step.id) + 1)
 
     async def _stop_reason(self, connection: Connection, claimed: Claim, chain: Chain, contact: ContactFacts) -> str:
         """The stop rule that holds now, or an empty text."""
@@ -202,15 +185,6 @@ class ChainRunner:
             )
         await rows.set_enrollment(connection, claimed.id, due_at=put.until, note=put.rule)
 
-    async def _end(
-        self, connection: Connection, claimed: Claim, state: str, reason: str, step: ChainStep | None = None
-    ) -> None:
-        what = {"done": "finished", "stopped": "stopped"}[state]
-        await rows.note_down(connection, claimed, what, reason=reason, data={"step_id": step.id if step else claimed.step_id})
-        await rows.set_enrollment(
-            connection, claimed.id, state=state, reason=reason, due_at=None, note="", ended_at=claimed.at
-        )
-
     async def _broke(self, workspace_id: str, enrollment_id: str, reason: str, now: datetime | None) -> None:
         async with self._database.workspace(workspace_id) as connection:
             claimed = await rows.claim(connection, enrollment_id, now)
@@ -232,8 +206,3 @@ class ChainRunner:
             while len(self._chains) > CHAINS_KEPT:
                 self._chains.popitem(last=False)
         return chain
-
-
-def calendar_of(chain: Chain, contact: ContactFacts) -> Calendar:
-    """The days of the contact: their own time zone, else the chain's."""
-    return Calendar(zone_of(contact.time_zone, chain.time_zone), days_off(chain.country))

@@ -1,10 +1,18 @@
-"""Public holidays of a country, asked for one year at a time and remembered."""
+"""The calendar of a contact: their time zone and their country's public holidays, which are remembered by the year."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
+
+from graph_runtime.contract.chain_times import Calendar, zone_of
+from graph_runtime.contract.chains import Chain, ContactFacts
+
+
+def calendar_of(chain: Chain, contact: ContactFacts) -> Calendar:
+    """The days of the contact: their own time zone, else the chain's."""
+    return Calendar(zone_of(contact, chain.time_zone), days_off(chain.country))
 
 
 def days_off(country: str) -> Callable[[date], bool]:

@@ -154,7 +154,9 @@ _WAYS = """
 """
 
 
-async def say(connection: Connection, way: dict[str, Any], contact_id: str, key: str, message: dict[str, Any]) -> Row | None:
+async def say(
+    connection: Connection, way: dict[str, Any], contact_id: str, key: str, message: dict[str, Any]
+) -> Row | None:
     """{conversation_id, seq} of what is now on its way; None when the channel's agent has nothing published.
 
     `way`: {channel_id, recipient or None}; `message`: {parts, text, language}.
@@ -167,7 +169,9 @@ async def say(connection: Connection, way: dict[str, Any], contact_id: str, key:
     return await cursor.fetchone()
 
 
-async def start_flow(connection: Connection, way: dict[str, Any], flow_id: str, key: str, language: str | None) -> Row | None:
+async def start_flow(
+    connection: Connection, way: dict[str, Any], flow_id: str, key: str, language: str | None
+) -> Row | None:
     """{conversation_id, is_new, problem} of a conversation that begins with the contact; None: no such flow goes live."""
     version = None
     if flow_id:
@@ -186,7 +190,9 @@ async def start_flow(connection: Connection, way: dict[str, Any], flow_id: str, 
     return await cursor.fetchone()
 
 
-async def tell_subscription(connection: Connection, subscription_id: str, event_type: str, data: dict[str, Any]) -> bool:
+async def tell_subscription(
+    connection: Connection, subscription_id: str, event_type: str, data: dict[str, Any]
+) -> bool:
     """An event for one subscription, sent like every other; False when there is none that is on."""
     cursor = await connection.execute(
         "INSERT INTO event_delivery (workspace_id, subscription_id, event_id, type, line, payload)"
@@ -269,7 +275,8 @@ async def take_signal(connection: Connection, signal_id: int) -> Row | None:
 async def going_on(connection: Connection, contact_id: str) -> list[str]:
     """Enrollments of a contact that are not over."""
     cursor = await connection.execute(
-        "SELECT id::text FROM enrollment WHERE contact_id = %s AND state IN ('active', 'paused') ORDER BY id", (contact_id,)
+        "SELECT id::text FROM enrollment WHERE contact_id = %s AND state IN ('active', 'paused') ORDER BY id",
+        (contact_id,),
     )
     return [row["id"] for row in await cursor.fetchall()]
 
@@ -280,7 +287,7 @@ async def sent_step(connection: Connection, effect_key: str) -> Row | None:
         "SELECT l.id::text, l.enrollment_id::text, l.step_id, l.channel_id::text, l.data, l.wording, v.document,"
         " to_jsonb(k) AS contact, k.id::text AS contact_id FROM chain_log l JOIN chain_version v ON v.id = l.version_id"
         " JOIN contact k ON k.id = l.contact_id WHERE l.enrollment_id = %s AND l.effect_key = %s FOR UPDATE OF l",
-        (effect_key.split(":")[1].split("/")[0], effect_key),
+        (effect_key.split(":")[1].split("/", maxsplit=1)[0], effect_key),
     )
     return await cursor.fetchone()
 
@@ -290,7 +297,9 @@ async def change_line(connection: Connection, line_id: str, **values: Any) -> No
     if "data" in values:
         values["data"] = _json(values["data"])
     parts = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in values)
-    await connection.execute(sql.SQL("UPDATE chain_log SET {} WHERE id = %(id)s").format(parts), {**values, "id": line_id})
+    await connection.execute(
+        sql.SQL("UPDATE chain_log SET {} WHERE id = %(id)s").format(parts), {**values, "id": line_id}
+    )
 
 
 async def count_failure(connection: Connection, enrollment_id: str, seconds: float, now: datetime | None) -> int:

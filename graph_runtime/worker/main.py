@@ -15,8 +15,10 @@ from graph_runtime.services.conversation_side import ConversationSide
 from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.services.event_sending import EventSending
 from graph_runtime.settings import Settings
+from graph_runtime.storage.chain_steps import ChainSweep
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.telemetry import logs
+from graph_runtime.worker.chains import ChainTimers
 from graph_runtime.worker.daily import Daily
 from graph_runtime.worker.health import Health
 from graph_runtime.worker.listener import Listener
@@ -49,6 +51,7 @@ async def serve(settings: Settings) -> None:
             services.conversation_side,
             stop,
             Daily(services.retention).run(),
+            ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             redis_url=_redis_url(settings),

@@ -37,7 +37,17 @@ CREATE TRIGGER chains_hear_a_result AFTER UPDATE OF status ON conversation FOR E
 
 CREATE FUNCTION contact_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF is_in_a_chain(NEW.id) THEN
+    IF NEW.merged_into IS NOT NULL AND OLD.merged_into IS NULL THEN
+        -- Two that become one are in each chain once: whoever stays goes on.
+        UPDATE enrollment e SET state = 'stopped', reason = 'merged', due_at = NULL, ended_at = now()
+            WHERE e.contact_id = NEW.id AND e.state IN ('active', 'paused') AND EXISTS (
+                SELECT FROM enrollment o WHERE o.contact_id = NEW.merged_into AND o.chain_id = e.chain_id
+                    AND o.state IN ('active', 'paused'));
+        UPDATE enrollment SET contact_id = NEW.merged_into WHERE contact_id = NEW.id;
+        UPDATE chain_log SET contact_id = NEW.merged_into WHERE contact_id = NEW.id;
+        UPDATE chain_note SET contact_id = NEW.merged_into WHERE contact_id = NEW.id;
+        UPDATE chain_signal SET contact_id = NEW.merged_into WHERE contact_id = NEW.id;
+    ELSIF is_in_a_chain(NEW.id) THEN
         PERFORM signal_chains(NEW.workspace_id, NEW.id, 'look', '{}');
     END IF;
     RETURN NULL;
@@ -112,8 +122,9 @@ BEGIN
     INSERT INTO message (workspace_id, conversation_id, seq, role, key, parts, text, flags)
         VALUES (p_workspace, v_conversation, v_seq, 'agent', left(p_key, 200), p_parts, p_text, '{"follow_up": true}');
     IF p_recipient IS NOT NULL THEN
-        INSERT INTO outbox (workspace_id, effect_key, conversation_id, channel_id, recipient, ordinal, parts, queue)
-            VALUES (p_workspace, p_key, v_conversation, p_channel, p_recipient, v_seq, p_parts, 'bulk');
+        INSERT INTO outbox (workspace_id, effect_key, conversation_id, channel_id, recipient, ordinal, parts, queue,
+                            initiated_by)
+            VALUES (p_workspace, p_key, v_conversation, p_channel, p_recipient, v_seq, p_parts, 'bulk', 'proactive');
     END IF;
     RETURN QUERY SELECT v_conversation, v_seq;
 END $$;
