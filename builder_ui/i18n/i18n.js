@@ -1,6 +1,7 @@
 // The interface language in the browser: which one, and the texts of all of them.
 import { useSyncExternalStore } from "react";
 import agents from "./agents.json";
+import chains from "./chains.json";
 import channels from "./channels.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
@@ -12,7 +13,7 @@ import shell from "./shell.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...events, ...settings };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...events, ...settings, ...chains };
 const listeners = new Set();
 let current = null;
 

@@ -163,6 +163,15 @@ class ChainDrafts:
             found = await rows.versions(connection, chain_id)
             return [ChainVersion(**{k: v for k, v in row.items() if k != "document"}) for row in found]
 
+    async def choices(self, principal: Principal) -> dict[str, list[tuple[str, str]]]:
+        """What steps may name, (id, name) by kind: channel, line, agent, member, subscription. Raises: AccessDenied."""
+        principal.require("conversation.read")
+        found: dict[str, list[tuple[str, str]]] = {}
+        async with self._database.workspace(principal.workspace_id) as connection:
+            for row in await rows.choices(connection):
+                found.setdefault(row["kind"], []).append((row["id"], row["name"]))
+        return found
+
     async def delete(self, principal: Principal, chain_id: str) -> None:
         """Delete it with its log; everybody inside is out. Raises: AccessDenied, NotFound."""
         principal.require("flow.publish")

@@ -366,5 +366,21 @@ async def close_note(connection: Connection, note_id: str) -> bool:
     return cursor.rowcount == 1
 
 
+async def choices(connection: Connection) -> list[Row]:
+    """{kind, id, name} of what steps may name: channel, line, agent, member, subscription."""
+    return await (await connection.execute(_CHOICES)).fetchall()
+
+
+_CHOICES = """
+    SELECT CASE WHEN h.connector = 'phone' THEN 'line' ELSE 'channel' END AS kind, h.id::text,
+           a.name || ' · ' || coalesce(nullif(h.label, ''), h.connector) AS name
+        FROM channel h JOIN agent a ON a.id = h.agent_id WHERE h.connector NOT IN ('api', 'test')
+    UNION ALL SELECT 'agent', id::text, name FROM agent
+    UNION ALL SELECT 'member', id::text, name FROM member
+    UNION ALL SELECT 'subscription', id::text, coalesce(nullif(description, ''), url) FROM event_subscription WHERE is_on
+    ORDER BY 1, 3 LIMIT 2000
+"""
+
+
 def _json(value: Any) -> Jsonb:
     return Jsonb(value, dumps=dumps_json)

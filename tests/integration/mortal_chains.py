@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from datetime import datetime
 from typing import Any
 
@@ -67,7 +68,11 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            asyncio.run(work(*line.split()))
+            try:
+                asyncio.run(work(*line.split()))
+            except BaseException:
+                traceback.print_exc()
+            os._exit(1)
         _, status = os.waitpid(child, 0)
         print("done" if status == 0 else "died" if os.WIFSIGNALED(status) else "broken", flush=True)
 
