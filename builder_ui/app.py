@@ -70,9 +70,7 @@ app.add_page(
 )
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(chains_page, route="/follow-ups", title="Patchcord", on_load=FollowUps.load)
-app.add_page(
-    chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load]
-)
+app.add_page(chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load])
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)

@@ -50,6 +50,10 @@ class ChainProcess(SendingProcess):
         self.sweep_of_chains = ChainSweep(database)
         self.timers = ChainTimers(self.sweep_of_chains, self.chain_runner, database.listen, self.clock.now)
 
+    def by_the_database(self) -> ChainTimers:
+        """What a worker runs: the database's clock decides."""
+        return ChainTimers(self.sweep_of_chains, self.chain_runner, self.database.listen)
+
     async def chain(self, who: Principal, *steps: dict[str, Any], name: str = "Quote", **more: Any) -> str:
         """A published chain that is on; its id. Without quiet hours and spacing unless asked for."""
         document = {"quiet": None, "caps": {"per_contact_day": 0, "spacing_minutes": 0}, "steps": [*steps], **more}

@@ -59,7 +59,7 @@ def step_form(step: ChainStep, key: str) -> StepForm:
         names, texts = [c.name for c in step.fields], [c.value for c in step.fields]
         values |= {
             "add_tags": ", ".join(step.add_tags), "remove_tags": ", ".join(step.remove_tags),
-            "names": [*names, "", "", ""][: max(3, len(names))], "values": [*texts, "", "", ""][: max(3, len(texts))],
+            "field_names": [*names, "", "", ""][: max(3, len(names))], "texts": [*texts, "", "", ""][: max(3, len(texts))],
         }  # fmt: skip
     return StepForm(**values)
 

@@ -110,11 +110,11 @@ def _content() -> rx.Component:
         rx.el.fieldset(
             rx.el.legend(t("chains.fields"), class_name="ps-label"),
             rx.foreach(
-                FORM.names,
+                FORM.field_names,
                 lambda name, n: _pair(
                     rx.text_field(name="name_" + n.to_string(), default_value=name, placeholder=t("chains.field_name"),
                                   aria_label=t("chains.field_name")),
-                    rx.text_field(name="value_" + n.to_string(), default_value=FORM.values[n], placeholder=t("chains.field_value"),
+                    rx.text_field(name="value_" + n.to_string(), default_value=FORM.texts[n], placeholder=t("chains.field_value"),
                                   aria_label=t("chains.field_value")),
                 ),
             ),

@@ -286,8 +286,8 @@ class StepForm:
     again: int = 60
     add_tags: str = ""
     remove_tags: str = ""
-    names: list[str] = field(default_factory=lambda: ["", "", ""])
-    values: list[str] = field(default_factory=lambda: ["", "", ""])
+    field_names: list[str] = field(default_factory=lambda: ["", "", ""])
+    texts: list[str] = field(default_factory=lambda: ["", "", ""])
 
 
 @dataclass(frozen=True)

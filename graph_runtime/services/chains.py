@@ -96,10 +96,11 @@ class Chains:
                 f"At most {MOST_AT_ONCE} contacts fit into one request. Send them in parts.", field="contacts"
             )
         found: list[Entered] = []
+        async with self._database.workspace(principal.workspace_id) as connection:
+            if await rows.get(connection, chain_id) is None:
+                raise NotFound("There is no such chain in this workspace.")
         for start in range(0, len(contact_ids), BATCH):
             async with self._database.workspace(principal.workspace_id) as connection:
-                if not found and await rows.get(connection, chain_id) is None:
-                    raise NotFound("There is no such chain in this workspace.")
                 # In one order everywhere: two requests for the same people wait for each other instead of failing.
                 batch = sorted(contact_ids[start : start + BATCH])
                 found += [await enroll_one(connection, chain_id, c, source=source[:40], now=now) for c in batch]

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_runtime.contract.chain_times import Calendar, Planned, add_months, due, instant, moment_of, plan, shifted, zone_of
+from graph_runtime.contract.chain_times import (
+    Calendar,
+    Planned,
+    add_months,
+    due,
+    instant,
+    moment_of,
+    plan,
+    shifted,
+    zone_of,
+)
 from graph_runtime.contract.chains import (
     Chain,
     ContactFacts,
@@ -22,7 +32,15 @@ from graph_runtime.contract.chains import (
     wording_for,
 )
 
-ZONES = ["UTC", "Europe/Kyiv", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "Australia/Lord_Howe", "America/Nuuk"]
+ZONES = [
+    "UTC",
+    "Europe/Kyiv",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Pacific/Apia",
+    "Australia/Lord_Howe",
+    "America/Nuuk",
+]
 NOBODY = ContactFacts()
 
 
@@ -34,7 +52,9 @@ def message(step_id: str = "m", **more: object) -> MessageStep:
     return MessageStep(id=step_id, wordings=(Wording(id="a", texts={"": "Hello"}),), **more)  # type: ignore[arg-type]
 
 
-def when(step: MessageStep, base: datetime, zone: str = "Europe/Kyiv", *, chain: Chain | None = None, **more: object) -> Planned:
+def when(
+    step: MessageStep, base: datetime, zone: str = "Europe/Kyiv", *, chain: Chain | None = None, **more: object
+) -> Planned:
     calendar = Calendar(ZoneInfo(zone), **more)  # type: ignore[arg-type]
     return due(chain or Chain(quiet=None), step, NOBODY, base, base, calendar)
 
@@ -116,7 +136,9 @@ def test_whose_clock_counts() -> None:
 moments = st.datetimes(datetime(2011, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (bounds)
 clock_times = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59))
 delays = st.builds(
-    Delay, amount=st.integers(0, 60), unit=st.sampled_from(["minutes", "hours", "days", "working_days", "weeks", "months"])
+    Delay,
+    amount=st.integers(0, 60),
+    unit=st.sampled_from(["minutes", "hours", "days", "working_days", "weeks", "months"]),
 ) | st.builds(
     Delay, amount=st.integers(0, 60), unit=st.sampled_from(["days", "working_days", "weeks", "months"]), at=clock_times
 )

@@ -70,7 +70,7 @@ def main() -> None:
         if not child:
             try:
                 asyncio.run(work(*line.split()))
-            except BaseException:
+            except BaseException:  # noqa: BLE001  # whatever it was, this process must not go on as its parent
                 traceback.print_exc()
             os._exit(1)
         _, status = os.waitpid(child, 0)

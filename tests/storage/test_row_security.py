@@ -87,6 +87,18 @@ subscriptions AS (INSERT INTO event_subscription (workspace_id, url, types)
     VALUES (%(w)s, 'https://example.com', '{}') RETURNING id),
 told AS (INSERT INTO event_delivery (workspace_id, subscription_id, event_id, type, line, payload)
     SELECT %(w)s, id, id, 'test', id, '{}' FROM subscriptions),
+chains AS (INSERT INTO chain (workspace_id, name, document) VALUES (%(w)s, 'C', '{}') RETURNING id),
+chain_drafts AS (INSERT INTO chain_revision (chain_id, revision, workspace_id, document)
+    SELECT id, 1, %(w)s, '{}' FROM chains),
+chain_versions AS (INSERT INTO chain_version (workspace_id, chain_id, number, document, content_hash)
+    SELECT %(w)s, id, 1, '{}', 'h' FROM chains RETURNING id, chain_id),
+enrollments AS (INSERT INTO enrollment (workspace_id, chain_id, version_id, contact_id, due_at)
+    SELECT %(w)s, v.chain_id, v.id, c.id, now() FROM chain_versions v, contacts c RETURNING *),
+chain_lines AS (INSERT INTO chain_log (workspace_id, chain_id, enrollment_id, version_id, contact_id, what)
+    SELECT %(w)s, chain_id, id, version_id, contact_id, 'enrolled' FROM enrollments),
+chain_signals AS (INSERT INTO chain_signal (workspace_id, contact_id, kind) SELECT %(w)s, id, 'look' FROM contacts),
+chain_notes AS (INSERT INTO chain_note (workspace_id, enrollment_id, contact_id, text)
+    SELECT %(w)s, id, contact_id, 'n' FROM enrollments),
 answers AS (INSERT INTO idempotency (workspace_id, api_key_id, key, request_hash)
     SELECT %(w)s, id, 'k', 'h' FROM api_keys)
 SELECT 1

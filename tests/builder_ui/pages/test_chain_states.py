@@ -32,14 +32,23 @@ async def test_a_chain_is_drawn_up_step_by_step_and_taken_back(tab: Tab, service
     page = tab.state(ChainPage)
     assert (page.item.state, page.item.number, page.item.has_changes, page.zone) == ("on", 1, False, "Europe/Kyiv")
     (step,) = page.steps
-    assert (step.kind, step.amount, step.span, step.since, step.at) == ("message", 2, "working_days", "previous", "11:00")
+    assert (step.kind, step.amount, step.span, step.since, step.at) == (
+        "message",
+        2,
+        "working_days",
+        "previous",
+        "11:00",
+    )
     await tab.call(ChainPage, "add_step", "notify")
     await tab.call(ChainPage, "save_step", {**TIMING, "target": "any", "text": "Ring them", "start": "10:00"})
     assert tab.notice == ("error", "error.input_invalid_window")
     assert page.is_step_open
     hours = {"start": "10:00", "end": "18:00", "only_workdays": True}
     await tab.call(ChainPage, "save_step", {**TIMING, "target": "any", "text": "Ring them", **hours})
-    assert [(s.kind, s.start, s.only_workdays) for s in page.steps] == [("message", "", False), ("notify", "10:00", True)]
+    assert [(s.kind, s.start, s.only_workdays) for s in page.steps] == [
+        ("message", "", False),
+        ("notify", "10:00", True),
+    ]
     await tab.call(ChainPage, "move_step", page.steps[1].id, -1)
     assert [s.kind for s in page.steps] == ["notify", "message"]
     assert page.item.has_changes
@@ -73,7 +82,7 @@ async def test_every_kind_of_step_comes_back_into_its_form(tab: Tab, services: S
         assert not page.is_step_open, (kind, tab.notice)
         await tab.call(ChainPage, "edit_step", page.steps[-1].id)
     assert [s.kind for s in page.steps] == ["message", *forms]
-    assert (page.form.names[0], page.form.values[0], page.form.add_tags) == ("stage", "sent", "vip, new")
+    assert (page.form.field_names[0], page.form.texts[0], page.form.add_tags) == ("stage", "sent", "vip, new")
     await tab.call(ChainPage, "save_step", {"amount": "1", "unit": "hours", "since": "previous", "name_0": "two words"})
     assert tab.notice[0] == "error"
     await tab.call(ChainPage, "publish")
