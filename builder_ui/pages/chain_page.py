@@ -243,7 +243,7 @@ def _rules() -> rx.Component:
             rx.el.li(rx.cond(ChainPage.quiet != "", t("chains.says_quiet", hours=ChainPage.quiet), t("chains.says_no_quiet"))),
             rx.el.li(t("chains.says_zone", zone=ChainPage.zone)),
             class_name="ps-sub",
-            style={"margin": "10px 0 0", "padding_left": "18px", "display": "grid", "gap": "4px"},
+            style={"margin": "10px 0 0", "padding_left": "0", "display": "grid", "gap": "4px"},
         ),
         class_name="ps-card",
     )  # fmt: skip

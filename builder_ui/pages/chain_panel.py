@@ -33,7 +33,7 @@ def step_panel() -> rx.Component:
                 rx.flex(
                     rx.dialog.close(rx.button(t("common.cancel"), type="button", variant="soft", color_scheme="gray")),
                     rx.button(t("chains.keep_step"), type="submit", data_testid="save-step"),
-                    spacing="3", justify="end", margin_top="20px",
+                    spacing="3", justify="end", class_name="ps-panel-foot",
                 ),
                 key=FORM.key,
                 on_submit=ChainPage.save_step,
@@ -273,7 +273,7 @@ def rules_dialog() -> rx.Component:
                 rx.flex(
                     rx.dialog.close(rx.button(t("common.cancel"), type="button", variant="soft", color_scheme="gray")),
                     rx.button(t("chains.keep_rules"), type="submit", data_testid="save-rules"),
-                    spacing="3", justify="end", margin_top="20px",
+                    spacing="3", justify="end", class_name="ps-panel-foot",
                 ),
                 key=RULES.key,
                 on_submit=ChainPage.save_rules,

@@ -276,8 +276,9 @@ def _ahead(one: rx.Var[AheadItem]) -> rx.Component:
                     one.reason != "",
                     rx.el.span(" · ", t_of(one.reason, "chains.why_", otherwise=one.reason), style={"color": "var(--amber-11)"}),
                 ),
-                style={"overflow_wrap": "anywhere"},
+                style={"overflow_wrap": "anywhere", "flex": "1 1 auto"},
             ),
+            rx.el.span(one.zone, class_name="ps-sub"),
             class_name="ps-agenda-line",
         ),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from builder_ui.pages.chain_rows import (
     line_item,
     person_item,
 )
+from builder_ui.pages.chain_state import ChainPage
 from builder_ui.rows import NamedItem
 from builder_ui.session import Session, handler, services
 from graph_runtime.contract.chains import Chain
@@ -132,7 +133,7 @@ class ChainPeople(Session):
         await self._read(who)
 
     @handler
-    async def act(self, who: Principal, what: str, enrollment_id: str) -> None:
+    async def act(self, who: Principal, what: str, enrollment_id: str) -> Any:
         """Hold, resume, skip, stop or move one person, or all that are marked ("")."""
         ids = [enrollment_id] if enrollment_id else sorted(self._chosen)
         chains = services().chains
@@ -149,6 +150,8 @@ class ChainPeople(Session):
             await self._read(who)
             await self._read_ahead(who)
             self._tell(f"chains.did_{what}", n=count)
+            return ChainPage.refresh
+        return None
 
     @handler
     async def open(self, who: Principal, enrollment_id: str) -> None:
@@ -178,20 +181,21 @@ class ChainPeople(Session):
         self.found = await self._look_up(who, search)
 
     @handler
-    async def enroll(self, who: Principal, contact_id: str) -> None:
+    async def enroll(self, who: Principal, contact_id: str) -> Any:
         """Put one contact in."""
-        await self._entered(who, await services().chains.enroll(who, self._id(), [contact_id]))
+        return await self._entered(who, await services().chains.enroll(who, self._id(), [contact_id]))
 
     @handler
-    async def enroll_listed(self, who: Principal, form: dict[str, Any]) -> None:
+    async def enroll_listed(self, who: Principal, form: dict[str, Any]) -> Any:
         """Put in everybody whose number or address was pasted."""
         words = [w.strip() for w in _SEPARATOR.split(str(form.get("listed") or "")) if w.strip()]
         emails = [w for w in words if "@" in w]
         phones = [w for w in words if "@" not in w]
         if words:
-            await self._entered(
+            return await self._entered(
                 who, await services().chains.enroll_known(who, self._id(), phones=phones, emails=emails)
             )
+        return None
 
     @handler
     async def enroll_segment(self, who: Principal, segment_id: str) -> Any:
@@ -200,19 +204,19 @@ class ChainPeople(Session):
         yield
         try:
             result = await services().chains.enroll_segment(who, self._id(), segment_id)
-            await self._after_enrolling(
+            yield await self._after_enrolling(
                 who, result.enrolled, sum(result.problems.values()), next(iter(result.problems), "")
             )
         finally:
             self.is_busy = False
 
-    async def _entered(self, who: Principal, entered: list[Entered]) -> None:
+    async def _entered(self, who: Principal, entered: list[Entered]) -> Any:
         counted = summary(entered)
-        await self._after_enrolling(
+        return await self._after_enrolling(
             who, counted.enrolled, sum(counted.problems.values()), next(iter(counted.problems), "")
         )
 
-    async def _after_enrolling(self, who: Principal, enrolled: int, others: int, problem: str) -> None:
+    async def _after_enrolling(self, who: Principal, enrolled: int, others: int, problem: str) -> Any:
         await self._read(who)
         await self._read_ahead(who)
         if enrolled:
@@ -220,6 +224,7 @@ class ChainPeople(Session):
             self.is_enrolling = others > 0
         elif problem:
             self._tell(f"chains.not_enrolled_{problem}", level="error")
+        return ChainPage.refresh
 
     @handler
     async def try_with(self, who: Principal, contact_id: str) -> None:

@@ -257,6 +257,12 @@ class ChainPage(Session):
         self.is_naming = bool(is_open)
 
     @handler
+    async def refresh(self, who: Principal) -> None:
+        """Others have put people in or taken them out."""
+        await self._refresh(who)
+        await self._read_versions(who)
+
+    @handler
     async def rename(self, who: Principal, form: dict[str, Any]) -> None:
         """Give the chain another name."""
         self._show(await services().chain_drafts.rename(who, self._id(), text_of(form, "name", required=True)))

@@ -37,7 +37,8 @@ CREATE TABLE chain_version (
     UNIQUE (chain_id, number),
     FOREIGN KEY (workspace_id, chain_id) REFERENCES chain (workspace_id, id) ON DELETE CASCADE
 );
-ALTER TABLE chain ADD FOREIGN KEY (workspace_id, live_version_id) REFERENCES chain_version (workspace_id, id);
+ALTER TABLE chain ADD FOREIGN KEY (workspace_id, live_version_id) REFERENCES chain_version (workspace_id, id)
+    DEFERRABLE INITIALLY DEFERRED;
 
 -- One contact's progress. `step_id`: the step that comes next; `previous_at`: when the one before it was done.
 -- `try`: of a call that is placed again; `note`: why the step was put off; `failures`: attempts that broke.
