@@ -26,7 +26,7 @@ from graph_runtime.contract.errors import BuilderError, TooMany
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.contract.messages import Text, dump_part
 from graph_runtime.services.calls_out import CallsOut
-from graph_runtime.services.chain_entry import enroll_one, facts_of, leave_one
+from graph_runtime.services.chain_entry import enroll_one, facts_of, leave_one, open_door
 from graph_runtime.services.principal import system_principal
 from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage import chain_steps as rows
@@ -248,7 +248,8 @@ class Acts:
         if data.get("leaves"):
             await leave_one(connection, contact_id, chain_id, "flow", now)
             return
-        outcome = await enroll_one(connection, chain_id, contact_id, source="flow", now=now)
+        door = await open_door(connection, chain_id, now)
+        outcome = await enroll_one(connection, door, contact_id, source="flow")
         if outcome.problem:
             log.warning("flow_did_not_enroll", chain_id=chain_id, problem=outcome.problem)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from graph_runtime.contract.chains import Chain, ChainProblem, problems, read_chain
 from graph_runtime.contract.errors import Conflict, FlowDamaged, FlowInvalid, InputInvalid, NotFound
@@ -56,6 +56,11 @@ class ChainVersion:
     created_by: str
     created_at: datetime
     inside: int
+
+
+ChainVersions: TypeAlias = list[ChainVersion]
+Choices: TypeAlias = dict[str, list[tuple[str, str]]]
+"""(id, name) by kind: channel, line, agent, member, subscription."""
 
 
 class ChainDrafts:
@@ -156,17 +161,17 @@ class ChainDrafts:
                 await self._switch(connection, principal, row["id"], is_on=is_on)
             return await self._draft(connection, chain_id)
 
-    async def versions(self, principal: Principal, chain_id: str) -> list[ChainVersion]:
+    async def versions(self, principal: Principal, chain_id: str) -> ChainVersions:
         """The newest first. Raises: AccessDenied."""
         principal.require("conversation.read")
         async with self._database.workspace(principal.workspace_id) as connection:
             found = await rows.versions(connection, chain_id)
             return [ChainVersion(**{k: v for k, v in row.items() if k != "document"}) for row in found]
 
-    async def choices(self, principal: Principal) -> dict[str, list[tuple[str, str]]]:
+    async def choices(self, principal: Principal) -> Choices:
         """What steps may name, (id, name) by kind: channel, line, agent, member, subscription. Raises: AccessDenied."""
         principal.require("conversation.read")
-        found: dict[str, list[tuple[str, str]]] = {}
+        found: Choices = {}
         async with self._database.workspace(principal.workspace_id) as connection:
             for row in await rows.choices(connection):
                 found.setdefault(row["kind"], []).append((row["id"], row["name"]))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from graph_runtime.contract.chain_times import due
-from graph_runtime.contract.chains import ContactFacts, read_chain
+from graph_runtime.contract.chains import Chain, ContactFacts, read_chain
 from graph_runtime.services.days_off import calendar_of
 from graph_runtime.storage import chains as rows
 from graph_runtime.storage.database import Connection
@@ -38,24 +38,39 @@ class Entered:
         return SENTENCES.get(self.problem, "")
 
 
-async def enroll_one(
-    connection: Connection, chain_id: str, contact_id: str, *, source: str, now: datetime | None = None
-) -> Entered:
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A chain that people are put into, held as it is by the caller's transaction; `chain` None: it takes nobody."""
+
+    id: str
+    version_id: str
+    chain: Chain | None
+    at: datetime
+
+
+async def open_door(connection: Connection, chain_id: str, now: datetime | None = None) -> Door | None:
+    """None: there is no such chain. `now` None: the database's clock."""
+    row = await rows.live(connection, chain_id, now)
+    if row is None:
+        return None
+    is_open = row["is_on"] and row["document"] is not None
+    return Door(row["id"], row["version_id"] or "", read_chain(row["document"]) if is_open else None, row["at"])
+
+
+async def enroll_one(connection: Connection, door: Door | None, contact_id: str, *, source: str) -> Entered:
     """Put a contact into the live version of a chain. Twice is once: a contact is in a chain at most once."""
-    head = await rows.live(connection, chain_id, now)
-    if head is None:
+    if door is None:
         return Entered(contact_id, problem="no_chain")
-    if not head["is_on"] or head["document"] is None:
+    if door.chain is None:
         return Entered(contact_id, problem="off")
     row = await rows.contact(connection, contact_id)
     if row is None:
         return Entered(contact_id, problem="no_contact")
-    contact = facts_of(row)
+    contact, enrollment_id = facts_of(row["contact"]), row["new_id"]
     if contact.is_opted_out:
         return Entered(contact_id, problem="opted_out")
-    chain, at = read_chain(head["document"]), head["at"]
+    chain, at = door.chain, door.at
     calendar = calendar_of(chain, contact)
-    enrollment_id = await rows.new_id(connection)
     passed = []
     for step in chain.steps:
         one = due(chain, step, contact, at, at, calendar, key=enrollment_id)
@@ -63,7 +78,7 @@ async def enroll_one(
             passed.append((step, one.reason))
             continue
         values = {
-            "id": enrollment_id, "chain": head["id"], "version": head["version_id"], "contact": contact.id,
+            "id": enrollment_id, "chain": door.id, "version": door.version_id, "contact": contact.id,
             "step_id": step.id, "due_at": one.due_at, "at": at, "source": source,
         }  # fmt: skip
         if not await rows.insert_enrollment(connection, values, [(s.id, s.kind, reason) for s, reason in passed]):

@@ -121,14 +121,19 @@ class ChainRunner:
         after.said.extend(done.said)
         after.started.extend(done.started)
         if done.again_at is not None:
-            values = {"what": "called", "kind": step.kind, "step_id": step.id, "data": done.data}
-            if done.is_news:
-                await rows.note_down(connection, claimed, **values)
-            await rows.set_enrollment(
-                connection, claimed.id, due_at=done.again_at, note=done.note, failures=0, **{"try": done.tries}
-            )
+            await self._look_again(connection, claimed, step, done)
             return
         await self._finish_step(connection, claimed, chain, contact, step, done)
+
+    async def _look_again(self, connection: Connection, claimed: Claim, step: ChainStep, done: Done) -> None:
+        """The step is not over: it waits for its channel, or for how a call went."""
+        if done.is_news:
+            what, data = ("called", done.data) if step.kind == "call" else ("moved", {"until": str(done.again_at)})
+            reason = done.note if what == "moved" else ""
+            await rows.note_down(connection, claimed, what, kind=step.kind, step_id=step.id, reason=reason, data=data)
+        await rows.set_enrollment(
+            connection, claimed.id, due_at=done.again_at, note=done.note, failures=0, **{"try": done.tries}
+        )
 
     async def _finish_step(
         self, connection: Connection, claimed: Claim, chain: Chain, contact: ContactFacts, step: ChainStep, done: Done
@@ -163,6 +168,8 @@ class ChainRunner:
         opened = allowed_from(claimed.at, step.window, chain.quiet, calendar)
         if opened != claimed.at:
             return _Put(opened or claimed.at + timedelta(days=1), "hours")
+        if claimed.tries:
+            return None  # a call that nobody took is placed again: that is one step, and was counted
         caps = chain.caps
         await rows.alone_with(connection, claimed.contact_id)
         today = instant(claimed.at.astimezone(calendar.zone).date(), datetime.min.time(), calendar.zone)

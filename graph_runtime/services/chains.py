@@ -14,7 +14,7 @@ from graph_runtime.contract.chain_times import plan
 from graph_runtime.contract.chains import Chain, ContactFacts, read_chain
 from graph_runtime.contract.conditions import Condition, evaluate
 from graph_runtime.contract.errors import InputInvalid, NotFound
-from graph_runtime.services.chain_entry import Entered, enroll_one, facts_of
+from graph_runtime.services.chain_entry import Entered, enroll_one, facts_of, open_door
 from graph_runtime.services.chain_progress import go_on
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
@@ -101,9 +101,10 @@ class Chains:
                 raise NotFound("There is no such chain in this workspace.")
         for start in range(0, len(contact_ids), BATCH):
             async with self._database.workspace(principal.workspace_id) as connection:
+                door = await open_door(connection, chain_id, now)
                 # In one order everywhere: two requests for the same people wait for each other instead of failing.
                 batch = sorted(contact_ids[start : start + BATCH])
-                found += [await enroll_one(connection, chain_id, c, source=source[:40], now=now) for c in batch]
+                found += [await enroll_one(connection, door, c, source=source[:40]) for c in batch]
         await self._note(principal, "enrolled", chain_id, sum(not e.problem for e in found))
         return found
 
@@ -263,7 +264,7 @@ class Chains:
                 found = await rows.contact(connection, contact_id)
                 if found is None:
                     raise NotFound("There is no such contact in this workspace.")
-                contact = facts_of(found)
+                contact = facts_of(found["contact"])
         calendar = calendar_of(chain, contact)
         planned = plan(chain, contact, at or self._clock(), calendar, key=contact.id)
         return [

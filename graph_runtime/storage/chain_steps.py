@@ -34,7 +34,8 @@ class ChainSweep:
         async with self._database.direct() as connection:
             cursor = connection.cursor(row_factory=scalar_row)
             await cursor.execute("SELECT seconds_to_next_step(%s::timestamptz, %s)", (now, most))
-            return float(await cursor.fetchone())
+            seconds: float | None = await cursor.fetchone()
+        return most if seconds is None else seconds
 
     async def signals(self, limit: int) -> list[tuple[str, int]]:
         """(workspace, signal) that nobody works on."""
@@ -217,19 +218,22 @@ async def change_contact(
     connection: Connection, contact_id: str, fields: dict[str, str], tags: list[str] | None
 ) -> None:  # fmt: skip
     """Set fields; `tags` None leaves them. Fields that are columns of the contact go there."""
-    columns = {k: fields.pop(k) for k in ("name", "phone", "email") if k in fields}
-    parts = [sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in columns]
-    values: dict[str, Any] = {**columns, "id": contact_id, "fields": _json(fields)}
+    values: dict[str, Any] = {k: fields.pop(k) for k in ("name", "phone", "email") if k in fields}
     if tags is not None:
-        parts.append(sql.SQL("tags = %(tags)s"))
         values["tags"] = tags
-    changes = sql.SQL(", ").join([sql.SQL("fields = fields || %(fields)s, updated_at = now()"), *parts])
-    await connection.execute(sql.SQL("UPDATE contact SET {} WHERE id = %(id)s").format(changes), values)
+    changes = sql.SQL("").join(sql.SQL(", {} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in values)
+    await connection.execute(
+        sql.SQL("UPDATE contact SET fields = fields || %(fields)s, updated_at = now(){} WHERE id = %(id)s").format(
+            changes
+        ),
+        {**values, "id": contact_id, "fields": _json(fields)},
+    )
 
 
 async def call_result(connection: Connection, call_id: str) -> str | None:
     """How a call out went: "" while nobody knows; None: there is no such call."""
-    return await _value(connection, "SELECT result FROM phone_call WHERE id::text = %(0)s", call_id)
+    found: str | None = await _value(connection, "SELECT result FROM phone_call WHERE id::text = %(0)s", call_id)
+    return found
 
 
 async def note_down(connection: Connection, claimed: Claim, what: str, **values: Any) -> bool:

@@ -164,22 +164,14 @@ async def live(connection: Connection, chain_id: str, now: datetime | None) -> R
     return await cursor.fetchone()
 
 
-async def contact(connection: Connection, contact_id: str) -> dict[str, Any] | None:
-    """A contact as JSON; of one that was merged, whom they became."""
+async def contact(connection: Connection, contact_id: str) -> Row | None:
+    """{contact (as JSON), new_id} (of one that was merged, whom they became); the id is for an enrollment to come."""
     cursor = await connection.execute(
-        "SELECT to_jsonb(k) AS contact FROM contact k WHERE k.merged_into IS NULL AND k.id ="
+        "SELECT to_jsonb(k) AS contact, uuidv7()::text AS new_id FROM contact k WHERE k.merged_into IS NULL AND k.id ="
         " (SELECT coalesce(m.merged_into, m.id) FROM contact m WHERE m.id::text = %s)",
         (contact_id,),
     )
-    row = await cursor.fetchone()
-    return None if row is None else row["contact"]
-
-
-async def new_id(connection: Connection) -> str:
-    """An id of a row to come; it begins with the database's time."""
-    row = await (await connection.execute("SELECT uuidv7()::text AS id")).fetchone()
-    assert row is not None
-    return str(row["id"])
+    return await cursor.fetchone()
 
 
 async def insert_enrollment(

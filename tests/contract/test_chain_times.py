@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -48,14 +49,14 @@ def local(text: str, zone: str = "Europe/Kyiv") -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-def message(step_id: str = "m", **more: object) -> MessageStep:
-    return MessageStep(id=step_id, wordings=(Wording(id="a", texts={"": "Hello"}),), **more)  # type: ignore[arg-type]
+def message(step_id: str = "m", **more: Any) -> MessageStep:
+    return MessageStep(id=step_id, wordings=(Wording(id="a", texts={"": "Hello"}),), **more)
 
 
 def when(
-    step: MessageStep, base: datetime, zone: str = "Europe/Kyiv", *, chain: Chain | None = None, **more: object
+    step: MessageStep, base: datetime, zone: str = "Europe/Kyiv", *, chain: Chain | None = None, **more: Any
 ) -> Planned:
-    calendar = Calendar(ZoneInfo(zone), **more)  # type: ignore[arg-type]
+    calendar = Calendar(ZoneInfo(zone), **more)
     return due(chain or Chain(quiet=None), step, NOBODY, base, base, calendar)
 
 
@@ -95,12 +96,12 @@ def test_a_window_moves_to_the_next_time_it_is_open() -> None:
     step = message(window=office)
     assert when(step, local("2026-03-06T09:00")).due_at == local("2026-03-06T10:00")
     assert when(step, local("2026-03-06T18:00")).due_at == local("2026-03-09T10:00")
-    holiday = {"is_holiday": lambda day: day == date(2026, 3, 9)}
+    holiday: dict[str, Any] = {"is_holiday": lambda day: day == date(2026, 3, 9)}
     assert when(step, local("2026-03-06T18:00"), **holiday).due_at == local("2026-03-10T10:00")
     night = message(window=Window(start="22:00", end="02:00", weekdays=(4,)))
     assert when(night, local("2026-03-07T01:00")).due_at == local("2026-03-07T01:00")
     assert when(night, local("2026-03-07T02:00")).due_at == local("2026-03-13T22:00")
-    shut = {"is_holiday": lambda _: True}
+    shut: dict[str, Any] = {"is_holiday": lambda _: True}
     assert when(step, local("2026-03-06T09:00"), **shut).reason == "never"
 
 

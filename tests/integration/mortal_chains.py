@@ -50,8 +50,8 @@ def mine(side: ChainProcess, where: str, steps: int) -> None:
         count("sending")
         await deliver(ticket)
 
-    side.acts.do = do  # type: ignore[method-assign]
-    side.acts.tell = after  # type: ignore[method-assign]
+    side.acts.do = do  # type: ignore[method-assign, assignment]
+    side.acts.tell = after  # type: ignore[method-assign, assignment]
     side.deliveries.deliver = send  # type: ignore[method-assign]
 
 

@@ -14,7 +14,6 @@ import psycopg
 import pytest
 
 from graph_runtime.contract.channels import Rate
-from graph_runtime.contract.flow import Flow
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.chain_world import ChainProcess, chaining, message
 from tests.delivery_world import CONNECTORS, Channel, Place
@@ -55,7 +54,7 @@ async def test_chat_goes_on_during_a_broadcast(
     postgres: EmbeddedPostgres, receiver: WebhookReceiver, admin: Admin
 ) -> None:
     admin.execute("DELETE FROM workspace")
-    place = Place(postgres.admin_url, replace_pace(QUIET))
+    place = Place(postgres.admin_url, QUIET)
     many, few = receiver.lane(), receiver.lane()
     async with chaining(postgres.app_url, datetime.now(UTC)) as p:
         broadcast = await p.add(place, "fake_blind", receiver.url(many))
@@ -75,8 +74,3 @@ async def test_chat_goes_on_during_a_broadcast(
     assert most <= RATE.messages + RATE.burst + 2
     # One process does everything here and the machine is shared, so this only tells a starved chat from a live one.
     assert statistics.median(meanwhile) <= max(5 * statistics.median(calm), 0.25)
-
-
-def replace_pace(flow: Flow) -> Flow:
-    """Answers at once: nothing is gathered."""
-    return flow.model_copy(update={"pace": flow.pace.model_copy(update={"gather_ms": 0})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,11 +13,16 @@ import psycopg
 import pytest
 
 from graph_runtime.contract.errors import AccessDenied, Conflict, FlowInvalid, NotFound
+from graph_runtime.contract.flow import Flow
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.storage import contacts
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
+from nodes.enroll_in_chain.node import NODE as ENROLL
+from nodes.leave_chain.node import NODE as LEAVE
+from tests import delivery_world
 from tests.chain_world import ChainProcess, after, chaining, message
 from tests.delivery_world import Channel, Place
+from tests.engine.small_nodes import CATALOG, flow
 from tests.fakes.webhook_receiver import Lane, WebhookReceiver, receiving
 from tests.integration.test_deliveries import QUIET, letters, until
 
@@ -358,3 +364,49 @@ async def test_a_step_that_breaks_is_tried_again_and_then_put_aside(
     await p.chains.set_going(place.who, chain, [row.id], is_on=True)
     await p.pass_until(datetime.now(UTC) + timedelta(days=1))
     assert (await one(p, place, chain))[0] == "done"
+
+
+@pytest.fixture
+def _steps_of_flows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Besides the small steps of these tests, the two that start and stop follow-ups."""
+    more = replace(CATALOG, nodes={**CATALOG.nodes, ENROLL.type: ENROLL, LEAVE.type: LEAVE})
+    monkeypatch.setattr(delivery_world, "CATALOG", more)
+
+
+def new_version(admin: Admin, place: Place, document: Flow) -> str:
+    """Let another document be the live version of the place's flow."""
+    row = admin.execute(
+        "WITH v AS (INSERT INTO version (workspace_id, flow_id, number, document, content_hash)"
+        " SELECT workspace_id, id, 2, %s, 'second' FROM flow WHERE workspace_id = %s RETURNING id, flow_id)"
+        " UPDATE flow f SET live_version_id = v.id FROM v WHERE f.id = v.flow_id RETURNING v.id::text",
+        (json.dumps(document.to_json()), place.workspace_id),
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+@pytest.mark.usefixtures("_steps_of_flows")
+async def test_a_flow_starts_and_stops_follow_ups_and_a_test_does_not(
+    p: ChainProcess, place: Place, channel: Channel, admin: Admin
+) -> None:
+    chain = await p.chain(place.who, message("m", "Later", delay=after(1)), stop={"on_reply": False})
+    steps = {
+        "s": ("start", {}),
+        "in": ("enroll_in_chain", {"chain_id": chain}),
+        "q": ("ask", {"text": "Anything else?"}),
+        "out": ("leave_chain", {}),
+        "bye": ("say", {"text": "Bye"}),
+    }
+    edges = {"s.next": "in", "in.next": "q", "q.answered": "out", "out.next": "bye"}
+    version = new_version(admin, place, flow(steps, edges))
+    await channel.post(p, "u1", "hello")
+    await p.run_due()
+    (row,) = await p.chains.people(place.who, chain)
+    assert (row.state, row.source, row.step_id) == ("active", "flow", "m")
+    await channel.post(p, "u1", "no")
+    await p.run_due()
+    assert (await one(p, place, chain))[:2] == ("stopped", "flow")
+    await p.conversations.start(place.who, agent_id=place.agent_id, dedupe_key="t", is_test=True, version_id=version)
+    await p.settle()
+    await p.run_due()
+    assert len(await p.chains.people(place.who, chain)) == 1

@@ -64,7 +64,7 @@ class Workers:
 
 async def test_everybody_gets_exactly_what_was_promised(postgres: EmbeddedPostgres, admin: Admin) -> None:
     admin.execute("DELETE FROM workspace")
-    place = Place(postgres.admin_url, QUIET.model_copy(update={"pace": QUIET.pace.model_copy(update={"gather_ms": 0})}))
+    place = Place(postgres.admin_url, QUIET)
     dice = random.Random(7)
     # After which message each answers; 3: never.
     answers = {f"p{n}": dice.choice([1, 2, 3, 3]) for n in range(PEOPLE)}
