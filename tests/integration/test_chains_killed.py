@@ -49,7 +49,10 @@ class Workers:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._process.communicate()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.stdin.wait_closed()
+        await self._process.wait()
 
     async def one(self, url: str, moment: datetime, where: str, steps: int) -> None:
         """Run a worker until it dies at `where`, or has nothing left to do."""

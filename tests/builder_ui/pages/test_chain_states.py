@@ -36,7 +36,7 @@ async def test_a_chain_is_drawn_up_step_by_step_and_taken_back(tab: Tab, service
         "message",
         2,
         "working_days",
-        "previous",
+        "enrollment",
         "11:00",
     )
     await tab.call(ChainPage, "add_step", "notify")
