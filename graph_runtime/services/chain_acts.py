@@ -43,7 +43,7 @@ ASK_AGAIN_SECONDS: Final = 30
 MOST_LOOKS: Final = 20
 _CANNOT_WRITE: Final = frozenset({"phone", "api", "test"})
 """A message there would be seen by nobody."""
-_NOT_REACHED: Final = frozenset({"no_answer", "busy", "failed", "rejected"})
+_NOT_REACHED: Final = frozenset({"no_answer", "busy", "failed", "rejected", "unreachable", "machine"})
 
 
 @dataclass(frozen=True, slots=True)
