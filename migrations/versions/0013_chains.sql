@@ -134,7 +134,8 @@ END $$;
 CREATE FUNCTION due_steps(p_now timestamptz, p_limit integer) RETURNS TABLE (workspace_id uuid, enrollment_id uuid)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT e.workspace_id, e.id FROM enrollment e
-    WHERE e.state = 'active' AND e.due_at <= coalesce(p_now, clock_timestamp())
+    -- As a value: a clock that is asked for each row cannot bound a look into the index, and all of it would be read.
+    WHERE e.state = 'active' AND e.due_at <= (SELECT coalesce(p_now, clock_timestamp()))
     ORDER BY e.due_at, e.id LIMIT p_limit FOR UPDATE SKIP LOCKED
 $$;
 
