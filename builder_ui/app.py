@@ -21,6 +21,10 @@ from builder_ui.pages.agents import agents_page
 from builder_ui.pages.agents_state import Agents
 from builder_ui.pages.api_keys import api_keys_page
 from builder_ui.pages.api_keys_state import ApiKeys
+from builder_ui.pages.chain_page import chain_page
+from builder_ui.pages.chain_people_state import ChainPeople
+from builder_ui.pages.chain_state import ChainPage, FollowUps
+from builder_ui.pages.chains import chains_page
 from builder_ui.pages.conversations import conversations_page
 from builder_ui.pages.conversations_state import Talks
 from builder_ui.pages.entrance import Entrance, login_page, missing_page, setup_page
@@ -73,6 +77,8 @@ app.add_page(
     on_load=[AgentPage.load, TelegramBots.load, Webhooks.load, PhoneLines.load],
 )
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
+app.add_page(chains_page, route="/follow-ups", title="Patchcord", on_load=FollowUps.load)
+app.add_page(chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load])
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)

@@ -19,6 +19,10 @@ from graph_runtime.services.buttons import Buttons
 from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
+from graph_runtime.services.chain_acts import Acts
+from graph_runtime.services.chain_drafts import ChainDrafts
+from graph_runtime.services.chain_runner import ChainRunner
+from graph_runtime.services.chains import Chains
 from graph_runtime.services.channel_doors import ChannelDoors, waiting_doors
 from graph_runtime.services.channel_keeper import ChannelKeeper
 from graph_runtime.services.channel_setup import ChannelSetup
@@ -104,6 +108,9 @@ class Services:
     event_sending: EventSending
     phone_calls: PhoneCalls
     calls_out: CallsOut
+    chains: Chains
+    chain_drafts: ChainDrafts
+    chain_runner: ChainRunner
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
     rehearsal: Rehearsal
@@ -208,6 +215,7 @@ async def build(
     buttons = Buttons(settings.secret_key.get_secret_value())
     intake = Intake(database, side.receiver, side.outbox, side.starts, side.live, buttons=buttons, doors=doors)
     number = side.instance.number
+    calls_out = CallsOut(database, lines)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -241,7 +249,10 @@ async def build(
         event_subscriptions=EventSubscriptions(database, vault, clock),
         event_log=EventLog(database, clock),
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
-        calls_out=CallsOut(database, lines),
+        calls_out=calls_out,
+        chains=Chains(database, clock),
+        chain_drafts=ChainDrafts(database, clock),
+        chain_runner=ChainRunner(database, Acts(calls_out, side.store, side.runner)),
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
         rehearsal=Rehearsal(side),

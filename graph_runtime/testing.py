@@ -131,6 +131,8 @@ class FakeContext:
     streamed: list[str] = field(default_factory=list)
     bridged: list[str | None] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    follow_ups: list[tuple[str, bool]] = field(default_factory=list)
+    """(chain, whether the contact leaves it), as the step asked."""
     visit: int = 1
 
     @property
@@ -205,6 +207,10 @@ class FakeContext:
             "attachments": [a.model_dump() for a in reply.attachments],
         }
         self.transcript.append(SaidMessage(role="contact", text=reply.text))
+
+    def follow_up(self, chain_id: str, *, leaves: bool = False) -> None:
+        """Keep what was asked."""
+        self.follow_ups.append((chain_id, leaves))
 
     def bridge(self, words: str | None) -> None:
         """Keep the words."""

@@ -24,6 +24,7 @@ class Place:
 PLACES: Final = (
     Place("agents", "bot", "/"),
     Place("conversations", "messages-square", "/conversations"),
+    Place("follow_ups", "calendar-clock", "/follow-ups"),
     Place("letters", "mail-warning", "/undelivered"),
     Place("knowledge", "book-open", "/knowledge"),
     Place("models", "brain", "/models"),

@@ -30,6 +30,7 @@ FILES: Final = (
     "knowledge",
     "settings",
     "telegram",
+    "chains",
 )
 
 _FOLDER = Path(__file__).parent

@@ -1,6 +1,7 @@
 // The interface language in the browser: which one, and the texts of all of them.
 import { useSyncExternalStore } from "react";
 import agents from "./agents.json";
+import chains from "./chains.json";
 import channels from "./channels.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
@@ -14,7 +15,7 @@ import telegram from "./telegram.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains };
 const listeners = new Set();
 let current = null;
 

@@ -30,6 +30,8 @@ class Recorder:
                 ms=event.ms,
                 replayed=event.replayed,
             )
+        elif isinstance(event, happened.ChainAsked):
+            self._keep(event, "chain_asked", event.node_id, chain_id=event.chain_id, leaves=event.leaves)
         elif isinstance(event, happened.NodeFailed):
             self._keep(event, "node_failed", event.node_id, code=event.code, message=event.message)
 

@@ -32,7 +32,7 @@ from graph_runtime.api.routes import (
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import calls, conversations, events, flows
+from graph_runtime.api.routes.v1 import calls, chains, conversations, events, flows
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -50,6 +50,10 @@ ROUTERS: Final = (
     conversations.reading,
     calls.writing,
     calls.reading,
+    chains.reading,
+    chains.writing,
+    chains.editing,
+    chains.publishing,
     flows.reading,
     flows.writing,
     flows.publishing,

@@ -78,6 +78,18 @@ class VariableSet(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainAsked(EngineEvent):
+    """A step puts the contact into a chain of follow-ups, or (`leaves`) takes them out; chain "" then means all of them.
+
+    It happens with the turn's commit, and not in a test.
+    """
+
+    node_id: str
+    chain_id: str
+    leaves: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelAnswered(EngineEvent):
     """A model call ended; `cost_microusd` is None when unknown. `replayed` when a recorded answer was re-used."""
 

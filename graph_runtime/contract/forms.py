@@ -29,6 +29,7 @@ Widget = Literal[
     "connection",  # a named slot of the flow; `of` says its kind
     "flow",  # another flow of the agent
     "knowledge",  # knowledge bases of the workspace, by id
+    "chain",  # a chain of follow-ups of the workspace
     "duration",  # ISO 8601 duration, such as PT24H
     "schema",  # a JSON Schema, edited as JSON
     "id",  # made once, never shown

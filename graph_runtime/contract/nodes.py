@@ -133,6 +133,10 @@ class NodeContext(Protocol):
         """Send parts to the contact as one message."""
         ...
 
+    def follow_up(self, chain_id: str, *, leaves: bool = False) -> None:
+        """Put the contact into a chain of follow-ups with this turn's commit, or take them out ("": of all chains)."""
+        ...
+
     def bridge(self, words: str | None) -> None:
         """What comes next may take a while: on a call, `words` are said meanwhile; "" the usual ones, None nothing."""
         ...

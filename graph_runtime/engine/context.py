@@ -119,6 +119,9 @@ class StepContext:
     def _next_key(self) -> str:
         return f"{self._turn.trigger.turn}.{len(self._turn.messages) + 1}"
 
+    def follow_up(self, chain_id: str, *, leaves: bool = False) -> None:
+        self._turn.emit(happened.ChainAsked, node_id=self._step.id, chain_id=clean(chain_id)[:60], leaves=leaves)
+
     def bridge(self, words: str | None) -> None:
         self._turn.emit(happened.WaitBegan, node_id=self._step.id, filler=words if words is None else clean(words))
 

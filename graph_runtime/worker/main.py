@@ -19,10 +19,12 @@ from graph_runtime.services.event_sending import EventSending
 from graph_runtime.services.file_fetching import PLACES as FILE_PLACES
 from graph_runtime.services.file_fetching import FileFetching
 from graph_runtime.settings import Settings
+from graph_runtime.storage.chain_steps import ChainSweep
 from graph_runtime.storage.channel_links import LINKS_CHANNEL
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.storage.file_fetches import FETCH_CHANNEL
 from graph_runtime.telemetry import logs
+from graph_runtime.worker.chains import ChainTimers
 from graph_runtime.worker.daily import Daily
 from graph_runtime.worker.health import Health
 from graph_runtime.worker.ingest import Ingest
@@ -57,6 +59,7 @@ async def serve(settings: Settings) -> None:
             stop,
             Daily(services.retention).run(),
             Ingest(services.knowledge_ingest, services.database.listen).run(),
+            ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             keeper=services.channel_keeper,

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0015_knowledge"
-down_revision = "0011_when_triggers_came"
+down_revision = "0014_timers"
 branch_labels = None
 depends_on = None
 

@@ -46,6 +46,8 @@ EDITS = {"client": "t", "seq": 1, "base_revision": 1, "edits": [{"kind": "rename
 BIND = {"connector": "demo_model", "model": "demo"}
 WRITE = "conversations:write"
 WEBHOOK = {"connector": "webhook", "settings": {"url": "https://example.com/hook"}}
+CHAIN = {"steps": [{"id": "note", "kind": "notify", "text": "Ring"}]}
+CHAIN_DRAFT = {"revision": 9, "document": CHAIN}
 SUBSCRIPTION = {"url": "https://example.com/events", "types": ["turn.ended"]}
 
 WAYS: dict[str, Way] = {
@@ -71,6 +73,7 @@ WAYS: dict[str, Way] = {
     "GET /api/chat/{public_id}/files/{file_id}": Way("visitor"),
     "GET /api/builder/catalog": Way("member"),
     "POST /api/builder/ports": Way("member", body={"type": "start"}),
+    "GET /api/builder/chains": Way("member"),
     "GET /api/builder/flows/{flow_id}": Way("member", other=404),
     "POST /api/builder/flows/{flow_id}/edits": Way("member", body=EDITS, owner=409, other=404),
     "GET /api/builder/flows/{flow_id}/publish": Way("member", other=404),
@@ -109,6 +112,16 @@ WAYS: dict[str, Way] = {
     "GET /api/v1/conversations/{conversation_id}/messages": Way("key", "conversations:read", other=404),
     "GET /api/v1/conversations/{conversation_id}/events": Way("key", "conversations:read", other=404),
     "POST /api/v1/conversations/{conversation_id}/end": Way("key", WRITE, owner=204, other=404),
+    "GET /api/v1/chains": Way("key", "conversations:read"),
+    "POST /api/v1/chains": Way("key", "flows:write", body={"name": "Mine"}, owner=201, other=201),
+    "GET /api/v1/chains/{chain_id}": Way("key", "conversations:read", other=404),
+    "PUT /api/v1/chains/{chain_id}/draft": Way("key", "flows:write", body=CHAIN_DRAFT, owner=409, other=404),
+    "POST /api/v1/chains/{chain_id}/publish": Way("key", "flows:publish", other=404),
+    "GET /api/v1/chains/{chain_id}/preview": Way("key", "conversations:read", other=404),
+    "POST /api/v1/chains/{chain_id}/enrollments": Way("key", WRITE, body={}, other=404),
+    # A list of another workspace is empty, and so is what is done to it.
+    "GET /api/v1/chains/{chain_id}/enrollments": Way("key", "conversations:read"),
+    "POST /api/v1/chains/{chain_id}/enrollments/{act}": Way("key", WRITE, body={"enrollments": ["x"]}),
     "GET /api/v1/agents": Way("key", "flows:read"),
     "GET /api/v1/agents/{agent_id}": Way("key", "flows:read", other=404),
     "GET /api/v1/flows": Way("key", "flows:read"),
@@ -187,6 +200,7 @@ async def world(
     webhook, _ = await services.channel_setup.create(ann.who, agent.id, "webhook", settings=setting)
     file = await services.files.add(visitor, talk, b"%PDF-1.7 secret")
     subscription, _ = await services.event_subscriptions.create(ann.who, setting["url"], ["flow.published"])
+    chain = await services.chain_drafts.create(ann.who, "Quote", CHAIN)
     told = await services.event_log.send_test(ann.who, subscription.id)
     base = await services.knowledge_bases.create(ann.who, "Rules")
     document = await services.knowledge_documents.add_file(ann.who, base.id, "a.txt", b"Open from nine.")
@@ -204,6 +218,8 @@ async def world(
         "slot": "main",
         "channel_id": webhook.id,
         "connector": "webhook",
+        "chain_id": chain.row.id,
+        "act": "pause",
         "secret": "guessed" * 8,
         "channel_public_id": webhook.path.rpartition("/")[2],
     }

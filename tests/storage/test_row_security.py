@@ -48,6 +48,14 @@ lines AS (INSERT INTO audit (workspace_id, seq, at, actor, action, hash)
 contacts AS (INSERT INTO contact (workspace_id) VALUES (%(w)s) RETURNING id),
 identities AS (INSERT INTO contact_identity (source_id, external_user_id, workspace_id, contact_id)
     SELECT a.id, 'u', %(w)s, c.id FROM agents a, contacts c),
+fields AS (INSERT INTO contact_field (workspace_id, key, label, type) VALUES (%(w)s, 'f', 'F', 'text')),
+segments AS (INSERT INTO segment (workspace_id, name, condition) VALUES (%(w)s, 'S', '{"all": []}')),
+changes AS (INSERT INTO contact_change (workspace_id, contact_id, kind, actor)
+    SELECT %(w)s, id, 'edited', 'system' FROM contacts),
+erasures AS (INSERT INTO contact_erasure (workspace_id, actor, salt, hashes) VALUES (%(w)s, 'system', 's', '{}')),
+imports AS (INSERT INTO contact_import (workspace_id, file_name, mapping) VALUES (%(w)s, 'f', '{}') RETURNING id),
+problems AS (INSERT INTO contact_import_problem (workspace_id, import_id, row, problem)
+    SELECT %(w)s, id, 1, '{}' FROM imports),
 conversations AS (INSERT INTO conversation (workspace_id, agent_id, channel_id, contact_id, version_id, channel_kind,
         language)
     SELECT %(w)s, a.id, h.id, c.id, v.id, 'web_chat', 'en' FROM agents a, channels h, contacts c, versions v
@@ -91,6 +99,18 @@ sources AS (INSERT INTO knowledge_source (document_id, workspace_id, content) SE
 passages AS (INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash, word_count,
         words) SELECT %(w)s, b.id, d.id, 0, 'x', 'h', 1, 'x' FROM bases b, documents d),
 known_words AS (INSERT INTO knowledge_word (knowledge_base_id, word, workspace_id) SELECT id, 'x', %(w)s FROM bases),
+chains AS (INSERT INTO chain (workspace_id, name, document) VALUES (%(w)s, 'C', '{}') RETURNING id),
+chain_drafts AS (INSERT INTO chain_revision (chain_id, revision, workspace_id, document)
+    SELECT id, 1, %(w)s, '{}' FROM chains),
+chain_versions AS (INSERT INTO chain_version (workspace_id, chain_id, number, document, content_hash)
+    SELECT %(w)s, id, 1, '{}', 'h' FROM chains RETURNING id, chain_id),
+enrollments AS (INSERT INTO enrollment (workspace_id, chain_id, version_id, contact_id, due_at)
+    SELECT %(w)s, v.chain_id, v.id, c.id, now() FROM chain_versions v, contacts c RETURNING *),
+chain_lines AS (INSERT INTO chain_log (workspace_id, chain_id, enrollment_id, version_id, contact_id, what)
+    SELECT %(w)s, chain_id, id, version_id, contact_id, 'enrolled' FROM enrollments),
+chain_signals AS (INSERT INTO chain_signal (workspace_id, contact_id, kind) SELECT %(w)s, id, 'look' FROM contacts),
+chain_notes AS (INSERT INTO chain_note (workspace_id, enrollment_id, contact_id, text)
+    SELECT %(w)s, id, contact_id, 'n' FROM enrollments),
 answers AS (INSERT INTO idempotency (workspace_id, api_key_id, key, request_hash)
     SELECT %(w)s, id, 'k', 'h' FROM api_keys)
 SELECT 1

@@ -46,5 +46,6 @@ export const api = {
     call<{ number: number }>("POST", `/api/builder/flows/${id}/publish`, { revision, comment }),
   versions: (id: string) => call<Version[] | { versions: Version[] }>("GET", `/api/builder/flows/${id}/versions`),
   restore: (id: string, number: number) => call<any>("POST", `/api/builder/flows/${id}/restore`, { number }),
+  chains: () => call<{ chains: { id: string; name: string; is_on: boolean }[] }>("GET", "/api/builder/chains"),
   addFlow: (agentId: string, name: string) => call<{ id: string }>("POST", `/api/builder/agents/${agentId}/flows`, { name }),
 };

@@ -4,6 +4,7 @@ import { useId, useRef, useState } from "react";
 import { t, words } from "../core/i18n";
 import { dispatch } from "../core/store";
 import type { Problem } from "../core/types";
+import { ChainField } from "./chain_field";
 import { ConditionField } from "./condition_field";
 import { ConnectionField } from "./connection_field";
 import { DurationField, SchemaField } from "./special_fields";
@@ -71,6 +72,7 @@ function Widget(props: WidgetProps) {
     case "formula": return <FormulaField {...props} />;
     case "connection": return <ConnectionField {...props} />;
     case "knowledge": return <KnowledgeField {...props} />;
+    case "chain": return <ChainField {...props} />;
     case "flow": return <FlowField {...props} />;
     case "duration": return <DurationField {...props} />;
     case "schema": return <SchemaField {...props} />;

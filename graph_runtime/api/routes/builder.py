@@ -100,6 +100,13 @@ async def catalog(request: Request, language: Language = "en") -> Response:
     return Response(body, media_type="application/json", headers=headers)
 
 
+@routes.get("/chains")
+async def chains(request: Request, who: Member) -> dict[str, Any]:
+    """Chains of follow-ups that a step may name."""
+    found = await services_of(request).chain_drafts.list(who)
+    return {"chains": [{"id": c.id, "name": c.name, "is_on": c.is_on} for c in found]}
+
+
 @routes.get("/flows/{flow_id}")
 async def flow(request: Request, flow_id: str, who: Member) -> dict[str, Any]:
     """A flow as the editor opens it."""

@@ -1,0 +1,105 @@
+"""The way into a chain and out of it, for one contact, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from graph_runtime.contract.chain_times import due
+from graph_runtime.contract.chains import Chain, ContactFacts, read_chain
+from graph_runtime.services.days_off import calendar_of
+from graph_runtime.storage import chains as rows
+from graph_runtime.storage.database import Connection
+
+Problem = Literal["", "no_chain", "off", "no_contact", "opted_out", "inside", "nothing_to_do"]
+SENTENCES: Final[dict[str, str]] = {
+    "no_chain": "There is no such chain in this workspace.",
+    "off": "This chain is off. Publish it and switch it on first.",
+    "no_contact": "There is no such contact in this workspace.",
+    "opted_out": "This contact does not want to be written to.",
+    "inside": "This contact is in the chain already.",
+    "nothing_to_do": "No step of this chain can ever be due for this contact.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What became of one contact; `problem` "" when they are in the chain now."""
+
+    contact_id: str
+    enrollment_id: str = ""
+    problem: Problem = ""
+
+    @property
+    def sentence(self) -> str:
+        """The problem in words."""
+        return SENTENCES.get(self.problem, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A chain that people are put into, held as it is by the caller's transaction; `chain` None: it takes nobody."""
+
+    id: str
+    version_id: str
+    chain: Chain | None
+    at: datetime
+
+
+async def open_door(connection: Connection, chain_id: str, now: datetime | None = None) -> Door | None:
+    """None: there is no such chain. `now` None: the database's clock."""
+    row = await rows.live(connection, chain_id, now)
+    if row is None:
+        return None
+    is_open = row["is_on"] and row["document"] is not None
+    return Door(row["id"], row["version_id"] or "", read_chain(row["document"]) if is_open else None, row["at"])
+
+
+async def enroll_one(connection: Connection, door: Door | None, contact_id: str, *, source: str) -> Entered:
+    """Put a contact into the live version of a chain. Twice is once: a contact is in a chain at most once."""
+    if door is None:
+        return Entered(contact_id, problem="no_chain")
+    if door.chain is None:
+        return Entered(contact_id, problem="off")
+    row = await rows.contact(connection, contact_id)
+    if row is None:
+        return Entered(contact_id, problem="no_contact")
+    contact, enrollment_id = facts_of(row["contact"]), row["new_id"]
+    if contact.is_opted_out:
+        return Entered(contact_id, problem="opted_out")
+    chain, at = door.chain, door.at
+    calendar = calendar_of(chain, contact)
+    passed = []
+    for step in chain.steps:
+        one = due(chain, step, contact, at, at, calendar, key=enrollment_id)
+        if one.due_at is None:
+            passed.append((step, one.reason))
+            continue
+        values = {
+            "id": enrollment_id, "chain": door.id, "version": door.version_id, "contact": contact.id,
+            "step_id": step.id, "due_at": one.due_at, "at": at, "source": source,
+        }  # fmt: skip
+        if not await rows.insert_enrollment(connection, values, [(s.id, s.kind, reason) for s, reason in passed]):
+            return Entered(contact.id, problem="inside")
+        return Entered(contact.id, enrollment_id)
+    return Entered(contact.id, problem="nothing_to_do")
+
+
+async def leave_one(
+    connection: Connection, contact_id: str, chain_id: str, reason: str, now: datetime | None = None
+) -> int:  # fmt: skip
+    """Take a contact out of a chain ("" of all); how many enrollments ended."""
+    return await rows.stop(connection, reason=reason, contact_id=contact_id, chain_id=chain_id or None, now=now)
+
+
+def facts_of(contact: Mapping[str, Any]) -> ContactFacts:
+    """From the row of a contact."""
+    return ContactFacts(
+        id=str(contact["id"]), name=contact.get("name") or "", phone=contact.get("phone") or "",
+        email=contact.get("email") or "", tags=tuple(contact.get("tags") or ()),
+        time_zone=contact.get("time_zone") or "", language=contact.get("language") or "",
+        is_opted_out=bool(contact.get("opted_out_at")), fields=contact.get("fields") or {},
+        variables=contact.get("variables") or {},
+    )  # fmt: skip

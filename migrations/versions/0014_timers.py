@@ -1,0 +1,25 @@
+"""Timers that are due are found without reading those of the future."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0014_timers"
+down_revision = "0013_chains"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _run(Path(__file__).with_suffix(".sql").read_text("utf-8"))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("Restore a backup made before the upgrade instead.")
+
+
+def _run(statements: str) -> None:
+    """Several statements as they stand: `:` and `%` mean what they mean in SQL."""
+    op.get_bind().connection.driver_connection.execute(statements)  # type: ignore[union-attr]

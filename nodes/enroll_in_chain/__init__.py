@@ -1,0 +1,1 @@
+"""Hang up: last words, then the call is over."""
