@@ -312,6 +312,16 @@ BEGIN
     IF p_turn ? 'contact' THEN
         UPDATE contact SET variables = variables || (p_turn -> 'contact'), updated_at = now() WHERE id = c.contact_id;
     END IF;
+    IF p_turn ? 'opt_out' THEN
+        UPDATE contact SET opted_out_at = CASE WHEN (p_turn ->> 'opt_out')::boolean THEN clock_timestamp() END,
+            updated_at = now()
+            WHERE id = c.contact_id AND (opted_out_at IS NULL) = (p_turn ->> 'opt_out')::boolean;
+        INSERT INTO contact_change (workspace_id, contact_id, kind, actor, data)
+            SELECT p_workspace, c.contact_id,
+                CASE WHEN (p_turn ->> 'opt_out')::boolean THEN 'opted_out' ELSE 'came_back' END, 'contact',
+                jsonb_build_object('conversation_id', c.id, 'channel', c.channel_kind)
+            WHERE FOUND;
+    END IF;
     IF p_turn ? 'had_effects' THEN
         -- The turn is final: its calls are never repeated, and what they answered is in the messages and variables.
         UPDATE effect SET result = NULL WHERE conversation_id = c.id AND turn_seq = c.turn_seq + 1;
