@@ -313,14 +313,14 @@ BEGIN
         UPDATE contact SET variables = variables || (p_turn -> 'contact'), updated_at = now() WHERE id = c.contact_id;
     END IF;
     IF p_turn ? 'opt_out' THEN
-        UPDATE contact SET opted_out_at = CASE WHEN (p_turn ->> 'opt_out')::boolean THEN clock_timestamp() END,
-            updated_at = now()
-            WHERE id = c.contact_id AND (opted_out_at IS NULL) = (p_turn ->> 'opt_out')::boolean;
         INSERT INTO contact_change (workspace_id, contact_id, kind, actor, data)
-            SELECT p_workspace, c.contact_id,
-                CASE WHEN (p_turn ->> 'opt_out')::boolean THEN 'opted_out' ELSE 'came_back' END, 'contact',
+            SELECT p_workspace, k.id, CASE WHEN k.opted_out_at IS NULL THEN 'opted_out' ELSE 'came_back' END, 'contact',
                 jsonb_build_object('conversation_id', c.id, 'channel', c.channel_kind)
-            WHERE FOUND;
+            FROM contact k WHERE k.id = c.contact_id AND (k.opted_out_at IS NULL) = (p_turn ->> 'opt_out')::boolean;
+        -- Said once more it counts from now: a repeated STOP is no question that may be answered.
+        UPDATE contact SET updated_at = now(),
+            opted_out_at = CASE WHEN (p_turn ->> 'opt_out')::boolean THEN clock_timestamp() END
+            WHERE id = c.contact_id;
     END IF;
     IF p_turn ? 'had_effects' THEN
         -- The turn is final: its calls are never repeated, and what they answered is in the messages and variables.
