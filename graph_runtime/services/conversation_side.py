@@ -55,7 +55,7 @@ class ConversationSide:
         )
         self.starts = TurnStarts(self.runner, self.jobs, are_here=takes)
         self.conversations = Conversations(self.store, self.reader, self.starts, self.live, self.versions)
-        self.contacts = Contacts(self.reader)
+        self.contacts = Contacts(database)
         self.sweep = Sweep(database, self.instance.number)
 
     async def open(self) -> None:

@@ -59,13 +59,13 @@ _LIST = f"""
     ORDER BY k.id DESC LIMIT %(limit)s
 """  # noqa: S608 (constants of this module)
 _COUNT = f"""
-    SELECT count(*) AS n FROM (SELECT FROM contact k WHERE {_FILTERS} LIMIT %(most)s) some
+    SELECT count(*) AS n FROM (SELECT FROM contact k WHERE {_FILTERS} LIMIT %(most)s) k
 """  # noqa: S608 (constants of this module)
 _ERASE: Final = {
     "files": "DELETE FROM file WHERE conversation_id IN (SELECT id FROM conversation WHERE contact_id = %(id)s)",
     "answers": """
         DELETE FROM idempotency WHERE response::text LIKE '%%' || %(id)s::text || '%%' OR EXISTS (
-            SELECT FROM conversation c WHERE c.contact_id = %(id)s AND response::text LIKE '%%' || c.id::text || '%%')
+            SELECT FROM conversation c WHERE c.contact_id = %(id)s::uuid AND response::text LIKE '%%' || c.id::text || '%%')
     """,
     "messages": "DELETE FROM message WHERE conversation_id IN (SELECT id FROM conversation WHERE contact_id = %(id)s)",
     "conversations": "DELETE FROM conversation WHERE contact_id = %(id)s",
@@ -310,3 +310,13 @@ def facts(row: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": row["created_at"].isoformat(), "updated_at": row["updated_at"].isoformat(),
         **({"channels": row["channels"]} if "channels" in row else {}),
     }  # fmt: skip
+
+
+async def what_moves(connection: Connection, contact_id: str) -> dict[str, int]:
+    """How many rows of what go over when this contact is merged into another one."""
+    counts = {}
+    for table in FOLLOWS_MERGE:
+        statement = sql.SQL("SELECT count(*) AS n FROM {} WHERE contact_id = %s").format(sql.Identifier(table))
+        row = await (await connection.execute(statement, (contact_id,))).fetchone()
+        counts[table] = int((row or {"n": 0})["n"])
+    return counts

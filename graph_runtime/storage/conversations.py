@@ -79,11 +79,6 @@ class ConversationReader:
         rows = await self._rows(workspace_id, _VERSION, {"id": version_id})
         return rows[0] if rows else None
 
-    async def contact(self, workspace_id: str, contact_id: str) -> dict[str, Any] | None:
-        """What is known about a contact."""
-        rows = await self._rows(workspace_id, _CONTACT, {"id": contact_id})
-        return rows[0] if rows else None
-
     async def channel_of(self, workspace_id: str, agent_id: str, connector: str) -> str | None:
         """The agent's channel of a kind, if it has one."""
         rows = await self._rows(workspace_id, _CHANNEL, {"agent": agent_id, "kind": connector})
@@ -133,9 +128,6 @@ _LIST = f"""
       AND (%(before_at)s::timestamptz IS NULL OR (c.updated_at, c.id) < (%(before_at)s, %(before_id)s::uuid))
     ORDER BY c.updated_at DESC, c.id DESC LIMIT %(limit)s
 """  # noqa: S608  # constants of this module  # constants of this module
-_CONTACT = """
-    SELECT id::text, fields, variables, language, created_at, updated_at FROM contact WHERE id = %(id)s
-"""
 _VERSION = """
     SELECT v.document, v.bundle, v.number FROM version v WHERE v.id = %(id)s
 """
