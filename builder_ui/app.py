@@ -20,6 +20,10 @@ from builder_ui.pages.agents import agents_page
 from builder_ui.pages.agents_state import Agents
 from builder_ui.pages.api_keys import api_keys_page
 from builder_ui.pages.api_keys_state import ApiKeys
+from builder_ui.pages.contact_page import contact_page
+from builder_ui.pages.contact_page_state import ContactPage
+from builder_ui.pages.contacts import contacts_page
+from builder_ui.pages.contacts_state import ContactList
 from builder_ui.pages.conversations import conversations_page
 from builder_ui.pages.conversations_state import Talks
 from builder_ui.pages.entrance import Entrance, login_page, missing_page, setup_page
@@ -32,6 +36,7 @@ from builder_ui.pages.letters_state import Letters
 from builder_ui.pages.models import models_page
 from builder_ui.pages.models_state import Models
 from builder_ui.pages.settings import settings_page
+from builder_ui.pages.settings_hours_state import WorkSettings
 from builder_ui.pages.settings_state import SettingsPage
 from builder_ui.session import remove_setters
 
@@ -65,12 +70,14 @@ app.add_page(
     agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load, PhoneLines.load]
 )
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
+app.add_page(contacts_page, route="/contacts", title="Patchcord", on_load=ContactList.load)
+app.add_page(contact_page, route="/contacts/[contact_id]", title="Patchcord", on_load=ContactPage.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
 app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)
-app.add_page(settings_page, route="/settings", title="Patchcord", on_load=SettingsPage.load)
+app.add_page(settings_page, route="/settings", title="Patchcord", on_load=[SettingsPage.load, WorkSettings.load])
 app.add_page(login_page, route="/login", title="Patchcord", on_load=Entrance.at_sign_in)
 app.add_page(setup_page, route="/setup", title="Patchcord", on_load=Entrance.at_setup)
 app.add_page(missing_page, route="/404", title="Patchcord")

@@ -111,6 +111,16 @@ class SiteLink(rx.Component):
     path: rx.Var[str]
 
 
+class CsvChoice(rx.Component):
+    """A button that takes a CSV file; `on_kept` gets the id under which the server keeps it."""
+
+    library = _SHOW
+    tag = "CsvChoice"
+
+    label: rx.Var[str]
+    on_kept: rx.EventHandler[rx.event.passthrough_event_spec(str)]
+
+
 class FollowEnd(rx.Component):
     """A scrolling log that stays at its end; `mark` changes when a line was added."""
 

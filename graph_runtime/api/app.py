@@ -22,6 +22,7 @@ from graph_runtime.api.routes import (
     builder,
     channels,
     chat,
+    contact_files,
     documentation,
     editor,
     health,
@@ -31,7 +32,7 @@ from graph_runtime.api.routes import (
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import calls, conversations, events, flows
+from graph_runtime.api.routes.v1 import calls, contacts, conversations, events, flows
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -49,6 +50,8 @@ ROUTERS: Final = (
     conversations.reading,
     calls.writing,
     calls.reading,
+    contacts.writing,
+    contacts.reading,
     flows.reading,
     flows.writing,
     flows.publishing,
@@ -62,6 +65,7 @@ ROUTERS: Final = (
     hooks.routes,
     phone.routes,
     recordings.routes,
+    contact_files.routes,
     unknown.routes,
     unknown.socket_routes,
 )

@@ -74,30 +74,38 @@ class ContactImports:
         self._database = database
         self._clock = clock
 
-    async def preview(self, principal: Principal, content: bytes) -> FilePreview:
-        """Read a file, keep nothing. Raises: AccessDenied, InputInvalid."""
+    async def keep(self, principal: Principal, file_name: str, content: bytes) -> str:
+        """Keep a file until somebody says what its columns are; the import's id. Raises: AccessDenied, InputInvalid."""
         principal.require("agent.edit")
         table = read_table(content)
+        values = {
+            "file_name": file_name[-200:] or "contacts.csv", "content": content,
+            "total": sum(1 for _ in table.rows()), "actor": principal.actor,
+        }  # fmt: skip
         async with self._database.workspace(principal.workspace_id) as connection:
+            return await rows.add(connection, values)
+
+    async def preview(self, principal: Principal, import_id: str) -> FilePreview:
+        """How a kept file looks, and what its columns seem to be. Raises: AccessDenied, NotFound."""
+        principal.require("agent.edit")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            content = await rows.draft(connection, import_id) if is_uuid(import_id) else None
             fields = await _fields(connection)
+        if content is None:
+            raise NotFound("This file is not kept any more. Choose it once more.")
+        table = read_table(content)
         sample = [[c[:200] for c in row] for row in islice(table.rows(), SAMPLE)]
         total = sum(1 for _ in table.rows())
         return FilePreview(table.columns, sample, guess_mapping(table.columns, fields), total)
 
-    async def start(self, principal: Principal, file_name: str, content: bytes, mapping: Sequence[str]) -> str:
-        """Keep the file and let a worker take it in; the import's id. Raises: AccessDenied, InputInvalid."""
-        principal.require("agent.edit")
-        table = read_table(content)
+    async def start(self, principal: Principal, import_id: str, mapping: Sequence[str]) -> None:
+        """Let a worker take a kept file in. Raises: AccessDenied, NotFound, InputInvalid."""
+        columns = (await self.preview(principal, import_id)).columns
         async with self._database.workspace(principal.workspace_id) as connection:
-            checked = check_mapping(mapping, table.columns, await _fields(connection))
-            values = {
-                "file_name": file_name[-200:] or "contacts.csv", "content": content, "mapping": checked,
-                "total": sum(1 for _ in table.rows()), "actor": principal.actor,
-            }  # fmt: skip
-            import_id = await rows.add(connection, values)
-            ids = {"import_id": import_id, "rows": values["total"]}
-            await audit.append(connection, principal.actor, "contact.imported", ids, self._clock())
-        return import_id
+            checked = check_mapping(mapping, columns, await _fields(connection))
+            if not await rows.begin(connection, import_id, checked):
+                raise NotFound("This file is not kept any more. Choose it once more.")
+            await audit.append(connection, principal.actor, "contact.imported", {"import_id": import_id}, self._clock())
 
     async def progress(self, principal: Principal, import_id: str) -> ImportProgress:
         """How far it is. Raises: AccessDenied, NotFound."""

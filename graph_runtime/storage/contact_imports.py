@@ -16,14 +16,35 @@ _ABOUT = """
 
 
 async def add(connection: Connection, values: Mapping[str, Any]) -> str:
-    """A new file: file_name, content, mapping, total, actor; its id."""
+    """A new draft: file_name, content, total, actor; its id. Drafts that a day has forgotten go."""
+    await connection.execute(
+        "DELETE FROM contact_import WHERE state = 'draft' AND created_at < now() - interval '1 day'"
+    )
     cursor = await connection.execute(
-        "INSERT INTO contact_import (workspace_id, file_name, content, mapping, total, actor)"
-        " VALUES (current_setting('app.workspace_id')::uuid, %(file_name)s, %(content)s, %(mapping)s, %(total)s, %(actor)s)"
+        "INSERT INTO contact_import (workspace_id, file_name, content, mapping, total, actor, state)"
+        " VALUES (current_setting('app.workspace_id')::uuid, %(file_name)s, %(content)s, '[]', %(total)s, %(actor)s, 'draft')"
         " RETURNING id::text",
-        dict(values) | {"mapping": Jsonb(values["mapping"])},
+        dict(values),
     )
     return str((await cursor.fetchone() or {})["id"])
+
+
+async def draft(connection: Connection, import_id: str) -> bytes | None:
+    """The content of a draft."""
+    cursor = await connection.execute(
+        "SELECT content FROM contact_import WHERE id = %s AND state = 'draft'", (import_id,)
+    )
+    row = await cursor.fetchone()
+    return bytes(row["content"]) if row else None
+
+
+async def begin(connection: Connection, import_id: str, mapping: Sequence[str]) -> bool:
+    """Let workers have a draft."""
+    cursor = await connection.execute(
+        "UPDATE contact_import SET state = 'waiting', mapping = %s WHERE id = %s AND state = 'draft'",
+        (Jsonb(list(mapping)), import_id),
+    )
+    return cursor.rowcount == 1
 
 
 async def get(connection: Connection, import_id: str) -> Row | None:
@@ -34,7 +55,7 @@ async def get(connection: Connection, import_id: str) -> Row | None:
 
 async def newest(connection: Connection, limit: int = 10) -> list[Row]:
     """The newest imports."""
-    statement = f"SELECT {_ABOUT} FROM contact_import ORDER BY id DESC LIMIT %s"  # noqa: S608 (as above)
+    statement = f"SELECT {_ABOUT} FROM contact_import WHERE state <> 'draft' ORDER BY id DESC LIMIT %s"  # noqa: S608 (as above)
     return await (await connection.execute(statement, (limit,))).fetchall()
 
 

@@ -69,14 +69,14 @@ CREATE TABLE contact_erasure (
 );
 CREATE INDEX contact_erasure_by_workspace ON contact_erasure (workspace_id, id DESC);
 
--- A file of contacts on its way in. `position`: rows that are done, in one transaction with what they became.
+-- A file of contacts on its way in; a draft until somebody has said what its columns are. `position`: rows that are done, in one transaction with what they became.
 CREATE TABLE contact_import (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     workspace_id uuid NOT NULL REFERENCES workspace ON DELETE CASCADE,
     file_name text NOT NULL CHECK (length(file_name) <= 200),
     content bytea,
     mapping jsonb NOT NULL,
-    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed', 'canceled')),
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('draft', 'waiting', 'done', 'failed', 'canceled')),
     total integer NOT NULL DEFAULT 0,
     position integer NOT NULL DEFAULT 0,
     created integer NOT NULL DEFAULT 0,

@@ -30,7 +30,10 @@ CANARY = "canary-4f1d9b"
 FLOW = flow(
     {
         "s": ("start", {}),
-        "q": ("ask", {"text": "Hello {{ contact.name }}, {{ contact.phone }}?", "save_to": "email", "no_reply_after": "PT24H"}),
+        "q": (
+            "ask",
+            {"text": "Hello {{ contact.name }}, {{ contact.phone }}?", "save_to": "email", "no_reply_after": "PT24H"},
+        ),
     },
     {"s.next": "q", "q.answered": "q"},
     variables={"email": {"type": "text", "scope": "contact"}},
@@ -111,7 +114,7 @@ async def test_rights_and_walls(services: Services, owner: Principal, other_work
         await services.contacts.update(viewer, made["id"], {"name": "X"})
     for forbidden in (
         services.contact_privacy.erase(operator, made["id"]), services.contact_privacy.export(operator, made["id"]),
-        services.contacts.merge(operator, made["id"], made["id"]), services.contact_imports.preview(operator, b"a\n1"),
+        services.contacts.merge(operator, made["id"], made["id"]), services.contact_imports.keep(operator, "f", b"a\n1"),
     ):  # fmt: skip
         with pytest.raises(AccessDenied):
             await forbidden
@@ -242,9 +245,15 @@ async def test_erasing_leaves_nothing_but_a_proof(services: Services, admin: Any
     assert await services.contact_privacy.was_erased(who, "+380671234568") is None
 
 
+async def start(services: Services, who: Principal, content: bytes, mapping: list[str]) -> str:
+    import_id = await services.contact_imports.keep(who, "people.csv", content)
+    await services.contact_imports.start(who, import_id, mapping)
+    return import_id
+
+
 async def take_in(services: Services, who: Principal, text: str | bytes, mapping: list[str]) -> Any:
     content = text if isinstance(text, bytes) else text.encode()
-    import_id = await services.contact_imports.start(who, "people.csv", content, mapping)
+    import_id = await start(services, who, content, mapping)
     while await services.contact_imports.run_next():
         pass
     return await services.contact_imports.progress(who, import_id)
@@ -261,7 +270,8 @@ async def test_good_rows_come_in_and_broken_ones_are_told(services: Services, ow
         '"Li, ""junior""";;li@example.com;;\r\n'
         "Li again;;LI@example.com;7;\r\n"
     )  # fmt: skip
-    preview = await services.contact_imports.preview(owner, text.encode("cp1251"))
+    kept = await services.contact_imports.keep(owner, "f.csv", text.encode("cp1251"))
+    preview = await services.contact_imports.preview(owner, kept)
     assert (preview.mapping, preview.total) == (["name", "phone", "email", "seats", ""], 5)
     done = await take_in(services, owner, text.encode("cp1251"), preview.mapping)
     assert (done.state, done.position, done.created, done.updated, done.broken) == ("done", 5, 1, 2, 2)
@@ -287,7 +297,7 @@ async def test_files_that_cannot_be_taken_in(
     services: Services, owner: Principal, content: bytes, mapping: list[str], field: str
 ) -> None:
     with pytest.raises(InputInvalid) as refused:
-        await services.contact_imports.start(owner, "f.csv", content, mapping)
+        await start(services, owner, content, mapping)
     assert refused.value.field == field
 
 
@@ -295,7 +305,7 @@ async def test_a_worker_that_dies_half_way_loses_and_repeats_nothing(
     services: Services, owner: Principal, admin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "name,phone\n" + "".join(f"P{n},+38067{n:07d}\n" for n in range(1200))
-    import_id = await services.contact_imports.start(owner, "f.csv", text.encode(), ["name", "phone"])
+    import_id = await start(services, owner, text.encode(), ["name", "phone"])
     whole, calls = type(services.contact_imports)._batch, []
 
     async def dies(*args: Any) -> Any:
@@ -320,11 +330,11 @@ async def test_a_worker_that_dies_half_way_loses_and_repeats_nothing(
     kept = admin.execute("SELECT content FROM contact_import WHERE id = %s", (import_id,)).fetchone()
     assert kept == (None,)
     # One that kills every worker is given up, and a canceled one stops where it is.
-    third = await services.contact_imports.start(owner, "f.csv", text.encode(), ["name", "phone"])
+    third = await start(services, owner, text.encode(), ["name", "phone"])
     admin.execute("UPDATE contact_import SET attempts = 3 WHERE id = %s", (third,))
     await services.contact_imports.run_next()
     assert (await services.contact_imports.progress(owner, third)).state == "failed"
-    fourth = await services.contact_imports.start(owner, "f.csv", text.encode(), ["name", "phone"])
+    fourth = await start(services, owner, text.encode(), ["name", "phone"])
     assert await services.contact_imports.cancel(owner, fourth)
     assert not await services.contact_imports.run_next()
 
