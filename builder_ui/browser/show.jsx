@@ -124,7 +124,7 @@ export function CsvChoice({ label, onKept }) {
     try {
       const answer = await fetch("/api/builder/contacts/files", { method: "POST", body });
       const said = await answer.json();
-      if (!answer.ok) throw new Error(said?.error?.message || "");
+      if (!answer.ok) throw new Error(said?.detail || "");
       setState("");
       onKept?.(said.id);
     } catch (error) {

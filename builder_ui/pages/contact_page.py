@@ -377,7 +377,7 @@ def _field_dialog() -> rx.Component:
                 hint=t("contacts.field_options_hint"),
             ),
             buttons(t("contacts.add_do")),
-            on_submit=ContactPage.add_field,
+            on_submit=ContactPage.define_field,
         ),
     )
 

@@ -195,7 +195,7 @@ class ContactPage(Session):
         self.is_defining = bool(is_open)
 
     @handler
-    async def add_field(self, who: Principal, form: dict[str, Any]) -> None:
+    async def define_field(self, who: Principal, form: dict[str, Any]) -> None:
         """Define a field for all contacts."""
         label = text_of(form, "label", required=True, limit=100)
         key = text_of(form, "key", limit=64) or "_".join(

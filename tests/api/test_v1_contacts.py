@@ -22,7 +22,7 @@ async def test_contacts_are_made_once_changed_tagged_and_opted_out(
         again = await client.post(PATH, json=body, headers={"Idempotency-Key": "k"})
         assert again.json() == first.json()
         twin = await client.post(PATH, json=body)
-        assert (twin.status_code, twin.json()["error"]["params"]["contact_id"]) == (409, first.json()["id"])
+        assert (twin.status_code, twin.json()["params"]["contact_id"]) == (409, first.json()["id"])
         place = f"{PATH}/{first.json()['id']}"
         changed = await client.patch(
             place, json={"email": "o@example.com", "fields": {"plan": None}, "consent": {"news": True}}
