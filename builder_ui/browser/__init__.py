@@ -111,6 +111,10 @@ class SiteLink(rx.Component):
     path: rx.Var[str]
 
 
+def _kept_id(import_id: rx.Var[str]) -> tuple[rx.Var[str]]:
+    return (import_id,)
+
+
 class CsvChoice(rx.Component):
     """A button that takes a CSV file; `on_kept` gets the id under which the server keeps it."""
 
@@ -118,7 +122,7 @@ class CsvChoice(rx.Component):
     tag = "CsvChoice"
 
     label: rx.Var[str]
-    on_kept: rx.EventHandler[rx.event.passthrough_event_spec(str)]
+    on_kept: rx.EventHandler[_kept_id]
 
 
 class FollowEnd(rx.Component):

@@ -2,6 +2,7 @@
 import { useSyncExternalStore } from "react";
 import agents from "./agents.json";
 import channels from "./channels.json";
+import contacts from "./contacts.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
 import events from "./events.json";

@@ -428,7 +428,6 @@ def _bar() -> rx.Component:
         rx.cond(
             work.state == "waiting",
             rx.fragment(
-                rx.moment(interval=1000, on_change=ContactList.follow, display="none"),
                 rx.el.p(t("contacts.import_going", done=work.position, total=work.total), class_name="ps-num"),
                 rx.progress(value=work.percent, aria_label=t("contacts.import_title")),
                 rx.button(

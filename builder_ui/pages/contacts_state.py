@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ from urllib.parse import urlencode
 import reflex as rx
 
 from builder_ui.rows import NamedItem, moment
-from builder_ui.session import Session, handler, services, text_of
+from builder_ui.session import Session, app_of_process, handler, services, text_of
 from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.services.contact_values import STANDARD
 from graph_runtime.services.contacts import Wanted
@@ -171,7 +172,7 @@ class ContactList(Session):
         return f"/api/builder/contacts/contacts.csv{'?' if query else ''}{query}"
 
     @handler
-    async def load(self, who: Principal) -> None:
+    async def load(self, who: Principal) -> Any:
         """The page was opened."""
         self.size, self.marked, self.draft, self.problems = PAGE_SIZE, [], "", []
         self.is_tagging = self.is_adding = self.is_segment_open = self.is_import_open = False
@@ -179,6 +180,8 @@ class ContactList(Session):
         await self._about(who)
         newest = await services().contact_imports.newest(who)
         self.importing = _import(newest[0]) if newest and newest[0].state == "waiting" else Import()
+        if self.importing.id:
+            yield ContactList.follow
 
     @handler
     async def find(self, who: Principal, search: str) -> None:
@@ -292,17 +295,28 @@ class ContactList(Session):
         self.draft, self.columns = "", []
         yield ContactList.follow
 
-    @handler
+    def _is_open(self) -> bool:
+        """Whether the browser tab is still connected."""
+        sockets = app_of_process().event_namespace
+        return sockets is not None and self.router.session.client_token in sockets.token_to_sid
+
+    @handler(background=True)
     async def follow(self, who: Principal) -> None:
-        """How far the file is now; the page asks again every second while rows are being taken in."""
-        if not self.importing.id:
-            return
-        self.importing = _import(await services().contact_imports.progress(who, self.importing.id))
-        if self.importing.state != "waiting":
-            found = await services().contact_imports.problems(who, self.importing.id)
-            self.problems = [Problem(p["row"], p["message"]) for p in found[:PROBLEMS_SHOWN]]
-            await self._refresh(who)
-            await self._about(who)
+        """Show how far the file is, every second, until its rows are taken in or the tab is closed."""
+        import_id = self.importing.id
+        while import_id and self._is_open():
+            progress = await services().contact_imports.progress(who, import_id)
+            async with self:
+                if self.importing.id != import_id:
+                    return
+                self.importing = _import(progress)
+                if progress.state != "waiting":
+                    found = await services().contact_imports.problems(who, import_id)
+                    self.problems = [Problem(p["row"], p["message"]) for p in found[:PROBLEMS_SHOWN]]
+                    await self._refresh(who)
+                    await self._about(who)
+                    return
+            await asyncio.sleep(1)
 
     @handler
     async def cancel_import(self, who: Principal) -> None:

@@ -100,14 +100,14 @@ WAYS: dict[str, Way] = {
     # Of a line; the channel of this world is none. tests/api/test_v1_calls.py has one.
     "POST /api/v1/lines/{channel_id}/calls": Way("key", WRITE, body={"number": "100"}, owner=404, other=404),
     "GET /api/builder/contacts/contacts.csv": Way("member"),
-    "GET /api/builder/contacts/{contact_id}/data.zip": Way("member", owner=404, other=404),
+    "GET /api/builder/contacts/{contact_id}/data.zip": Way("member", other=404),
     "POST /api/builder/contacts/files": Way("member", body={}, owner=422, other=422),
     "GET /api/v1/contacts": Way("key", "conversations:read"),
     "POST /api/v1/contacts": Way("key", WRITE, body={"name": "Ann"}, owner=201, other=201),
-    "GET /api/v1/contacts/{contact_id}": Way("key", "conversations:read", owner=404, other=404),
-    "PATCH /api/v1/contacts/{contact_id}": Way("key", WRITE, body={"name": "Bo"}, owner=404, other=404),
-    "POST /api/v1/contacts/{contact_id}/tags": Way("key", WRITE, body={"add": ["a"]}, owner=404, other=404),
-    "PUT /api/v1/contacts/{contact_id}/opt-out": Way("key", WRITE, body={"opted_out": True}, owner=404, other=404),
+    "GET /api/v1/contacts/{contact_id}": Way("key", "conversations:read", other=404),
+    "PATCH /api/v1/contacts/{contact_id}": Way("key", WRITE, body={"name": "Bo"}, other=404),
+    "POST /api/v1/contacts/{contact_id}/tags": Way("key", WRITE, body={"add": ["a"]}, other=404),
+    "PUT /api/v1/contacts/{contact_id}/opt-out": Way("key", WRITE, body={"opted_out": True}, other=404),
     "GET /api/v1/calls/{call_id}": Way("key", "conversations:read", owner=404, other=404),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
     "GET /api/v1/conversations/{conversation_id}": Way("key", "conversations:read", other=404),
@@ -193,7 +193,9 @@ async def world(
     file = await services.files.add(visitor, talk, b"%PDF-1.7 secret")
     subscription, _ = await services.event_subscriptions.create(ann.who, setting["url"], ["flow.published"])
     told = await services.event_log.send_test(ann.who, subscription.id)
+    contact = await services.contacts.create(ann.who, {"name": "Marta of Acme"})
     ids = {
+        "contact_id": contact["id"],
         "subscription_id": subscription.id,
         "delivery_id": told.id,
         "flow_id": agent.main_flow_id,

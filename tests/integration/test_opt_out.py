@@ -174,13 +174,14 @@ async def test_a_workspace_chooses_its_words(
         town = await _town(side, postgres.admin_url, receiver)
         settings = WorkspaceSettings(side.database)
         await settings.update(town.place.who, stop_words=["genug"], stop_answer={"en": "Gone."})
-        for wrong in (
+        wrongs: tuple[dict[str, Any], ...] = (
             {"stop_words": []},
             {"start_words": ["x" * 41]},
             {"stop_answer": {"xx": "?"}},
             {"working_hours": {"mon": [["9", "8"]]}},
             {"holiday_country": "ZZ"},
-        ):
+        )
+        for wrong in wrongs:
             with pytest.raises(InputInvalid):
                 await settings.update(town.place.who, **wrong)
         await settings.update(town.place.who, holiday_country="UA", working_hours={"mon": [["10:00", "12:00"]]})
