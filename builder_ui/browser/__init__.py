@@ -122,7 +122,7 @@ class CsvChoice(rx.Component):
     tag = "CsvChoice"
 
     label: rx.Var[str]
-    on_kept: rx.EventHandler[_kept_id]
+    on_kept: rx.EventHandler[_kept_id]  # type: ignore[type-arg, valid-type]  # how Reflex names the arguments of an event
 
 
 class FollowEnd(rx.Component):

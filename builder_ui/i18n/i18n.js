@@ -13,7 +13,7 @@ import shell from "./shell.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...events, ...settings };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...events, ...settings, ...contacts };
 const listeners = new Set();
 let current = null;
 

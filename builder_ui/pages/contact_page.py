@@ -145,7 +145,7 @@ def _facts() -> rx.Component:
                 field(
                     t("contacts.language"),
                     rx.select.root(
-                        rx.select.trigger(id="f-language"),
+                        rx.select.trigger(id="f-language", aria_label=t("contacts.language")),
                         rx.select.content(
                             rx.select.item(t("contacts.unknown"), value="none"),
                             *[rx.select.item(name, value=key) for key, name in LANGUAGE_NAMES.items()],
@@ -363,7 +363,7 @@ def _field_dialog() -> rx.Component:
             field(
                 t("contacts.field_type"),
                 rx.select.root(
-                    rx.select.trigger(id="field-type"),
+                    rx.select.trigger(id="field-type", aria_label=t("contacts.field_type")),
                     rx.select.content(*[rx.select.item(t(f"contacts.type_{k}"), value=k) for k in FIELD_TYPES]),
                     name="type",
                     default_value="text",

@@ -28,7 +28,7 @@ def hours_card() -> rx.Component:
                 field(
                     t("settings.holiday_country"),
                     rx.select.root(
-                        rx.select.trigger(id="w-country"),
+                        rx.select.trigger(id="w-country", aria_label=t("settings.holiday_country")),
                         rx.select.content(
                             rx.select.item(t("settings.holidays_none"), value=NONE),
                             rx.foreach(WorkSettings.countries, lambda c: rx.select.item(c, value=c)),
