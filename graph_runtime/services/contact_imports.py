@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
-from uuid import uuid4
 
 from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.services.clock import Clock, system_clock
@@ -206,6 +205,7 @@ class ContactImports:
         known: dict[str, dict[str, Any]] = {}
         for twin in reversed(await rows.twins(connection, phones, emails)):
             known |= {key: {"id": twin["id"]} for key in (twin["phone"], twin["email"]) if key}
+        ids = await rows.new_ids(connection, len(good))
         new: dict[str, dict[str, Any]] = {}
         changed: list[dict[str, Any]] = []
         for values in good:
@@ -216,7 +216,7 @@ class ContactImports:
             elif twin_id is not None:
                 changed.append(values | {"id": twin_id})
             else:
-                twin_id = str(uuid4())
+                twin_id = ids.pop()
                 new[twin_id] = values | {"id": twin_id}
             known |= {k: {"id": twin_id} for k in keys if k not in known}
         await rows.insert_many(connection, list(new.values()), file.actor, file.id)

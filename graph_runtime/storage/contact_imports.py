@@ -141,6 +141,12 @@ async def twins(connection: Connection, phones: list[str], emails: list[str]) ->
     return await cursor.fetchall()
 
 
+async def new_ids(connection: Connection, count: int) -> list[str]:
+    """Ids in the order of time, as lists are: the last one is the oldest."""
+    cursor = await connection.execute("SELECT uuidv7()::text AS id FROM generate_series(1, %s)", (count,))
+    return sorted((row["id"] for row in await cursor.fetchall()), reverse=True)
+
+
 async def insert_many(
     connection: Connection, contacts: Sequence[Mapping[str, Any]], actor: str, import_id: str
 ) -> None:

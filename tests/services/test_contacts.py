@@ -327,6 +327,8 @@ async def test_a_worker_that_dies_half_way_loses_and_repeats_nothing(
     done = await services.contact_imports.progress(owner, import_id)
     assert (done.state, done.created, done.updated) == ("done", 1200, 0)
     assert await services.contacts.count(owner) == 1200
+    newest = (await services.contacts.listed(owner, limit=3)).contacts
+    assert [c["name"] for c in newest] == ["P1199", "P1198", "P1197"]
     kept = admin.execute("SELECT content FROM contact_import WHERE id = %s", (import_id,)).fetchone()
     assert kept == (None,)
     # One that kills every worker is given up, and a canceled one stops where it is.
