@@ -26,6 +26,7 @@ PLACES: Final = (
     Place("conversations", "messages-square", "/conversations"),
     Place("contacts", "contact", "/contacts"),
     Place("letters", "mail-warning", "/undelivered"),
+    Place("knowledge", "book-open", "/knowledge"),
     Place("models", "brain", "/models"),
     Place("events", "webhook", "/events"),
     Place("api_keys", "key-round", "/api-keys"),

@@ -6,14 +6,16 @@ import contacts from "./contacts.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
 import events from "./events.json";
+import knowledge from "./knowledge.json";
 import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
 import shell from "./shell.json";
+import telegram from "./telegram.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...events, ...settings, ...contacts };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts };
 const listeners = new Set();
 let current = null;
 

@@ -10,6 +10,7 @@ from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t
 from builder_ui.pages.agent_phone import phone
 from builder_ui.pages.agent_state import COLORS, DEFAULT, DEMO, AgentPage
+from builder_ui.pages.agent_telegram import telegram
 from builder_ui.pages.agent_webhooks import webhooks
 from builder_ui.rows import ConnectionItem, FlowItem, VersionItem
 
@@ -114,6 +115,7 @@ def _tabs() -> rx.Component:
 def _channels() -> rx.Component:
     chat = "/chat/" + AgentPage.public_id
     return rx.fragment(
+        rx.el.div(telegram(), style={"margin_bottom": "16px"}),
         rx.el.div(
             card(
                 t("channel.page_title"),

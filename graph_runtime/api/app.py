@@ -27,6 +27,7 @@ from graph_runtime.api.routes import (
     editor,
     health,
     hooks,
+    knowledge,
     phone,
     recordings,
     session,
@@ -66,6 +67,8 @@ ROUTERS: Final = (
     phone.routes,
     recordings.routes,
     contact_files.routes,
+    knowledge.routes,
+    knowledge.pages,
     unknown.routes,
     unknown.socket_routes,
 )

@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-PATIENCE_SECONDS: Final = 5.0
-"""So long the ones wait for the others: a slow model must not hold up a whole process."""
+ALONE_SECONDS: Final = 15.0
+"""So long a last attempt waits for those that run together; then it runs beside them."""
+TOGETHER_SECONDS: Final = 5.0
+"""So long the others wait for one that runs alone: a slow model must not hold up a whole process."""
 
 
 class Isolation:
     """Of one process: turns run together, or one runs alone."""
 
-    def __init__(self, patience: float = PATIENCE_SECONDS) -> None:
-        self._patience = patience
+    def __init__(self, alone: float = ALONE_SECONDS, together: float = TOGETHER_SECONDS) -> None:
+        self._alone_seconds = alone
+        self._together_seconds = together
         self._one_at_a_time = asyncio.Lock()
         self._inside = 0
         self._is_empty = asyncio.Event()
@@ -31,7 +34,7 @@ class Isolation:
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
         """Beside others, after whoever runs alone."""
-        await self._wait(self._is_open)
+        await _wait(self._is_open, self._together_seconds)
         self._inside += 1
         self._is_empty.clear()
         try:
@@ -47,12 +50,13 @@ class Isolation:
         async with self._one_at_a_time:
             self._is_open.clear()
             try:
-                await self._wait(self._is_empty)
+                await _wait(self._is_empty, self._alone_seconds)
                 yield
             finally:
                 self._is_open.set()
 
-    async def _wait(self, event: asyncio.Event) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience):
-                await event.wait()
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

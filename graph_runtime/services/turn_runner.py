@@ -15,6 +15,7 @@ from graph_runtime.analytics.counting import count_event
 from graph_runtime.analytics.recorder import Recorder
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import LeaseLost
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.local_time import time_zone_of
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.contract.opt_out import Wish
@@ -43,6 +44,10 @@ FindModels = Callable[[str, str, str], Awaitable[Sequence[Any]]]
 """(workspace, agent, connection slot) → models, best first."""
 
 
+FindKnowledge = Callable[[str, KnowledgeQuery], Awaitable[KnowledgeAnswer]]
+"""(workspace, query) → what was found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What turns reach the world through, the same for all conversations."""
@@ -50,6 +55,7 @@ class Outside:
     runner: AsksModels | None = None
     models: FindModels | None = None
     http: CallsHttp | None = None
+    knowledge: FindKnowledge | None = None
     budget: Budget = field(default_factory=Budget)
 
 
@@ -276,6 +282,7 @@ class TurnRunner:
                 runner=self._outside.runner,
                 models=self._models_of(workspace_id, str(turn.agent_id)),
                 http=self._outside.http,
+                knowledge=self._knowledge_of(workspace_id),
                 observers=(recorder, LiveObserver(self._live, says_at_once=is_call), count_event),
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
@@ -308,6 +315,16 @@ class TurnRunner:
             return await find(workspace_id, agent_id, slot)
 
         return models
+
+    def _knowledge_of(self, workspace_id: str) -> Callable[[KnowledgeQuery], Awaitable[KnowledgeAnswer]] | None:
+        find = self._outside.knowledge
+        if find is None:
+            return None
+
+        async def search(query: KnowledgeQuery) -> KnowledgeAnswer:
+            return await find(workspace_id, query)
+
+        return search
 
     async def _trigger(
         self, workspace_id: str, conversation_id: str, turn: LeasedTurn, pinned: PinnedVersion, facts: Facts

@@ -133,7 +133,7 @@ async def test_a_last_attempt_runs_after_what_was_taken_up_before_and_before_wha
                 while not what():  # noqa: ASYNC110  # nothing tells of it
                     await asyncio.sleep(0.01)
 
-        p.runner.isolation = Isolation(patience=60)
+        p.runner.isolation = Isolation(60, 60)
         p.runner.start(access.workspace_id, conversations["earlier"], is_left=True)
         await until(lambda: gate.inside == ["earlier"])
         p.runner.start(access.workspace_id, conversations["last"], is_left=True)
@@ -150,7 +150,7 @@ async def test_a_last_attempt_runs_after_what_was_taken_up_before_and_before_wha
 
 
 async def test_nobody_waits_for_ever_for_a_slow_one() -> None:
-    isolation = Isolation(patience=0.05)
+    isolation = Isolation(0.05, 0.05)
     async with isolation.together(), isolation.alone():
         assert isolation.is_closed
         async with isolation.together():
