@@ -25,6 +25,10 @@ from builder_ui.pages.chain_page import chain_page
 from builder_ui.pages.chain_people_state import ChainPeople
 from builder_ui.pages.chain_state import ChainPage, FollowUps
 from builder_ui.pages.chains import chains_page
+from builder_ui.pages.contact_page import contact_page
+from builder_ui.pages.contact_page_state import ContactPage
+from builder_ui.pages.contacts import contacts_page
+from builder_ui.pages.contacts_state import ContactList
 from builder_ui.pages.conversations import conversations_page
 from builder_ui.pages.conversations_state import Talks
 from builder_ui.pages.entrance import Entrance, login_page, missing_page, setup_page
@@ -41,6 +45,7 @@ from builder_ui.pages.letters_state import Letters
 from builder_ui.pages.models import models_page
 from builder_ui.pages.models_state import Models
 from builder_ui.pages.settings import settings_page
+from builder_ui.pages.settings_hours_state import WorkSettings
 from builder_ui.pages.settings_state import SettingsPage
 from builder_ui.session import remove_setters
 
@@ -79,6 +84,8 @@ app.add_page(
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(chains_page, route="/follow-ups", title="Patchcord", on_load=FollowUps.load)
 app.add_page(chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load])
+app.add_page(contacts_page, route="/contacts", title="Patchcord", on_load=ContactList.load)
+app.add_page(contact_page, route="/contacts/[contact_id]", title="Patchcord", on_load=ContactPage.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)
@@ -86,7 +93,7 @@ app.add_page(knowledge_page, route="/knowledge", title="Patchcord", on_load=Know
 app.add_page(knowledge_base_page, route="/knowledge/[base_id]", title="Patchcord", on_load=KnowledgeBase.load)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
 app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)
-app.add_page(settings_page, route="/settings", title="Patchcord", on_load=SettingsPage.load)
+app.add_page(settings_page, route="/settings", title="Patchcord", on_load=[SettingsPage.load, WorkSettings.load])
 app.add_page(login_page, route="/login", title="Patchcord", on_load=Entrance.at_sign_in)
 app.add_page(setup_page, route="/setup", title="Patchcord", on_load=Entrance.at_setup)
 app.add_page(missing_page, route="/404", title="Patchcord")

@@ -28,6 +28,10 @@ from graph_runtime.services.channel_keeper import ChannelKeeper
 from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
 from graph_runtime.services.clock import Clock, system_clock
+from graph_runtime.services.contact_history import ContactHistory
+from graph_runtime.services.contact_imports import ContactImports
+from graph_runtime.services.contact_privacy import ContactPrivacy
+from graph_runtime.services.contact_segments import ContactSegments
 from graph_runtime.services.contacts import Contacts
 from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Conversations
@@ -95,6 +99,10 @@ class Services:
     conversations: Conversations
     live: Live
     contacts: Contacts
+    contact_history: ContactHistory
+    contact_imports: ContactImports
+    contact_privacy: ContactPrivacy
+    contact_segments: ContactSegments
     channels: Channels
     channel_setup: ChannelSetup
     hooks: Hooks
@@ -236,6 +244,10 @@ async def build(
         conversations=side.conversations,
         live=side.live,
         contacts=side.contacts,
+        contact_history=ContactHistory(database),
+        contact_imports=ContactImports(database, clock),
+        contact_privacy=ContactPrivacy(database, clock),
+        contact_segments=ContactSegments(database),
         channels=Channels(database),
         channel_setup=channel_setup,
         hooks=Hooks(open_channels, intake),

@@ -324,9 +324,10 @@ async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> Exampl
     """Run one entry of an `examples.json` in memory.
 
     `given`: settings, variables, contact, language, channel, i18n, memory, history [[role, text]], message (the text
-    the contact wrote before), replies (text, {"option_id"}, {"attachments"}, or null for silence), model (answers,
-    {"error": code}), http ([status, body]), knowledge ({"title", "text",
-    "sure"} or {"error"}), now (ISO), subflow {"exit", "variables"} for steps that run another flow.
+    the contact wrote before), workspace, time_passes (true: the awaited moment comes), replies (text,
+    {"option_id"}, {"attachments"}, or null for silence), model (answers, {"error": code}), http ([status, body]),
+    knowledge ({"title", "text", "sure"} or {"error"}), now (ISO), subflow {"exit", "variables"} for steps that run
+    another flow.
     """
     given = example.get("given", {})
     settings = node_type.settings.model_validate(given.get("settings", {}))
@@ -338,7 +339,7 @@ async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> Exampl
     outcome = await node_type.run(settings, ctx)
     replies = list(given.get("replies", ()))
     while True:
-        if isinstance(outcome, AwaitReply) and replies and node_type.reply is not None:
+        if isinstance(outcome, AwaitReply | AwaitTime) and replies and node_type.reply is not None:
             reply = _reply(replies.pop(0))
             if reply is not None:
                 ctx.hear(reply)
@@ -354,6 +355,7 @@ def _context(given: Mapping[str, Any]) -> FakeContext:
     ctx = FakeContext(
         variables=dict(given.get("variables", {})),
         contact=dict(given.get("contact", {})),
+        workspace={"name": "Workspace"} | given.get("workspace", {}),
         language=given.get("language", "en"),
         channel=given.get("channel", "test"),
         memory=dict(given.get("memory", {})),

@@ -112,6 +112,20 @@ class SiteLink(rx.Component):
     path: rx.Var[str]
 
 
+def _kept_id(import_id: rx.Var[str]) -> tuple[rx.Var[str]]:
+    return (import_id,)
+
+
+class CsvChoice(rx.Component):
+    """A button that takes a CSV file; `on_kept` gets the id under which the server keeps it."""
+
+    library = _SHOW
+    tag = "CsvChoice"
+
+    label: rx.Var[str]
+    on_kept: rx.EventHandler[_kept_id]  # type: ignore[type-arg, valid-type]  # how Reflex names the arguments of an event
+
+
 class FollowEnd(rx.Component):
     """A scrolling log that stays at its end; `mark` changes when a line was added."""
 

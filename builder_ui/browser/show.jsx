@@ -109,3 +109,34 @@ export function FollowEnd({ mark, label, children }) {
     </div>
   );
 }
+
+/** Chooses a CSV file and sends it; `on_kept` gets the id under which it is kept. */
+export function CsvChoice({ label, onKept }) {
+  const language = useLanguage();
+  const field = useRef(null);
+  const [state, setState] = useState("");
+  const send = async (event) => {
+    const file = event.target.files?.[0];
+    if (!file) return;
+    setState("busy");
+    const body = new FormData();
+    body.append("file", file);
+    try {
+      const answer = await fetch("/api/builder/contacts/files", { method: "POST", body });
+      const said = await answer.json();
+      if (!answer.ok) throw new Error(said?.detail || "");
+      setState("");
+      onKept?.(said.id);
+    } catch (error) {
+      setState(error.message || tr(language, "error.error"));
+    }
+    event.target.value = "";
+  };
+  return (
+    <div>
+      <input ref={field} type="file" accept=".csv,.tsv,.txt,text/csv" onChange={send} hidden data-testid="csv-file" />
+      <Button type="button" loading={state === "busy"} onClick={() => field.current?.click()}>{label}</Button>
+      {state && state !== "busy" ? <p role="alert" className="ps-hint" style={{ color: "var(--red-11)" }}>{state}</p> : null}
+    </div>
+  );
+}

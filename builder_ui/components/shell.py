@@ -25,6 +25,7 @@ PLACES: Final = (
     Place("agents", "bot", "/"),
     Place("conversations", "messages-square", "/conversations"),
     Place("follow_ups", "calendar-clock", "/follow-ups"),
+    Place("contacts", "contact", "/contacts"),
     Place("letters", "mail-warning", "/undelivered"),
     Place("knowledge", "book-open", "/knowledge"),
     Place("models", "brain", "/models"),

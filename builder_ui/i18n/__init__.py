@@ -27,6 +27,7 @@ FILES: Final = (
     "conversations",
     "letters",
     "events",
+    "contacts",
     "knowledge",
     "settings",
     "telegram",

@@ -3,6 +3,7 @@ import { useSyncExternalStore } from "react";
 import agents from "./agents.json";
 import chains from "./chains.json";
 import channels from "./channels.json";
+import contacts from "./contacts.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
 import events from "./events.json";
@@ -15,7 +16,7 @@ import telegram from "./telegram.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts };
 const listeners = new Set();
 let current = null;
 

@@ -10,6 +10,7 @@ import reflex as rx
 from builder_ui.components.parts import card, field, head, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t
+from builder_ui.pages.settings_hours import hours_card, opt_out_card
 from builder_ui.pages.settings_state import KEPT, THEMES, SettingsPage
 from builder_ui.session import Session
 
@@ -39,7 +40,7 @@ def settings_page() -> rx.Component:
             class_name="ps-tabs",
         ),
         rx.tabs.content(_you(), value="you", padding_top="18px"),
-        rx.tabs.content(_workspace(), _kept(), value="workspace", padding_top="18px"),
+        rx.tabs.content(_workspace(), hours_card(), opt_out_card(), _kept(), value="workspace", padding_top="18px"),
         rx.tabs.content(_about(), value="about", padding_top="18px"),
         default_value="you",
     )

@@ -22,6 +22,7 @@ from graph_runtime.api.routes import (
     builder,
     channels,
     chat,
+    contact_files,
     documentation,
     editor,
     health,
@@ -32,7 +33,7 @@ from graph_runtime.api.routes import (
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import calls, chains, conversations, events, flows
+from graph_runtime.api.routes.v1 import calls, chains, contacts, conversations, events, flows
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -54,6 +55,8 @@ ROUTERS: Final = (
     chains.writing,
     chains.editing,
     chains.publishing,
+    contacts.writing,
+    contacts.reading,
     flows.reading,
     flows.writing,
     flows.publishing,
@@ -67,6 +70,7 @@ ROUTERS: Final = (
     hooks.routes,
     phone.routes,
     recordings.routes,
+    contact_files.routes,
     knowledge.routes,
     knowledge.pages,
     unknown.routes,

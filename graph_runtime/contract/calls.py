@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 MOST_SINGLE_KEYS: Final = 9
 PHONE: Final = "phone"
 """The kind of channel that a conversation on a call has (`NodeContext.channel`)."""
+LONGEST_HOLD_SECONDS: Final = 120
+"""A caller holds the line for no longer than this while the flow waits for time; after it the call is over."""
 
 
 class _Wire(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -40,6 +40,12 @@ def time_zone_of(contact: Mapping[str, Any], workspace_zone: str = "") -> str:
         if isinstance(name, str) and is_time_zone(name):
             return name
     return "UTC"
+
+
+def zone_by(resolve: Callable[[str], Any], *, is_contacts: bool = True) -> str:
+    """The zone of the contact, or of the workspace, that a conversation's values name (`NodeContext.resolve`)."""
+    contact = {key: resolve(f"contact.{key}") for key in ("time_zone", "phone")} if is_contacts else {}
+    return time_zone_of(contact, str(resolve("workspace.time_zone") or ""))
 
 
 @lru_cache(maxsize=4096)

@@ -206,6 +206,8 @@ class NodeType:
     entry: bool = False
     ends: bool = False
     subflow: str = ""
+    is_too_long_for_a_call: Callable[[Any], bool] | None = None
+    """Whether a caller could not hold the line while a step with these settings waits."""
     limits_loops: bool = False
     """The step counts its visits and leaves by another exit at its limit, so a loop through it ends."""
     step_outputs: Mapping[str, str] = field(default_factory=dict)

@@ -146,6 +146,11 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "ru": "Вложенный сценарий этого шага удалён или не выбран. Выберите другой.",
         "uk": "Вкладений сценарій цього кроку видалено або не вибрано. Виберіть інший.",
     },
+    "F024": {
+        "en": "A caller cannot hold the line that long: at most two minutes. Shorten the wait, or let the step be passed over on calls.",
+        "ru": "Столько на линии не ждут: не больше двух минут. Сократите ожидание или пропускайте этот шаг в звонках.",
+        "uk": "Стільки на лінії не чекають: не більше двох хвилин. Скоротіть чекання або минайте цей крок у дзвінках.",
+    },
 }
 
 REASONS: Mapping[str, Mapping[str, str]] = {

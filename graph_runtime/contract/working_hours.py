@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
@@ -112,6 +112,16 @@ def next_working(moment: datetime, hours: WorkingHours, zone: str, holidays: Con
             return None
         day += timedelta(days=1)
     return None
+
+
+def working_moment(moment: datetime, resolve: Callable[[str], Any], zone: str) -> datetime:
+    """The next working moment by the hours and holidays that a conversation's values name (`NodeContext.resolve`).
+
+    Hours that nobody has set are those of an office; a workspace that never works waits for nothing.
+    """
+    hours = resolve("workspace.working_hours")
+    days_off = {date.fromisoformat(day) for day in resolve("workspace.holidays") or ()}
+    return next_working(moment, load_hours(hours) if hours else OFFICE, zone, days_off) or moment
 
 
 def _at(day: date, minute: int, zone: str) -> datetime:

@@ -44,6 +44,7 @@ class Facts:
     waits: bool = False
     ends: bool = False
     limits_loops: bool = False
+    is_too_long_for_a_call: bool = False
     entry: bool = False
     problems: tuple[Problem, ...] = ()
     reads: tuple[Read, ...] = ()
@@ -85,8 +86,11 @@ def look_at(node_id: str, node: Node, catalog: Catalog) -> Facts:
     problems = [*_field_problems(node_id, node, kind, values)]
     reads = [*_reads(kind, values, problems, node_id)]
     ports: tuple[Port, ...] = ()
+    is_too_long = False
     try:
-        ports = kind.ports(kind.settings.model_validate(node.settings))
+        settings = kind.settings.model_validate(node.settings)
+        ports = kind.ports(settings)
+        is_too_long = kind.is_too_long_for_a_call is not None and kind.is_too_long_for_a_call(settings)
     except (ValidationError, ValueError, TypeError):
         # Ports cannot be known until the settings are mended; the wires that exist are taken at their word.
         ports = kind.outputs if isinstance(kind.outputs, tuple) else ()
@@ -96,6 +100,7 @@ def look_at(node_id: str, node: Node, catalog: Catalog) -> Facts:
         waits=bool(kind.waits),
         ends=kind.ends,
         limits_loops=kind.limits_loops,
+        is_too_long_for_a_call=is_too_long,
         entry=kind.entry,
         problems=tuple(problems),
         reads=tuple(reads),

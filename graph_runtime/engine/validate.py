@@ -26,10 +26,11 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a flow is checked against. `flows`: the agent's other flows by id; `bound`: slots that have a model,
-    "*" when every slot has."""
+    "*" when every slot has. `takes_calls`: the agent has a phone line."""
 
     flows: Mapping[str, Flow] = field(default_factory=dict)
     bound: frozenset[str] = frozenset()
+    takes_calls: bool = False
 
 
 class FlowCheck:
@@ -49,6 +50,7 @@ class FlowCheck:
             *self._references(flow, facts),
             *self._connections(flow, facts, around),
             *_translations(flow, facts),
+            *(_too_long_for_calls(flow, facts) if around.takes_calls else ()),
             *self._subflows(flow, facts, around),
         ]
         place = {n: i for i, n in enumerate(flow.nodes)}
@@ -183,6 +185,15 @@ def _wires(flow: Flow, facts: Mapping[str, Facts]) -> Iterator[Problem]:
             node_id = source if source in flow.nodes else ""
             fix = Fix(_DISCONNECT, (Disconnect(port=ref),))
             yield Problem("F016", "error", node_id, port=port, params={"reason": reason}, fix=fix)
+
+
+def _too_long_for_calls(flow: Flow, facts: Mapping[str, Facts]) -> Iterator[Problem]:
+    starts = entries(flow, facts)
+    if starts and not any(flow.nodes[n].settings.get("takes_calls", True) for n in starts):
+        return
+    for node_id, fact in facts.items():
+        if fact.is_too_long_for_a_call:
+            yield Problem("F024", "error", node_id)
 
 
 def _translations(flow: Flow, facts: Mapping[str, Facts]) -> Iterator[Problem]:

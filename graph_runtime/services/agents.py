@@ -16,7 +16,7 @@ from graph_runtime.engine.facts import look_at, words
 from graph_runtime.engine.upgrade import upgrade
 from graph_runtime.engine.validate import FlowCheck, Surroundings, subflow_ids
 from graph_runtime.services.clock import Clock, system_clock
-from graph_runtime.services.drafts import readable, with_exits
+from graph_runtime.services.drafts import phones, readable, with_exits
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.templates import Template, list_templates, template_flows, with_ids
 from graph_runtime.storage import agents as rows
@@ -373,7 +373,7 @@ class Agents:
         upgraded = {i: upgrade(f, self._catalog)[0] for i, f in readable(found).items()}
         flows = {i: with_exits(f, upgraded, self._catalog)[0] for i, f in upgraded.items()}
         bound = await rows.bound_slots(connection, agent_id)
-        around = Surroundings(flows, bound)
+        around = Surroundings(flows, bound, await rows.takes_calls(connection, agent_id, phones(self._catalog)))
         counts = {i: sum(p.level == "error" for p in self._check.check(f, around)) for i, f in flows.items()}
         return {row["id"]: counts.get(row["id"], 1) for row in found}
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from graph_runtime.contract.calls import (
+    LONGEST_HOLD_SECONDS,
     MOST_SINGLE_KEYS,
     Begin,
     CallEvent,
@@ -40,7 +41,7 @@ from graph_runtime.storage.phone_calls import PhoneCallRows
 from graph_runtime.storage.turns import AcceptedTrigger
 
 SECOND_LOOK_SECONDS: Final = 1.0
-LONGEST_HOLD: Final = timedelta(minutes=2)
+LONGEST_HOLD: Final = timedelta(seconds=LONGEST_HOLD_SECONDS)
 """Whoever is asked to wait longer on the line is called back by the flow instead."""
 _NOT_HEARD: Final = {
     "en": "I cannot hear you. Please call again. Goodbye.",

@@ -72,6 +72,8 @@ class CallsOut:
             raise Conflict("This line only takes calls. Fill in the address of Asterisk's manager to place some.")
         if not channel.is_on or await self._rows.can_begin(workspace_id, channel.agent_id):
             raise Conflict("The line or its agent is off, or nothing is published. Switch them on first.")
+        if await self._rows.has_opted_out(workspace_id, target):
+            raise Conflict("This person asked not to be contacted. They have to come back first.", reason="opted_out")
         row, is_new = await self._rows.reserve(
             workspace_id,
             {

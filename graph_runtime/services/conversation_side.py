@@ -13,6 +13,7 @@ from graph_runtime.services.turn_runner import Outside, TurnRunner
 from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.services.versions import Versions
 from graph_runtime.services.waking import way_to_workers
+from graph_runtime.services.workspace_facts import WorkspaceFacts
 from graph_runtime.storage.conversations import ConversationReader
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.instance import Instance
@@ -49,10 +50,12 @@ class ConversationSide:
         self.live = Live(self._read, self.instance.number, database.listen, self.instance.listens, show)
         self.jobs = way_to_workers(database, part.redis_url)
         self.versions = Versions(self.reader, catalog)
-        self.runner = TurnRunner(self.store, self.versions, self.live, outside, self.jobs)
+        self.runner = TurnRunner(
+            self.store, self.versions, self.live, outside, self.jobs, facts=WorkspaceFacts(database)
+        )
         self.starts = TurnStarts(self.runner, self.jobs, are_here=takes)
         self.conversations = Conversations(self.store, self.reader, self.starts, self.live, self.versions)
-        self.contacts = Contacts(self.reader)
+        self.contacts = Contacts(database)
         self.sweep = Sweep(database, self.instance.number)
 
     async def open(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ class OpenDraft:
     live_version: int | None
     notes: tuple[UpgradeNote, ...]
     problems: tuple[Problem, ...]
-    siblings: dict[str, Flow]
+    siblings: Mapping[str, Flow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ class Drafts:
         async with self._database.workspace(principal.workspace_id) as connection:
             row = _found(await rows.get_flow(connection, flow_id))
             flow, notes = self._read(row)
-            siblings, bound = await self._around(connection, row)
+            around = await self._around(connection, row)
+        siblings = around.flows
         flow = with_exits(flow, siblings, self._catalog)[0]
         return OpenDraft(
             flow=flow,
@@ -86,7 +88,7 @@ class Drafts:
             kind=row["kind"],
             live_version=row["live_version"],
             notes=notes,
-            problems=self._check.check(flow, Surroundings(siblings, bound)),
+            problems=self._check.check(flow, around),
             siblings=siblings,
         )
 
@@ -102,15 +104,14 @@ class Drafts:
         async with self._database.workspace(principal.workspace_id) as connection:
             row = _found(await rows.get_flow(connection, flow_id, lock=True))
             flow = self._read(row)[0]
-            siblings, bound = await self._around(connection, row)
-            around = Surroundings(siblings, bound)
+            around = await self._around(connection, row)
             since = await rows.edits_since(connection, flow_id, base_revision)
             foreign = [e for e in since if e["client"] != client]
             others = tuple(EDITS.validate_python([x for e in foreign for x in e["edits"]]))
             if await rows.saved_batch(connection, flow_id, client, seq) is not None:
                 return Applied(seq, row["revision"], flow, self._check.check(flow, around), others, repeated=True)
             self._refuse_clash(row, flow, base_revision, since, foreign, edits)
-            flow, added = with_exits(self._changed(row, flow, edits, foreign), siblings, self._catalog)
+            flow, added = with_exits(self._changed(row, flow, edits, foreign), around.flows, self._catalog)
             revision = row["revision"] + 1
             await rows.save_draft(connection, flow_id, revision=revision, name=flow.name, document=flow.to_json())
             paths = sorted({p for e in (*edits, *added) for p in e.touches()})
@@ -190,10 +191,12 @@ class Drafts:
     def _read(self, row: Row) -> tuple[Flow, tuple[UpgradeNote, ...]]:
         return upgrade(load_flow(row["document"]).model_copy(update={"id": row["id"]}), self._catalog)
 
-    async def _around(self, connection: Connection, row: Row) -> tuple[dict[str, Flow], frozenset[str]]:
+    async def _around(self, connection: Connection, row: Row) -> Surroundings:
         others = [r for r in await rows.flows_of_agent(connection, row["agent_id"]) if r["id"] != row["id"]]
-        siblings = readable(others)
-        return siblings, await agent_rows.bound_slots(connection, row["agent_id"])
+        bound = await agent_rows.bound_slots(connection, row["agent_id"])
+        return Surroundings(
+            readable(others), bound, await agent_rows.takes_calls(connection, row["agent_id"], phones(self._catalog))
+        )
 
 
 def _clash(row: Row, flow: Flow, paths: frozenset[str]) -> DraftConflict:
@@ -215,7 +218,12 @@ def readable(found: list[Row]) -> dict[str, Flow]:
     return flows
 
 
-def with_exits(flow: Flow, siblings: dict[str, Flow], catalog: Catalog) -> tuple[Flow, list[Edit]]:
+def phones(catalog: Catalog) -> list[str]:
+    """Ids of the connectors that bring phone calls."""
+    return [c.id for c in catalog.connectors.values() if c.channel is not None and c.channel.line]
+
+
+def with_exits(flow: Flow, siblings: Mapping[str, Flow], catalog: Catalog) -> tuple[Flow, list[Edit]]:
     """Steps that call a sub-flow show its present exits; the edits that made it so."""
     added: list[Edit] = []
     for node_id, node in flow.nodes.items():

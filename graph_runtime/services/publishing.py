@@ -15,7 +15,7 @@ from graph_runtime.contract.problems import Problem
 from graph_runtime.engine.compile import compile_flow
 from graph_runtime.engine.upgrade import upgrade
 from graph_runtime.engine.validate import FlowCheck, Surroundings
-from graph_runtime.services.drafts import Drafts, reachable, readable, with_exits
+from graph_runtime.services.drafts import Drafts, phones, reachable, readable, with_exits
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import agents as agent_rows
 from graph_runtime.storage import flows as rows
@@ -79,6 +79,7 @@ class _Bundle:
     bundle: dict[str, Flow]
     siblings: dict[str, Flow]
     bound: frozenset[str]
+    takes_calls: bool
 
     def content_hash(self) -> str:
         """Equal content has an equal hash, sub-flows included."""
@@ -190,7 +191,8 @@ class Publishing:
         flows = {i: with_exits(f, upgraded, self._catalog)[0] for i, f in upgraded.items()}
         flow = flows.pop(main["id"])
         bound = await agent_rows.bound_slots(connection, main["agent_id"])
-        return _Bundle(opened, main, flow, reachable(flow, flows, self._catalog), flows, bound)
+        calls = await agent_rows.takes_calls(connection, main["agent_id"], phones(self._catalog))
+        return _Bundle(opened, main, flow, reachable(flow, flows, self._catalog), flows, bound, calls)
 
     async def _main(self, connection: Connection, opened: Row, *, lock: bool) -> Row:
         if opened["kind"] == "main":
@@ -204,7 +206,9 @@ class Publishing:
     def _problems(self, now: _Bundle) -> tuple[FlowProblems, ...]:
         everything = {now.flow.id: now.flow} | now.siblings
         return tuple(
-            FlowProblems(flow.id, flow.name, self._check.check(flow, Surroundings(everything, now.bound)))
+            FlowProblems(
+                flow.id, flow.name, self._check.check(flow, Surroundings(everything, now.bound, now.takes_calls))
+            )
             for flow in (now.flow, *now.bundle.values())
         )
 

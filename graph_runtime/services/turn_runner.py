@@ -16,9 +16,11 @@ from graph_runtime.analytics.recorder import Recorder
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
+from graph_runtime.contract.local_time import time_zone_of
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
+from graph_runtime.contract.opt_out import Wish
 from graph_runtime.engine.run import TurnResult, run_turn, sorry
-from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trigger
+from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Said, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
 from graph_runtime.services.heartbeat import Heart
@@ -26,6 +28,7 @@ from graph_runtime.services.isolation import Isolation
 from graph_runtime.services.live import Live
 from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
 from graph_runtime.services.versions import PinnedVersion, Versions
+from graph_runtime.services.workspace_facts import Facts, WorkspaceFacts
 from graph_runtime.storage.outbox import recipient
 from graph_runtime.storage.turns import Committed, EffectRows, LeasedTurn, TurnRows, TurnStore
 from graph_runtime.telemetry.metrics import INBOUND_TO_REPLY, LEASE_STEALS
@@ -69,8 +72,16 @@ class TurnRunner:
     """One for a process."""
 
     def __init__(
-        self, store: TurnStore, versions: Versions, live: Live, outside: Outside, jobs: Jobs | None = None
+        self,
+        store: TurnStore,
+        versions: Versions,
+        live: Live,
+        outside: Outside,
+        jobs: Jobs | None = None,
+        *,
+        facts: WorkspaceFacts,
     ) -> None:
+        self._facts = facts
         self._store = store
         self._versions = versions
         self._live = live
@@ -259,8 +270,13 @@ class TurnRunner:
         place, pace = (workspace_id, conversation_id), pinned.compiled.root.flow.pace
         turn = await self._gathering.wait(place, turn, pace)
         recorder = Recorder()
+        facts = await self._facts.get(workspace_id)
+        wish: Wish = ""
 
         async def begin(turn: LeasedTurn, journal: EffectRows) -> TurnResult:
+            nonlocal wish
+            if wish := _wish(turn, facts):
+                return _obeyed(turn, facts, wish)
             doors = Doors(
                 effects=journal,
                 runner=self._outside.runner,
@@ -271,7 +287,7 @@ class TurnRunner:
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
             )
-            trigger = await self._trigger(workspace_id, conversation_id, turn, pinned)
+            trigger = await self._trigger(workspace_id, conversation_id, turn, pinned, facts)
             return await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
 
         try:
@@ -282,6 +298,8 @@ class TurnRunner:
         if result.is_over and result.events:
             recorder.ended(result.events[-1], result.result, result.goal_value)
         rows = _rows(ran.turn, result, recorder, had_effects=ran.journal.was_used)
+        if wish:
+            rows.record["opt_out"] = wish == "stop"
         return await self._commit(workspace_id, conversation_id, ran.turn, rows, result)
 
     def _new_cut(self, conversation_id: str) -> asyncio.Event:
@@ -309,7 +327,7 @@ class TurnRunner:
         return search
 
     async def _trigger(
-        self, workspace_id: str, conversation_id: str, turn: LeasedTurn, pinned: PinnedVersion
+        self, workspace_id: str, conversation_id: str, turn: LeasedTurn, pinned: PinnedVersion, facts: Facts
     ) -> Trigger:
         history: tuple[SaidMessage, ...] = ()
         if pinned.compiled.reads_history:
@@ -329,9 +347,9 @@ class TurnRunner:
             reply=Reply.model_validate(reply) if reply else None,
             is_test=turn.is_test,
             started_at=turn.started_at,
-            contact=turn.contact_fields,
+            contact=turn.contact_fields | {"time_zone": time_zone_of(turn.contact_fields, facts.shown["time_zone"])},
             contact_variables=turn.contact_variables,
-            workspace=pinned.workspace,
+            workspace=facts.shown,
             history=history,
             call=call,
         )
@@ -378,6 +396,31 @@ class TurnRunner:
 def _received_at(inbox_id: UUID) -> float:
     """When a trigger was stored, in seconds since 1970: its id begins with the database's milliseconds (uuidv7)."""
     return (inbox_id.int >> 80) / 1000
+
+
+def _wish(turn: LeasedTurn, facts: Facts) -> Wish:
+    """Whether the contact writes that they opt out, or come back. A word on a call or in a test is only a word."""
+    reply = turn.payload.get("reply") or {}
+    if turn.is_test or turn.channel_kind == PHONE or turn.kind not in ("start", "message") or reply.get("option_id"):
+        return ""
+    return facts.wish(str(reply.get("text") or ""), has_opted_out=bool(turn.contact_fields.get("opted_out")))
+
+
+def _obeyed(turn: LeasedTurn, facts: Facts, wish: Wish) -> TurnResult:
+    """One sentence, and the flow waits on where it was; one that had not begun is over."""
+    text = facts.answer(wish, turn.language)
+    is_news = bool(turn.contact_fields.get("opted_out")) is (wish == "start")
+    said = Said(f"{turn.turn_seq + 1}.1", 1, "", (dump_part(Text(text=text)),), text)
+    has_begun = turn.checkpoint is not None
+    return TurnResult(
+        state=turn.checkpoint,
+        waits=turn.waits,  # type: ignore[arg-type]  # the table's CHECK allows only these
+        node_id=turn.node_id,
+        is_idle=True,
+        is_over=not has_begun,
+        result="" if has_begun else "opted_out" if wish == "stop" else "came_back",
+        messages=(said,) if is_news and text else (),
+    )
 
 
 def _is_stale(turn: LeasedTurn) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.errors import NotFound
@@ -21,7 +20,6 @@ class PinnedVersion:
 
     compiled: CompiledFlow
     number: int | None
-    workspace: dict[str, Any]
 
 
 class Versions:
@@ -53,7 +51,7 @@ class Versions:
             raise NotFound("This version of the flow does not exist.", version_id=version_id)
         bundle = {flow_id: load_flow(document) for flow_id, document in (row["bundle"] or {}).items()}
         compiled = compile_flow(load_flow(row["document"]), bundle, self._catalog, entry=entry)
-        pinned = PinnedVersion(compiled, row["number"], {"id": workspace_id, "name": row["workspace_name"] or ""})
+        pinned = PinnedVersion(compiled, row["number"])
         self._kept[workspace_id, version_id, entry] = pinned
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zoneinfo
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
+from graph_runtime.contract.opt_out import START_WORDS, STOP_WORDS
 from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT
+from graph_runtime.contract.working_hours import OFFICE, load_hours
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.principal import Principal
+from graph_runtime.services.workspace_facts import holiday_countries
 from graph_runtime.storage import accounts as rows
 from graph_runtime.storage import agents as agent_rows
 from graph_runtime.storage import audit
@@ -34,6 +37,17 @@ class WorkspaceSettingsRow:
     """What happened in turns, for reports; and the journal of calls to the outside."""
     keep_files_days: int = 90
     """What contacts sent; 0 keeps them as long as their conversation."""
+    working_hours: dict[str, list[list[str]]] = field(default_factory=OFFICE.data)
+    """Weekday → spans, such as {"mon": [["09:00", "18:00"]]}, by the clock of whoever they are counted for."""
+    holiday_country: str = ""
+    """ISO 3166 code of the country whose public holidays nobody works; "" for none."""
+    stop_words: tuple[str, ...] = STOP_WORDS
+    """A message that is nothing but one of these opts its writer out."""
+    start_words: tuple[str, ...] = START_WORDS
+    """And one of these takes them back."""
+    stop_answer: dict[str, str] = field(default_factory=dict)
+    """Language → what they are answered then; what is missing is a ready sentence."""
+    start_answer: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,11 @@ class WorkspaceSettings:
         async with self._database.workspace(principal.workspace_id) as connection:
             stored = await rows.settings(connection)
         known = asdict(WorkspaceSettingsRow())
-        return WorkspaceSettingsRow(**{k: v for k, v in stored.items() if k in known})
+        values: dict[str, Any] = {k: v for k, v in stored.items() if k in known}
+        for key in ("stop_words", "start_words"):
+            if key in values:
+                values[key] = tuple(values[key])
+        return WorkspaceSettingsRow(**values)
 
     async def update(self, principal: Principal, **changes: Any) -> WorkspaceSettingsRow:
         """Raises: AccessDenied, InputInvalid."""
@@ -145,8 +163,33 @@ def _check(key: str, value: Any) -> None:
             raise InputInvalid(
                 f"How long something is kept is a whole number of days from {least} to {most}.", field=key
             )
+    elif key in ("working_hours", "holiday_country"):
+        _check_hours(key, value)
+    elif key in ("stop_words", "start_words", "stop_answer", "start_answer"):
+        _check_words(key, value)
     elif key == "time_zone":
         if value not in zoneinfo.available_timezones():
             raise InputInvalid("There is no such time zone. It looks like Europe/Kyiv.", field="time_zone")
     else:
         raise InputInvalid(f"There is no setting “{key}”.", field=key)
+
+
+def _check_hours(key: str, value: Any) -> None:
+    if key == "working_hours":
+        try:
+            load_hours(value)
+        except ValueError as error:
+            raise InputInvalid(str(error), field=key) from None
+    elif value != "" and value not in holiday_countries():
+        raise InputInvalid("Public holidays of this country are not known. Choose another one, or none.", field=key)
+
+
+def _check_words(key: str, value: Any) -> None:
+    if key.endswith("_words"):
+        is_right = isinstance(value, list | tuple) and 1 <= len(value) <= 50
+        if not is_right or any(not isinstance(w, str) or not 1 <= len(w.strip()) <= 40 for w in value):
+            raise InputInvalid("Give 1 to 50 words of at most 40 characters each.", field=key)
+    elif not isinstance(value, dict) or any(
+        k not in LANGUAGES or not isinstance(v, str) or len(v) > 500 for k, v in value.items()
+    ):
+        raise InputInvalid("An answer is one text of at most 500 characters for each language.", field=key)

@@ -111,6 +111,14 @@ async def bound_slots(connection: Connection, agent_id: str) -> frozenset[str]:
     return frozenset(row["slot"] for row in await cursor.fetchall())
 
 
+async def takes_calls(connection: Connection, agent_id: str, phones: list[str]) -> bool:
+    """Whether the agent has a phone line, which is a channel of one of these connectors."""
+    cursor = await connection.execute(
+        "SELECT FROM channel WHERE agent_id = %s AND connector = ANY (%s) AND is_on LIMIT 1", (agent_id, phones)
+    )
+    return await cursor.fetchone() is not None
+
+
 async def bind(connection: Connection, agent_id: str, slot: str, values: Mapping[str, Any]) -> None:
     """Bind a model to a slot, or free the slot when `connector` is ""."""
     if not values["connector"]:

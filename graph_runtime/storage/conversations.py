@@ -75,13 +75,8 @@ class ConversationReader:
         return await self._rows(workspace_id, _LIST, filters)
 
     async def version(self, workspace_id: str, version_id: str) -> dict[str, Any] | None:
-        """A pinned version: document, bundle and the workspace's name."""
-        rows = await self._rows(workspace_id, _VERSION, {"id": version_id, "workspace": workspace_id})
-        return rows[0] if rows else None
-
-    async def contact(self, workspace_id: str, contact_id: str) -> dict[str, Any] | None:
-        """What is known about a contact."""
-        rows = await self._rows(workspace_id, _CONTACT, {"id": contact_id})
+        """A pinned version: document, bundle and number."""
+        rows = await self._rows(workspace_id, _VERSION, {"id": version_id})
         return rows[0] if rows else None
 
     async def channel_of(self, workspace_id: str, agent_id: str, connector: str) -> str | None:
@@ -133,10 +128,6 @@ _LIST = f"""
       AND (%(before_at)s::timestamptz IS NULL OR (c.updated_at, c.id) < (%(before_at)s, %(before_id)s::uuid))
     ORDER BY c.updated_at DESC, c.id DESC LIMIT %(limit)s
 """  # noqa: S608  # constants of this module  # constants of this module
-_CONTACT = """
-    SELECT id::text, fields, variables, language, created_at, updated_at FROM contact WHERE id = %(id)s
-"""
 _VERSION = """
-    SELECT v.document, v.bundle, v.number, (SELECT w.name FROM workspace w WHERE w.id = %(workspace)s) AS workspace_name
-    FROM version v WHERE v.id = %(id)s
+    SELECT v.document, v.bundle, v.number FROM version v WHERE v.id = %(id)s
 """

@@ -88,6 +88,10 @@ class PhoneCallRows:
         row = await self._row(workspace_id, _CAN_BEGIN, {"agent": agent_id})
         return str(row["problem"]) if row else "no_agent"
 
+    async def has_opted_out(self, workspace_id: str, number: str) -> bool:
+        """Whether somebody with this number asked not to be contacted."""
+        return await self._row(workspace_id, _OPTED_OUT, {"number": number}) is not None
+
     async def attach(self, workspace_id: str, call_id: str) -> Row | None:
         """Count an attachment; the call with its state before, None when it is over."""
         return await self._row(workspace_id, _ATTACH, {"id": call_id})
@@ -248,6 +252,7 @@ _ANNOUNCE = f"""
     SELECT %(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s
     WHERE {_HAS_ROOM} ON CONFLICT (id) DO NOTHING RETURNING id
 """
+_OPTED_OUT = "SELECT id FROM contact WHERE phone = %(number)s AND opted_out_at IS NOT NULL LIMIT 1"
 _CAN_BEGIN = """
     SELECT CASE WHEN NOT a.is_on THEN 'agent_off' WHEN f.live_version_id IS NULL THEN 'no_version' ELSE '' END AS problem
     FROM agent a LEFT JOIN flow f ON f.id = a.main_flow_id WHERE a.id = %(agent)s

@@ -25,6 +25,7 @@ from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.storage.file_fetches import FETCH_CHANNEL
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.chains import ChainTimers
+from graph_runtime.worker.contact_imports import ContactImporter
 from graph_runtime.worker.daily import Daily
 from graph_runtime.worker.health import Health
 from graph_runtime.worker.ingest import Ingest
@@ -58,6 +59,7 @@ async def serve(settings: Settings) -> None:
             services.conversation_side,
             stop,
             Daily(services.retention).run(),
+            ContactImporter(services.contact_imports).run(),
             Ingest(services.knowledge_ingest, services.database.listen).run(),
             ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
             deliveries=services.deliveries,

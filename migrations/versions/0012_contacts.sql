@@ -69,14 +69,14 @@ CREATE TABLE contact_erasure (
 );
 CREATE INDEX contact_erasure_by_workspace ON contact_erasure (workspace_id, id DESC);
 
--- A file of contacts on its way in. `position`: rows that are done, in one transaction with what they became.
+-- A file of contacts on its way in; a draft until somebody has said what its columns are. `position`: rows that are done, in one transaction with what they became.
 CREATE TABLE contact_import (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     workspace_id uuid NOT NULL REFERENCES workspace ON DELETE CASCADE,
     file_name text NOT NULL CHECK (length(file_name) <= 200),
     content bytea,
     mapping jsonb NOT NULL,
-    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed', 'canceled')),
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('draft', 'waiting', 'done', 'failed', 'canceled')),
     total integer NOT NULL DEFAULT 0,
     position integer NOT NULL DEFAULT 0,
     created integer NOT NULL DEFAULT 0,
@@ -311,6 +311,16 @@ BEGIN
     END IF;
     IF p_turn ? 'contact' THEN
         UPDATE contact SET variables = variables || (p_turn -> 'contact'), updated_at = now() WHERE id = c.contact_id;
+    END IF;
+    IF p_turn ? 'opt_out' THEN
+        INSERT INTO contact_change (workspace_id, contact_id, kind, actor, data)
+            SELECT p_workspace, k.id, CASE WHEN k.opted_out_at IS NULL THEN 'opted_out' ELSE 'came_back' END, 'contact',
+                jsonb_build_object('conversation_id', c.id, 'channel', c.channel_kind)
+            FROM contact k WHERE k.id = c.contact_id AND (k.opted_out_at IS NULL) = (p_turn ->> 'opt_out')::boolean;
+        -- Said once more it counts from now: a repeated STOP is no question that may be answered.
+        UPDATE contact SET updated_at = now(),
+            opted_out_at = CASE WHEN (p_turn ->> 'opt_out')::boolean THEN clock_timestamp() END
+            WHERE id = c.contact_id;
     END IF;
     IF p_turn ? 'had_effects' THEN
         -- The turn is final: its calls are never repeated, and what they answered is in the messages and variables.

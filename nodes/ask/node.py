@@ -106,7 +106,7 @@ async def take(settings: Settings, ctx: NodeContext, reply: Reply | None) -> Awa
     if reply is None:
         return Leave("no_reply")
     rules = AnswerRules(
-        kind=settings.kind, today=contact_today(ctx.now(), ctx.resolve("contact.timezone")), language=ctx.language,
+        kind=settings.kind, today=contact_today(ctx.now(), ctx.resolve("contact.time_zone")), language=ctx.language,
         region=settings.region, date_order=settings.date_order, is_future_only=settings.future_only,
         minimum=settings.minimum, maximum=settings.maximum, max_length=settings.max_length,
     )  # fmt: skip

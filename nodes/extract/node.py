@@ -88,7 +88,7 @@ async def answer(settings: Settings, ctx: NodeContext, reply: Reply | None) -> A
 async def _look(settings: Settings, ctx: NodeContext, text: str) -> AwaitReply | Leave:
     known: dict[str, Any] = ctx.memory["values"]
     asked = next((f for f in settings.fields if f.name and f.name == ctx.memory["field"]), None)
-    today = contact_today(ctx.now(), ctx.resolve("contact.timezone"))
+    today = contact_today(ctx.now(), ctx.resolve("contact.time_zone"))
     found: dict[str, Any] = {}
     if text:
         try:

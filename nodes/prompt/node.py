@@ -121,7 +121,7 @@ def _fill(settings: Settings, ctx: NodeContext, reply: ModelReply) -> str:
     if reply.data is None:
         raise BadAnswer("The model did not fill in the fields. Try a model that supports structured answers.")
     data: dict[str, Any] = reply.data
-    today = contact_today(ctx.now(), ctx.resolve("contact.timezone"))
+    today = contact_today(ctx.now(), ctx.resolve("contact.time_zone"))
     for row in settings.fields:
         value = fit(data.get(row.name), row, language=ctx.language, today=today)
         if row.save_to:

@@ -108,7 +108,7 @@ async def run(settings: Settings, ctx: NodeContext) -> Leave:
 
 def _broken(settings: Settings, ctx: NodeContext, value: Any) -> str:
     """What to say about the first broken rule; "" when all are kept."""
-    today = contact_today(ctx.now(), ctx.resolve("contact.timezone"))
+    today = contact_today(ctx.now(), ctx.resolve("contact.time_zone"))
     for i, rule in enumerate(settings.rules):
         if not is_kept(rule, value, language=ctx.language, today=today):
             own = ctx.render(ctx.text(f"rules.{rule.id or i}.message", rule.message)).strip()

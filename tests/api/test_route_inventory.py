@@ -106,6 +106,15 @@ WAYS: dict[str, Way] = {
     "POST /api/v1/conversations/{conversation_id}/messages": Way("key", WRITE, body={"text": "Ann"}, other=404),
     # Of a line; the channel of this world is none. tests/api/test_v1_calls.py has one.
     "POST /api/v1/lines/{channel_id}/calls": Way("key", WRITE, body={"number": "100"}, owner=404, other=404),
+    "GET /api/builder/contacts/contacts.csv": Way("member"),
+    "GET /api/builder/contacts/{contact_id}/data.zip": Way("member", other=404),
+    "POST /api/builder/contacts/files": Way("member", body={}, owner=422, other=422),
+    "GET /api/v1/contacts": Way("key", "conversations:read"),
+    "POST /api/v1/contacts": Way("key", WRITE, body={"name": "Ann"}, owner=201, other=201),
+    "GET /api/v1/contacts/{contact_id}": Way("key", "conversations:read", other=404),
+    "PATCH /api/v1/contacts/{contact_id}": Way("key", WRITE, body={"name": "Bo"}, other=404),
+    "POST /api/v1/contacts/{contact_id}/tags": Way("key", WRITE, body={"add": ["a"]}, other=404),
+    "PUT /api/v1/contacts/{contact_id}/opt-out": Way("key", WRITE, body={"opted_out": True}, other=404),
     "GET /api/v1/calls/{call_id}": Way("key", "conversations:read", owner=404, other=404),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
     "GET /api/v1/conversations/{conversation_id}": Way("key", "conversations:read", other=404),
@@ -202,9 +211,11 @@ async def world(
     subscription, _ = await services.event_subscriptions.create(ann.who, setting["url"], ["flow.published"])
     chain = await services.chain_drafts.create(ann.who, "Quote", CHAIN)
     told = await services.event_log.send_test(ann.who, subscription.id)
+    contact = await services.contacts.create(ann.who, {"name": "Marta of Acme"})
     base = await services.knowledge_bases.create(ann.who, "Rules")
     document = await services.knowledge_documents.add_file(ann.who, base.id, "a.txt", b"Open from nine.")
     ids = {
+        "contact_id": contact["id"],
         "base_id": base.id,
         "document_id": document.id,
         "subscription_id": subscription.id,

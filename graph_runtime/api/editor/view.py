@@ -26,7 +26,7 @@ async def open_flow(services: Services, who: Principal, flow_id: str) -> dict[st
     bindings = await services.agents.connections(who, draft.agent_id)
     preview = await services.publishing.preview(who, flow_id)
     language = me.language or "en"
-    known = draft.siblings | {flow_id: draft.flow}
+    known = {**draft.siblings, flow_id: draft.flow}
     return {
         "flow": draft.flow.to_json(),
         "revision": draft.revision,

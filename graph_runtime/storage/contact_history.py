@@ -1,0 +1,99 @@
+"""What happened to a contact and what they wait for; everything that is stored about them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Final
+
+from graph_runtime.storage.database import Connection, Row
+
+_PAST: Final = """
+    SELECT * FROM (
+        (SELECT c.created_at AS at, 'conversation' AS kind, c.id::text AS ref, jsonb_build_object(
+            'agent', a.name, 'channel', c.channel_kind, 'status', c.status, 'result', c.result, 'preview', c.preview) AS data
+         FROM conversation c JOIN agent a ON a.id = c.agent_id
+         WHERE c.contact_id = %(id)s AND NOT c.is_test AND c.created_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT c.ended_at, 'conversation_ended', c.id::text, jsonb_build_object(
+            'agent', a.name, 'channel', c.channel_kind, 'result', c.result)
+         FROM conversation c JOIN agent a ON a.id = c.agent_id
+         WHERE c.contact_id = %(id)s AND NOT c.is_test AND c.ended_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT p.started_at, 'call', c.id::text, jsonb_build_object(
+            'direction', p.direction, 'from', p.from_number, 'to', p.did, 'state', p.state, 'result', p.result)
+         FROM conversation c JOIN phone_call p ON p.conversation_id = c.id
+         WHERE c.contact_id = %(id)s AND p.started_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT o.created_at, 'delivery', c.id::text, jsonb_build_object(
+            'channel', c.channel_kind, 'state', o.state, 'reason', o.error_class)
+         FROM conversation c JOIN outbox o ON o.conversation_id = c.id
+         WHERE c.contact_id = %(id)s AND o.created_at < %(before)s AND o.state IN ('failed', 'unknown')
+         ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT h.at, h.kind, NULL, h.data || jsonb_build_object('actor', h.actor)
+         FROM contact_change h WHERE h.contact_id = %(id)s AND h.at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+    ) everything ORDER BY at DESC LIMIT %(limit)s
+"""
+_TIMERS: Final = """
+    SELECT t.due_at AS at, 'timer' AS kind, c.id::text AS ref, jsonb_build_object(
+        'agent', a.name, 'channel', c.channel_kind, 'node_id', c.node_id, 'waits', c.waits) AS data
+    FROM conversation c JOIN timer t ON t.conversation_id = c.id JOIN agent a ON a.id = c.agent_id
+    WHERE c.contact_id = %(id)s AND NOT c.is_test AND t.due_at <> 'infinity' ORDER BY t.due_at LIMIT %(limit)s
+"""
+_OF_CONVERSATIONS: Final = {
+    "conversations": """
+        SELECT c.id::text, c.agent_id::text, c.channel_kind, c.language, c.status, c.result, c.goal_value, c.tags,
+            c.created_at, c.updated_at, c.ended_at FROM conversation c WHERE c.contact_id = %(id)s ORDER BY c.id
+    """,
+    "messages": """
+        SELECT m.conversation_id::text, m.seq, m.role, m.parts, m.text, m.flags, m.created_at
+        FROM conversation c JOIN message m ON m.conversation_id = c.id
+        WHERE c.contact_id = %(id)s ORDER BY m.conversation_id, m.seq
+    """,
+    "calls": """
+        SELECT p.id::text, p.conversation_id::text, p.direction, p.from_number, p.did, p.result, p.started_at, p.ended_at
+        FROM conversation c JOIN phone_call p ON p.conversation_id = c.id WHERE c.contact_id = %(id)s ORDER BY p.id
+    """,
+    "events": """
+        SELECT e.conversation_id::text, e.at, e.kind, e.data FROM conversation c JOIN event e ON e.conversation_id = c.id
+        WHERE c.contact_id = %(id)s ORDER BY e.id
+    """,
+    "timers": """
+        SELECT t.conversation_id::text, t.due_at FROM conversation c JOIN timer t ON t.conversation_id = c.id
+        WHERE c.contact_id = %(id)s ORDER BY t.due_at
+    """,
+    "changes": """
+        SELECT at, kind, actor, data FROM contact_change WHERE contact_id = %(id)s ORDER BY id
+    """,
+}
+_FILES: Final = """
+    SELECT f.id::text, f.name, f.mime, f.content FROM conversation c
+    JOIN file f ON f.workspace_id = c.workspace_id AND f.conversation_id = c.id WHERE c.contact_id = %(id)s ORDER BY f.id
+"""
+
+
+async def past(connection: Connection, contact_id: str, before: datetime, limit: int) -> list[Row]:
+    """Newest first, older than `before`: {at, kind, ref (a conversation or None), data}."""
+    values = {"id": contact_id, "before": before, "limit": limit}
+    return await (await connection.execute(_PAST, values)).fetchall()
+
+
+async def timers(connection: Connection, contact_id: str, limit: int) -> list[Row]:
+    """When conversations of theirs go on by themselves, soonest first; rows as of `past`."""
+    return await (await connection.execute(_TIMERS, {"id": contact_id, "limit": limit})).fetchall()
+
+
+async def everything(connection: Connection, contact_id: str) -> dict[str, list[Row]]:
+    """All rows about them, by kind, without the contact's own."""
+    return {
+        kind: await (await connection.execute(statement, {"id": contact_id})).fetchall()
+        for kind, statement in _OF_CONVERSATIONS.items()
+    }
+
+
+async def files(connection: Connection, contact_id: str) -> AsyncIterator[dict[str, Any]]:
+    """What they sent, one by one: {id, name, mime, content}."""
+    cursor = await connection.execute(_FILES, {"id": contact_id})
+    async for row in cursor:
+        yield row
