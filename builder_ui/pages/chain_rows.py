@@ -92,7 +92,7 @@ def step_items(chain: Chain, problems: Mapping[str, str], names: Mapping[str, st
 def _step_item(step: ChainStep, number: int, last: int, problem: str, names: Mapping[str, str]) -> StepItem:
     delay, window = step.delay, step.window
     # Nothing comes before the first step but the entering itself.
-    since = "enrollment" if number == 1 and delay.since == "previous" else delay.since
+    since: str = "enrollment" if number == 1 and delay.since == "previous" else delay.since
     since += ("_before" if delay.before else "_after") if since == "field" else ""
     text, detail = _about(step, names)
     return StepItem(

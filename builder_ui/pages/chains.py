@@ -126,7 +126,7 @@ def _note(note: rx.Var[dict[str, str]]) -> rx.Component:
 
 
 def _name_dialog() -> rx.Component:
-    zone = rx.Var("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    zone: rx.Var[str] = rx.Var("Intl.DateTimeFormat().resolvedOptions().timeZone")
     return rx.dialog.root(
         rx.dialog.content(
             rx.dialog.title(t("chains.add"), size="5"),

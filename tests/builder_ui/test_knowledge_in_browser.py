@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, FilePayload, Page, expect
 
 from graph_runtime.bootstrap import Services
 from graph_runtime.worker.ingest import Ingest
@@ -35,17 +35,16 @@ async def test_documents_are_brought_read_and_found(services: Services, tab: Tab
         await page.locator("#base-name").fill("Доставка й повернення")
         await page.get_by_test_id("save-base").click()
         await expect(page.locator("#content h1")).to_have_text("Доставка й повернення")
-        await page.get_by_test_id("knowledge-files").set_input_files(
-            [
-                {
-                    "name": "Ціни.csv",
-                    "mimeType": "text/csv",
-                    "buffer": "місто;ціна\nЛьвів;9 євро\nОдеса;11 євро\n".encode(),
-                },
-                {"name": "broken.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 broken"},
-                {"name": "tool.exe", "mimeType": "application/octet-stream", "buffer": b"MZ\0\0\0"},
-            ]
-        )
+        files: list[FilePayload] = [
+            {
+                "name": "Ціни.csv",
+                "mimeType": "text/csv",
+                "buffer": "місто;ціна\nЛьвів;9 євро\nОдеса;11 євро\n".encode(),
+            },
+            {"name": "broken.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 broken"},
+            {"name": "tool.exe", "mimeType": "application/octet-stream", "buffer": b"MZ\0\0\0"},
+        ]
+        await page.get_by_test_id("knowledge-files").set_input_files(files)
         await expect(page.locator(".ps-uploads li[data-state=failed]")).to_contain_text("Такі файли прочитати не можна")
         await expect(page.locator("[data-testid=document][data-state=ready]")).to_have_count(1, timeout=40_000)
         await expect(page.locator("[data-testid=document][data-state=failed]")).to_contain_text("Файл пошкоджено")

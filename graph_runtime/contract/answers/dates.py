@@ -63,6 +63,9 @@ def read_date(text: str, today: date, order: DateOrder = "dmy") -> date | None:
         lambda: _weekday(tokens, today),
         lambda: _day_only(plain, tokens, today),
     )
+    written = _ISO.search(plain)
+    if written is not None and _iso(plain) is None:
+        return None  # "2026-13-01" is no 13 January
     try:
         return next((found for read in readers if (found := read()) is not None), None)
     except OverflowError:
