@@ -34,6 +34,7 @@ from graph_runtime.services.event_sending import EventSending
 from graph_runtime.services.event_subscriptions import EventSubscriptions
 from graph_runtime.services.figures import Figures
 from graph_runtime.services.files import Files
+from graph_runtime.services.hand_offs import HandOffs
 from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.live import Live
@@ -45,6 +46,7 @@ from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.phone_setup import PhoneSetup
 from graph_runtime.services.phrase_cache import PhraseCache
 from graph_runtime.services.publishing import Publishing
+from graph_runtime.services.queues import Queues
 from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
@@ -79,6 +81,8 @@ class Services:
     conversations: Conversations
     live: Live
     contacts: Contacts
+    hand_offs: HandOffs
+    queues: Queues
     channels: Channels
     channel_setup: ChannelSetup
     hooks: Hooks
@@ -193,6 +197,8 @@ async def build(
         conversations=side.conversations,
         live=side.live,
         contacts=side.contacts,
+        hand_offs=HandOffs(side, clock),
+        queues=Queues(database, clock),
         channels=Channels(database),
         channel_setup=channel_setup,
         hooks=Hooks(open_channels, side.receiver, side.outbox, side.starts, side.live),

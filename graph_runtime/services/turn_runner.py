@@ -16,6 +16,7 @@ from graph_runtime.analytics.recorder import Recorder
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
+from graph_runtime.contract.people import PRIORITIES, QueueFacts
 from graph_runtime.engine.run import TurnResult, run_turn, sorry
 from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
@@ -243,6 +244,7 @@ class TurnRunner:
                 observers=(recorder, LiveObserver(self._live, says_at_once=is_call), count_event),
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
+                queue=self._queue_of(workspace_id),
             )
             trigger = await self._trigger(workspace_id, conversation_id, turn, pinned)
             return await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
@@ -270,6 +272,13 @@ class TurnRunner:
             return await find(workspace_id, agent_id, slot)
 
         return models
+
+    def _queue_of(self, workspace_id: str) -> Callable[[str], Awaitable[QueueFacts | None]]:
+        async def queue(queue_id: str) -> QueueFacts | None:
+            found = await self._store.queue(workspace_id, queue_id)
+            return QueueFacts.model_validate(found) if found else None
+
+        return queue
 
     async def _trigger(
         self, workspace_id: str, conversation_id: str, turn: LeasedTurn, pinned: PinnedVersion
@@ -316,7 +325,7 @@ class TurnRunner:
         result: TurnResult | None = None,
     ) -> Committed:
         committed = await self._store.commit(workspace_id, conversation_id, turn, rows)
-        if turn.kind != "timer":
+        if turn.kind not in ("timer", "hand_off"):
             waited = committed.at.timestamp() - _received_at(turn.inbox_id)
             INBOUND_TO_REPLY.labels(turn.channel_kind).observe(max(0.0, waited))
         turn_id = str(turn.inbox_id)
@@ -344,10 +353,13 @@ def _received_at(inbox_id: UUID) -> float:
 
 
 def _is_stale(turn: LeasedTurn) -> bool:
-    """A timer of a wait that is over (the contact was quicker), or a message to a conversation that has ended."""
+    """A timer of a wait that is over (the contact was quicker), a message to a conversation that has ended, or word from
+    a person to a step that the conversation is not at any more."""
     if turn.kind == "timer":
         return turn.payload.get("turn_seq") != turn.turn_seq or turn.status == "ended"
-    return turn.status == "ended" and turn.kind == "message"
+    if turn.kind == "hand_off" and turn.payload.get("node_id") != turn.node_id:
+        return True
+    return turn.status == "ended" and turn.kind in ("message", "hand_off")
 
 
 def _unchanged(
@@ -392,6 +404,9 @@ def _rows(turn: LeasedTurn, result: TurnResult, recorder: Recorder, *, had_effec
         record["contact"] = result.contact_changes
     if had_effects:
         record["had_effects"] = True
+    if result.hand_off is not None:
+        asked = result.hand_off
+        record["hand_off"] = asked.model_dump() | {"priority": PRIORITIES.index(asked.priority)}
     _address(record, turn)
     status = "ended" if result.is_over else "open"
     return TurnRows(result.state, status, result.waits, result.node_id, result.due_at, result.is_idle, record)
