@@ -62,12 +62,6 @@ class Queues:
         self._database = database
         self._clock = clock
 
-    async def list(self, principal: Principal) -> list[QueueRow]:
-        """By name. Raises: AccessDenied."""
-        principal.require("agent.read")
-        async with self._database.workspace(principal.workspace_id) as connection:
-            return [QueueRow(**row) for row in await rows.listed(connection)]
-
     async def save(
         self,
         principal: Principal,
@@ -158,6 +152,12 @@ class Queues:
         async with self._database.workspace(principal.workspace_id) as connection:
             if not is_uuid(reply_id) or not await rows.delete_reply(connection, reply_id):
                 raise _no_reply()
+
+    async def list(self, principal: Principal) -> list[QueueRow]:
+        """By name. Raises: AccessDenied."""
+        principal.require("agent.read")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            return [QueueRow(**row) for row in await rows.listed(connection)]
 
 
 def _no_queue() -> NotFound:
