@@ -27,6 +27,10 @@ from builder_ui.pages.event_page import event_page
 from builder_ui.pages.event_page_state import EventPage
 from builder_ui.pages.events import events_page
 from builder_ui.pages.events_state import Events
+from builder_ui.pages.inbox import inbox_page
+from builder_ui.pages.inbox_setup import inbox_setup_page
+from builder_ui.pages.inbox_setup_state import InboxSetup
+from builder_ui.pages.inbox_state import Inbox
 from builder_ui.pages.letters import letters_page
 from builder_ui.pages.letters_state import Letters
 from builder_ui.pages.models import models_page
@@ -65,6 +69,8 @@ app.add_page(
     agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load, PhoneLines.load]
 )
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
+app.add_page(inbox_page, route="/inbox", title="Patchcord", on_load=Inbox.load)
+app.add_page(inbox_setup_page, route="/inbox/queues", title="Patchcord", on_load=InboxSetup.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)

@@ -26,12 +26,13 @@ from graph_runtime.api.routes import (
     editor,
     health,
     hooks,
+    inbox,
     phone,
     recordings,
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import calls, conversations, events, flows
+from graph_runtime.api.routes.v1 import calls, conversations, events, flows, hand_offs
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -45,8 +46,10 @@ ROUTERS: Final = (
     builder.routes,
     channels.routes,
     editor.routes,
+    inbox.routes,
     conversations.writing,
     conversations.reading,
+    hand_offs.routes,
     calls.writing,
     calls.reading,
     flows.reading,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, NotFound, TooLarge
 from graph_runtime.contract.messages import Text, dump_part
 from graph_runtime.contract.people import PRIORITIES
-from graph_runtime.engine.checkpoint import clean
+from graph_runtime.engine.checkpoint import clean, decode
+from graph_runtime.engine.turn import HIDDEN
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid, no_conversation
 from graph_runtime.services.conversation_list import contact_name
@@ -77,7 +78,10 @@ class InboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Everything beside an open conversation. `past`: its hand-offs, newest first; `sendings`: seq → state."""
+    """Everything beside an open conversation. `variables`: of the contact and of the main flow, secrets hidden.
+
+    `past`: its hand-offs, newest first; `sendings`: seq → state.
+    """
 
     row: InboxRow
     contact: dict[str, Any]
@@ -130,12 +134,15 @@ class HandOffs:
         async with self._database.workspace(principal.workspace_id) as connection:
             return [InboxRow.of(row) for row in await rows.listed(connection, view, filters)]
 
-    async def waiting(self, principal: Principal) -> tuple[int, str]:
-        """How many conversations wait for this member, and the id of the newest. Raises: AccessDenied."""
+    async def waiting(self, principal: Principal) -> tuple[int, str, bool]:
+        """How many conversations wait for this member, the id of the newest, and whether they want to hear of it.
+
+        Raises: AccessDenied.
+        """
         principal.require(ANSWER)
         async with self._database.workspace(principal.workspace_id) as connection:
             found = await rows.waiting(connection, principal.member_id, is_any=_is_chief(principal))
-        return found["count"], found["newest"] or ""
+        return found["count"], found["newest"] or "", found["is_online"]
 
     async def desk(self, principal: Principal, conversation_id: str, *, after_seq: int = 0) -> Desk:
         """What a member needs to answer; `sendings` of messages after a seq. Raises: AccessDenied, NotFound."""
@@ -148,7 +155,15 @@ class HandOffs:
             notes = await rows.notes(connection, conversation_id)
             past = await rows.past(connection, conversation_id)
             sendings = await rows.sendings(connection, conversation_id, after_seq)
-        return Desk(InboxRow.of(row), row["contact"], row["contact_variables"], notes, past, sendings)
+        variables = row["contact_variables"] | await self._variables(principal.workspace_id, row)
+        return Desk(InboxRow.of(row), row["contact"], variables, notes, past, sendings)
+
+    async def _variables(self, workspace_id: str, row: Row) -> dict[str, Any]:
+        if not row["checkpoint"]:
+            return {}
+        values: dict[str, Any] = decode(row["checkpoint"])[1].get("v", {}).get("", {})
+        secret = (await self._side.versions.get(workspace_id, row["version_id"])).compiled.root.secret_variables
+        return {name: HIDDEN if name in secret else value for name, value in values.items()}
 
     async def accept(self, principal: Principal, conversation_id: str) -> None:
         """Take a conversation that waits, or take over one that the agent has. What the agent is doing is cut off.

