@@ -59,11 +59,11 @@ def _presence() -> rx.Component:
 
 def _panes() -> rx.Component:
     return rx.fragment(
-        rx.segmented_control.root(
-            *[rx.segmented_control.item(t(f"inbox.view_{view}"), value=view) for view in VIEWS],
-            value=Inbox.view, on_change=Inbox.choose_view, class_name="ps-inbox-views", aria_label=t("inbox.view"),
-        ),
         rx.el.div(
+            rx.segmented_control.root(
+                *[rx.segmented_control.item(t(f"inbox.view_{view}"), value=view) for view in VIEWS],
+                value=Inbox.view, on_change=Inbox.choose_view, class_name="ps-inbox-views", aria_label=t("inbox.view"),
+            ),
             search_box(t("inbox.search"), Inbox.search, Inbox.find),
             rx.cond(
                 Inbox.queues.length() > 0,

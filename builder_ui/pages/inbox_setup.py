@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from builder_ui.components.parts import empty, field, head, skeleton
@@ -92,7 +94,7 @@ def _reply(reply: rx.Var[ReadyReplyItem]) -> rx.Component:
     )  # fmt: skip
 
 
-def _form_foot(is_known: rx.Var[bool], on_delete: rx.event.EventType[()]) -> rx.Component:
+def _form_foot(is_known: rx.Var[bool], on_delete: Any) -> rx.Component:
     return rx.flex(
         rx.cond(is_known, rx.button(t("common.delete"), type="button", variant="soft", color_scheme="red", on_click=on_delete)),
         rx.box(flex="1"),

@@ -73,7 +73,7 @@ class InboxSetup(Session):
         ]  # fmt: skip
         self.replies = [
             ReadyReplyItem(
-                r.id, r.shortcut, *(r.texts.get(code, "") for code in LANGUAGES),
+                r.id, r.shortcut, r.texts.get("en", ""), r.texts.get("ru", ""), r.texts.get("uk", ""),
                 r.texts.get(self.me.language) or next(iter(r.texts.values()), ""),
             )
             for r in await services().queues.replies(who)

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psycopg
-
 from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.engine.checkpoint import clean
@@ -90,7 +88,7 @@ class Queues:
                 if saved is None:
                     raise _no_queue()
                 await audit.append(connection, principal.actor, "queue.saved", {"queue": saved}, self._clock())
-        except psycopg.errors.UniqueViolation:
+        except rows.NameTaken:
             raise Conflict("There is a queue of this name already.", reason="name_taken", field="name") from None
         return saved
 
@@ -138,7 +136,7 @@ class Queues:
             async with self._database.workspace(principal.workspace_id) as connection:
                 known = reply_id is None or is_uuid(reply_id)
                 saved = await rows.save_reply(connection, reply_id, name, kept) if known else None
-        except psycopg.errors.UniqueViolation:
+        except rows.NameTaken:
             raise Conflict(
                 "There is a ready reply with this shortcut.", reason="name_taken", field="shortcut"
             ) from None

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from graph_runtime.storage.database import Connection, Row
+
+
+class NameTaken(Exception):
+    """Another one in this workspace has the name; the transaction cannot go on."""
+
+
+async def _saved(connection: Connection, statement: str, values: dict[str, Any]) -> Row | None:
+    try:
+        return await (await connection.execute(statement, values)).fetchone()
+    except UniqueViolation as error:
+        raise NameTaken from error
 
 
 async def listed(connection: Connection) -> list[Row]:
@@ -15,9 +27,8 @@ async def listed(connection: Connection) -> list[Row]:
 
 
 async def save(connection: Connection, queue_id: str | None, values: dict[str, Any]) -> str | None:
-    """Make or change a queue; its id, None when there is no such queue. Raises: UniqueViolation."""
-    cursor = await connection.execute(_CHANGE if queue_id else _ADD, values | {"id": queue_id})
-    row = await cursor.fetchone()
+    """Make or change a queue; its id, None when there is no such queue. Raises: NameTaken."""
+    row = await _saved(connection, _CHANGE if queue_id else _ADD, values | {"id": queue_id})
     if row is None:
         return None
     await connection.execute("DELETE FROM queue_member WHERE queue_id = %s", (row["id"],))
@@ -47,9 +58,9 @@ async def replies(connection: Connection) -> list[Row]:
 
 
 async def save_reply(connection: Connection, reply_id: str | None, shortcut: str, texts: dict[str, str]) -> str | None:
-    """Raises: UniqueViolation."""
+    """Its id, None when there is no such reply. Raises: NameTaken."""
     values = {"id": reply_id, "shortcut": shortcut, "texts": Jsonb(texts)}
-    row = await (await connection.execute(_CHANGE_REPLY if reply_id else _ADD_REPLY, values)).fetchone()
+    row = await _saved(connection, _CHANGE_REPLY if reply_id else _ADD_REPLY, values)
     return str(row["id"]) if row else None
 
 

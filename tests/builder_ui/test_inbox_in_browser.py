@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from typing import Any
 
 import psycopg
@@ -74,7 +75,7 @@ async def test_two_members_and_a_visitor(
     agent = await services.agents.get(who, agent.id)
 
     olena_page = await signed_in(browser, address, tab.cookie.rpartition("=")[2])
-    ivan_page = await signed_in(browser, address, ivan.secret)
+    ivan_page = await signed_in(browser, address, ivan.token)
     for page in (olena_page, ivan_page):
         await page.goto("/inbox")
         await expect(page.locator(".ps-empty")).to_be_visible()
@@ -93,10 +94,12 @@ async def test_two_members_and_a_visitor(
     await shot(olena_page, "waiting")
 
     await asyncio.gather(*(page.get_by_test_id("accept").click() for page in (olena_page, ivan_page)))
-    await expect(olena_page.get_by_test_id("reply").or_(ivan_page.get_by_test_id("reply"))).to_be_visible()
-    winner, loser = olena_page, ivan_page
-    if await ivan_page.get_by_test_id("reply").count():
-        winner, loser = ivan_page, olena_page
+    for page in (olena_page, ivan_page):
+        await expect(
+            page.get_by_test_id("reply").or_(page.locator(".ps-lock", has_text=re.compile("Olena|Ivan")))
+        ).to_be_visible()
+    is_ivan = bool(await ivan_page.get_by_test_id("reply").count())
+    winner, loser = (ivan_page, olena_page) if is_ivan else (olena_page, ivan_page)
     await expect(winner.get_by_test_id("reply")).to_be_visible()
     await expect(loser.get_by_test_id("reply")).to_have_count(0)
     await expect(loser.locator(".ps-lock")).to_contain_text("Olena" if winner is olena_page else "Ivan")
@@ -111,10 +114,8 @@ async def test_two_members_and_a_visitor(
     await box.press("Enter")
     await expect(box).to_have_value("Good day, Olena here.")
     await winner.reload()  # the draft is kept in this browser
-    await winner.locator("#inbox-list .ps-talk").or_(winner.get_by_role("radio").nth(1)).first.click()
-    if not await winner.get_by_test_id("reply").count():
-        await winner.get_by_role("radio").nth(1).click()
-        await winner.locator("#inbox-list .ps-talk").click()
+    await winner.get_by_role("radio").nth(1).click()
+    await winner.locator("#inbox-list .ps-talk").click()
     await expect(box).to_have_value("Good day, Olena here.")
     await box.press("Control+Enter")
     await expect(guest.locator(".bubble").last).to_have_text("Good day, Olena here.")

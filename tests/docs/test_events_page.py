@@ -22,7 +22,7 @@ from tests.integration.test_events import ENDS, FAILS, drain, events, talk
 PAGE = (REPOSITORY / "docs" / "events.md").read_text("utf-8")
 EXAMPLES: dict[str, dict[str, Any]] = {
     name: json.loads(body)
-    for name, body in re.findall(r"### ([a-z.]+)\n(?:(?!###).)*?```json\n(.*?)```", PAGE, re.DOTALL)
+    for name, body in re.findall(r"### ([a-z_.]+)\n(?:(?!###).)*?```json\n(.*?)```", PAGE, re.DOTALL)
 }
 Admin = psycopg.Connection[tuple[object, ...]]
 
