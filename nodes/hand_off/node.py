@@ -111,8 +111,8 @@ async def ask(settings: Settings, ctx: NodeContext) -> AwaitReply | Leave:
         )
         return AwaitReply(on_call=ring)
     about = {"summary": summary[:4000], "priority": settings.priority, "return_by": settings.return_by}
-    wanted = HandOff.model_validate(about | {"queue_id": queue.id if queue is not None else ""})
-    return AwaitReply(duration_seconds(settings.wait), person=wanted)
+    wanted = about | {"queue_id": queue.id if queue is not None else ""}
+    return AwaitReply(duration_seconds(settings.wait), person=HandOff.model_validate(wanted))
 
 
 @NODE.replies
@@ -120,17 +120,15 @@ async def go_on(settings: Settings, ctx: NodeContext, reply: Reply | None) -> Aw
     """Somebody took it, gave it back, or nobody came."""
     if reply is not None and isinstance(reply.heard, Transferred):
         return Leave("accepted") if reply.heard.result == "answered" else await _nobody(ctx, reply.heard.result, "")
-    if reply is None:
+    if reply is None or (person := reply.person) is None:
         return await _nobody(ctx, "no_answer", "")
-    if reply.person is None:
-        return AwaitReply()
-    ctx.output("operator", reply.person.name)
-    if reply.person.event == "accepted":
-        if text := ctx.render(ctx.text("accepted_text", settings.accepted_text), {"operator": reply.person.name}):
+    ctx.output("operator", person.name)
+    if person.event == "accepted":
+        if text := ctx.render(ctx.text("accepted_text", settings.accepted_text), {"operator": person.name}):
             await ctx.say(Text(text=text))
         return Detour("accepted")
-    ctx.output("note", reply.person.note)
-    ctx.output("outcome", reply.person.outcome)
+    ctx.output("note", person.note)
+    ctx.output("outcome", person.outcome)
     return Leave("returned")
 
 

@@ -84,7 +84,7 @@ async def test_two_members_and_a_visitor(
 
     guest = await browser.new_page(locale="en")
     await guest.goto(f"{address.http}/chat/{agent.public_id}")
-    await expect(guest.locator(".bubble").first).to_have_text("What is it about?")
+    await expect(guest.locator("#log .bubble").first).to_have_text("What is it about?")
     await say(guest, "a refund")
     for page in (olena_page, ivan_page):
         await page.locator("#inbox-list .ps-talk").click()
@@ -118,7 +118,7 @@ async def test_two_members_and_a_visitor(
     await winner.locator("#inbox-list .ps-talk").click()
     await expect(box).to_have_value("Good day, Olena here.")
     await box.press("Control+Enter")
-    await expect(guest.locator(".bubble").last).to_have_text("Good day, Olena here.")
+    await expect(guest.locator("#log .bubble").last).to_have_text("Good day, Olena here.")
     await expect(box).to_have_value("")
     await winner.locator("textarea[name=note]").fill("Wants the money back")
     await winner.locator(".ps-inbox-side button[type=submit]").click()
@@ -134,7 +134,7 @@ async def test_two_members_and_a_visitor(
     await winner.get_by_test_id("give-back").click()
     await shot(winner, "give-back")
     await winner.get_by_test_id("give-back-do").click()
-    await expect(guest.locator(".bubble").last).to_have_text("Back with me (solved). Anything else?")
+    await expect(guest.locator("#log .bubble").last).to_have_text("Back with me (solved). Anything else?")
     await expect(winner.get_by_test_id("reply")).to_have_count(0)
     await say(guest, "no, thanks")
     await expect(winner.locator(".ps-lock")).to_be_visible()

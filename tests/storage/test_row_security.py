@@ -71,6 +71,13 @@ calls AS (INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conver
 recordings AS (INSERT INTO call_recording (id, workspace_id, secrets) SELECT id, %(w)s, '{}' FROM calls RETURNING id),
 sounds AS (INSERT INTO call_recording_part (recording_id, epoch, part, workspace_id, samples, sealed)
     SELECT id, 1, 0, %(w)s, 1, '' FROM recordings),
+queues AS (INSERT INTO queue (workspace_id, name) VALUES (%(w)s, 'Q') RETURNING id),
+answering AS (INSERT INTO queue_member (workspace_id, queue_id, member_id) SELECT %(w)s, id, %(m)s FROM queues),
+hand_offs AS (INSERT INTO hand_off (workspace_id, conversation_id, state) SELECT %(w)s, id, 'waiting' FROM conversations),
+notes AS (INSERT INTO conversation_note (workspace_id, conversation_id, text) SELECT %(w)s, id, 'n' FROM conversations),
+ready AS (INSERT INTO canned_reply (workspace_id, shortcut, texts) VALUES (%(w)s, 'hi', '{"en": "Hi"}')),
+present AS (INSERT INTO presence (workspace_id, member_id, is_online) VALUES (%(w)s, %(m)s, true)),
+marks AS (INSERT INTO read_mark (workspace_id, conversation_id, member_id, seq) SELECT %(w)s, id, %(m)s, 1 FROM conversations),
 timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
     SELECT %(w)s, id, now(), 1 FROM conversations),
 events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)
