@@ -27,7 +27,7 @@ HELP = flow(
         "s": ("start", {}),
         "q": ("ask", {"text": "What is it?", "save_to": "x"}),
         "h": ("hand_off", {"text": "One moment.", "summary": "About {{ var.x }}", "wait": "PT60S", "priority": "high",
-                           "accepted_text": "{{ operator }} is here."}),
+                           "accepted_text": "{operator} is here."}),
         "m": ("set", {"name": "was", "value": "accepted by {{ step.h.operator }}"}),
         "r": ("say", {"text": "Back: {{ step.h.note }} / {{ step.h.outcome }} / {{ var.was }}"}),
         "t": ("say", {"text": "Nobody came: {{ step.h.reason }}"}),

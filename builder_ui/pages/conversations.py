@@ -167,6 +167,10 @@ def _transcript_head() -> rx.Component:
             color_scheme=rx.match(talk.status, ("open", "green"), ("quarantined", "red"), "gray"),
         ),
         rx.cond(
+            (talk.status == "open") & (talk.channel != "phone") & (talk.channel != "test") & (Talks.me.role != "viewer"),
+            rx.link(rx.button(t("talks.take"), size="1", variant="soft", tab_index=-1), href="/inbox?id=" + talk.id),
+        ),
+        rx.cond(
             talk.status == "open",
             rx.button(
                 t("talks.end"), variant="soft", color_scheme="gray", size="1", on_click=Talks.ask_end(True)

@@ -45,7 +45,7 @@ class Settings(NodeSettings):
     )  # fmt: skip
     accepted_text: str = setting(
         "What the client is told when somebody takes it", default="", widget="template", outside=True, max_length=2000,
-        placeholder="{{ operator }} is here now.", help="“operator” is the name of the colleague.",
+        placeholder="{operator} is here now.", help="“{operator}” becomes the name of the colleague.",
     )  # fmt: skip
     has_hours: bool = setting("People answer only at certain hours", default=False)
     days: Literal["workdays", "six", "all"] = setting(
@@ -124,8 +124,8 @@ async def go_on(settings: Settings, ctx: NodeContext, reply: Reply | None) -> Aw
         return await _nobody(ctx, "no_answer", "")
     ctx.output("operator", person.name)
     if person.event == "accepted":
-        if text := ctx.render(ctx.text("accepted_text", settings.accepted_text), {"operator": person.name}):
-            await ctx.say(Text(text=text))
+        if text := ctx.render(ctx.text("accepted_text", settings.accepted_text)):
+            await ctx.say(Text(text=text.replace("{operator}", person.name)))
         return Detour("accepted")
     ctx.output("note", person.note)
     ctx.output("outcome", person.outcome)
