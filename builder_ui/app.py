@@ -36,6 +36,10 @@ from builder_ui.pages.event_page import event_page
 from builder_ui.pages.event_page_state import EventPage
 from builder_ui.pages.events import events_page
 from builder_ui.pages.events_state import Events
+from builder_ui.pages.inbox import inbox_page
+from builder_ui.pages.inbox_setup import inbox_setup_page
+from builder_ui.pages.inbox_setup_state import InboxSetup
+from builder_ui.pages.inbox_state import Inbox
 from builder_ui.pages.knowledge import knowledge_page
 from builder_ui.pages.knowledge_base import knowledge_base_page
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
@@ -86,6 +90,8 @@ app.add_page(chains_page, route="/follow-ups", title="Patchcord", on_load=Follow
 app.add_page(chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load])
 app.add_page(contacts_page, route="/contacts", title="Patchcord", on_load=ContactList.load)
 app.add_page(contact_page, route="/contacts/[contact_id]", title="Patchcord", on_load=ContactPage.load)
+app.add_page(inbox_page, route="/inbox", title="Patchcord", on_load=Inbox.load)
+app.add_page(inbox_setup_page, route="/inbox/queues", title="Patchcord", on_load=InboxSetup.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)

@@ -293,7 +293,8 @@ class MessageItem:
 
     `is_twice`: it may have arrived twice; `undelivered`: why it did not arrive, or "". On a call: `heard` "speech" or
     "digits", `latency_ms` from the caller's last word to the agent's first (0: not measured), `cut` "interrupted" or
-    "unheard".
+    "unheard". `by`: the member who said it, or about whom the line is; `event`: "joined", "left"; `sending`: what became
+    of a message that a channel sends.
     """
 
     key: str
@@ -309,6 +310,9 @@ class MessageItem:
     heard: str = ""
     latency_ms: int = 0
     cut: str = ""
+    by: str = ""
+    event: str = ""
+    sending: str = ""
 
 
 @dataclass(frozen=True)
@@ -369,5 +373,7 @@ def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapp
         undelivered=str((row.get("flags") or {}).get("undelivered") or ""),
         heard=next((str(p["heard"]) for p in parts if p.get("heard")), ""),
         latency_ms=round(float(((row.get("flags") or {}).get("times") or {}).get("first_frame") or 0)),
+        by=str((row.get("flags") or {}).get("by") or next((p["name"] for p in parts if p.get("kind") == "person"), "")),
+        event=next((str(p["event"]) for p in parts if p.get("kind") == "person"), ""),
         cut=next((name for name in ("interrupted", "unheard") if (row.get("flags") or {}).get(name)), ""),
     )

@@ -45,6 +45,7 @@ from graph_runtime.services.event_subscriptions import EventSubscriptions
 from graph_runtime.services.figures import Figures
 from graph_runtime.services.file_fetching import FileFetching
 from graph_runtime.services.files import Files
+from graph_runtime.services.hand_offs import HandOffs
 from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.intake import Intake
@@ -62,6 +63,7 @@ from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.phone_setup import PhoneSetup
 from graph_runtime.services.phrase_cache import PhraseCache
 from graph_runtime.services.publishing import Publishing
+from graph_runtime.services.queues import Queues
 from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.turn_runner import Outside
@@ -103,6 +105,8 @@ class Services:
     contact_imports: ContactImports
     contact_privacy: ContactPrivacy
     contact_segments: ContactSegments
+    hand_offs: HandOffs
+    queues: Queues
     channels: Channels
     channel_setup: ChannelSetup
     hooks: Hooks
@@ -248,6 +252,8 @@ async def build(
         contact_imports=ContactImports(database, clock),
         contact_privacy=ContactPrivacy(database, clock),
         contact_segments=ContactSegments(database),
+        hand_offs=HandOffs(side, clock),
+        queues=Queues(database, clock),
         channels=Channels(database),
         channel_setup=channel_setup,
         hooks=Hooks(open_channels, intake),

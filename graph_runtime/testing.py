@@ -13,7 +13,8 @@ from graph_runtime.contract.errors import ConnectorError, TemplateInvalid, Unrea
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
 from graph_runtime.contract.messages import Choices, Part, Reply, SaidMessage, dump_part, plain_text
 from graph_runtime.contract.models import ModelEvent, ModelReply, ModelRequest, ModelUsage, TextDelta
-from graph_runtime.contract.nodes import AwaitReply, AwaitTime, EndConversation, Leave, NodeType, Outcome
+from graph_runtime.contract.nodes import AwaitReply, AwaitTime, Detour, EndConversation, Leave, NodeType, Outcome
+from graph_runtime.contract.people import QueueFacts
 
 __all__ = ["ExampleRun", "FakeChannel", "FakeClock", "FakeContext", "FakeModel", "run_example", "sequence_rule"]
 
@@ -133,6 +134,7 @@ class FakeContext:
     outputs: dict[str, Any] = field(default_factory=dict)
     follow_ups: list[tuple[str, bool]] = field(default_factory=list)
     """(chain, whether the contact leaves it), as the step asked."""
+    queues: dict[str, QueueFacts] = field(default_factory=dict)
     visit: int = 1
 
     @property
@@ -220,6 +222,10 @@ class FakeContext:
         """The last messages."""
         return tuple(self.transcript[-limit:]) if limit > 0 else ()
 
+    async def queue(self, queue_id: str) -> QueueFacts | None:
+        """A queue of `queues`."""
+        return self.queues.get(queue_id)
+
     async def model(
         self, request: ModelRequest, *, connection: str, fallback: str = "", stream: bool = False
     ) -> ModelReply:
@@ -281,7 +287,7 @@ class ExampleRun:
     @property
     def port(self) -> str:
         """The exit taken."""
-        return self.outcome.port if isinstance(self.outcome, Leave) else ""
+        return self.outcome.port if isinstance(self.outcome, Leave | Detour) else ""
 
     @property
     def waits(self) -> str:
@@ -292,7 +298,7 @@ class ExampleRun:
         """Sentences on what differs from an example's `expected`; empty when it holds.
 
         Keys: port, waits, ends (result label), goal_value, tags, said (all messages, or the parts' JSON),
-        said_contains (per message), buttons, variables, outputs, asked_model (parts of the last request).
+        said_contains (per message), buttons, person (who is asked for), on_call, variables, outputs, asked_model (parts of the last request).
         """
         ctx, out = self.context, self.outcome
         ended = out if isinstance(out, EndConversation) else None
@@ -305,6 +311,8 @@ class ExampleRun:
             "buttons": ctx.sent.buttons,
             "said": ctx.sent.texts,
             "parts": [[dump_part(p) for p in parts] for parts in ctx.sent.messages],
+            "person": out.person.model_dump() if isinstance(out, AwaitReply) and out.person else None,
+            "on_call": out.on_call.model_dump() if isinstance(out, AwaitReply) and out.on_call else None,
             "variables": {k: ctx.variables.get(k) for k in expected.get("variables", {})},
             "outputs": {k: ctx.outputs.get(k) for k in expected.get("outputs", {})},
         }
@@ -326,8 +334,8 @@ async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> Exampl
     `given`: settings, variables, contact, language, channel, i18n, memory, history [[role, text]], message (the text
     the contact wrote before), workspace, time_passes (true: the awaited moment comes), replies (text,
     {"option_id"}, {"attachments"}, or null for silence), model (answers, {"error": code}), http ([status, body]),
-    knowledge ({"title", "text", "sure"} or {"error"}), now (ISO), subflow {"exit", "variables"} for steps that run
-    another flow.
+    knowledge ({"title", "text", "sure"} or {"error"}), queues (id → {name, number}), now (ISO),
+    subflow {"exit", "variables"} for steps that run another flow.
     """
     given = example.get("given", {})
     settings = node_type.settings.model_validate(given.get("settings", {}))
@@ -341,7 +349,7 @@ async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> Exampl
     while True:
         if isinstance(outcome, AwaitReply | AwaitTime) and replies and node_type.reply is not None:
             reply = _reply(replies.pop(0))
-            if reply is not None:
+            if reply is not None and reply.person is None:
                 ctx.hear(reply)
             outcome = await node_type.reply(settings, ctx, reply)
         elif isinstance(outcome, AwaitTime) and node_type.resume is not None and given.get("time_passes"):
@@ -362,6 +370,7 @@ def _context(given: Mapping[str, Any]) -> FakeContext:
         i18n=given.get("i18n", {}),
         steps=dict(given.get("steps", {})),
     )
+    ctx.queues.update({k: QueueFacts(id=k, **v) for k, v in given.get("queues", {}).items()})
     if "now" in given:
         ctx.clock.at = datetime.fromisoformat(given["now"])
     for role, text in given.get("history", ()):

@@ -16,6 +16,8 @@ ICON: Final = share(__name__, "icon.svg")
 _SESSION: Final = share(__name__, "session.jsx").importable_path
 _PAGE: Final = share(__name__, "page.jsx").importable_path
 _KNOWLEDGE: Final = share(__name__, "knowledge.jsx").importable_path
+_INBOX: Final = share(__name__, "inbox.jsx").importable_path
+share(__name__, "inbox.css")
 _SHOW: Final = share(__name__, "show.jsx").importable_path
 
 _ICONS: Final = "lucide-react@1.26.0"  # the version that Reflex's own icons come from
@@ -124,6 +126,46 @@ class CsvChoice(rx.Component):
 
     label: rx.Var[str]
     on_kept: rx.EventHandler[_kept_id]  # type: ignore[type-arg, valid-type]  # how Reflex names the arguments of an event
+
+
+class InboxBadge(rx.Component):
+    """How many conversations wait for a person; in the title too, with a sound for each new one."""
+
+    library = _INBOX
+    tag = "InboxBadge"
+
+
+class ReplyBox(rx.Component):
+    """Where a member answers: the draft stays in this browser until `sent` names it, "/" offers ready replies."""
+
+    library = _INBOX
+    tag = "ReplyBox"
+
+    talk: rx.Var[str]
+    sent: rx.Var[str]
+    replies: rx.Var[Any]
+    language: rx.Var[str]
+    # Reflex reads what an event carries from the annotation; no checker of types can.
+    on_send: rx.EventHandler[rx.event.passthrough_event_spec(str, str, str)]  # type: ignore[type-arg,valid-type]
+
+
+class ListKeys(rx.Component):
+    """Keys j and k walk through the list with this id, Enter opens; not while somebody writes."""
+
+    library = _INBOX
+    tag = "ListKeys"
+
+    list_id: rx.Var[str]
+
+
+class Waited(rx.Component):
+    """How long somebody has been waiting, counted on in the browser."""
+
+    library = _INBOX
+    tag = "Waited"
+
+    since: rx.Var[str]
+    is_late: rx.Var[bool]
 
 
 class FollowEnd(rx.Component):

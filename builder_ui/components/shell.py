@@ -7,7 +7,7 @@ from typing import Final
 
 import reflex as rx
 
-from builder_ui.browser import LanguageChoice, PageSetup, sign_out
+from builder_ui.browser import InboxBadge, LanguageChoice, PageSetup, sign_out
 from builder_ui.i18n import t
 from builder_ui.session import Session
 
@@ -23,6 +23,7 @@ class Place:
 
 PLACES: Final = (
     Place("agents", "bot", "/"),
+    Place("inbox", "inbox", "/inbox"),
     Place("conversations", "messages-square", "/conversations"),
     Place("follow_ups", "calendar-clock", "/follow-ups"),
     Place("contacts", "contact", "/contacts"),
@@ -96,9 +97,16 @@ def _navigation(current: str) -> rx.Component:
 
 
 def _entry(place: Place, *, is_current: bool) -> rx.Component:
+    link = _link(place, is_current=is_current)
+    # Who only looks on answers nobody.
+    return rx.cond(Session.me.role != "viewer", link) if place.key == "inbox" else link
+
+
+def _link(place: Place, *, is_current: bool) -> rx.Component:
     return rx.link(
         rx.icon(place.icon, size=17, custom_attrs={"aria-hidden": "true"}),
         rx.el.span(t(f"nav.{place.key}"), class_name="ps-nav-label"),
+        InboxBadge.create() if place.key == "inbox" else rx.fragment(),
         href=place.path,
         class_name="ps-nav-item",
         underline="none",

@@ -32,6 +32,7 @@ FILES: Final = (
     "settings",
     "telegram",
     "chains",
+    "inbox",
 )
 
 _FOLDER = Path(__file__).parent

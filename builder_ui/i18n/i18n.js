@@ -8,6 +8,7 @@ import conversations from "./conversations.json";
 import errors from "./errors.json";
 import events from "./events.json";
 import knowledge from "./knowledge.json";
+import inbox from "./inbox.json";
 import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
@@ -16,7 +17,7 @@ import telegram from "./telegram.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts, ...inbox };
 const listeners = new Set();
 let current = null;
 

@@ -167,6 +167,10 @@ def _transcript_head() -> rx.Component:
             color_scheme=rx.match(talk.status, ("open", "green"), ("quarantined", "red"), "gray"),
         ),
         rx.cond(
+            (talk.status == "open") & (talk.channel != "phone") & (talk.channel != "test") & (Talks.me.role != "viewer"),
+            rx.link(rx.button(t("talks.take"), size="1", variant="soft", tab_index=-1), href="/inbox?id=" + talk.id),
+        ),
+        rx.cond(
             talk.status == "open",
             rx.button(
                 t("talks.end"), variant="soft", color_scheme="gray", size="1", on_click=Talks.ask_end(True)
@@ -204,7 +208,7 @@ def _messages() -> rx.Component:
     return FollowEnd.create(
         rx.el.div(
             _line(t("talks.began")),
-            rx.foreach(Talks.messages, _message),
+            rx.foreach(Talks.messages, line_of),
             rx.cond(Talks.chosen.status == "ended", _line(t("talks.over"))),
             class_name="ps-chat",
         ),
@@ -217,16 +221,21 @@ def _line(text: rx.Var[str]) -> rx.Component:
     return rx.el.div(rx.el.span(text), class_name="ps-line")
 
 
-def _message(message: rx.Var[MessageItem]) -> rx.Component:
+def line_of(message: rx.Var[MessageItem]) -> rx.Component:
     return rx.match(
         message.side,
-        ("system", _line(message.text)),
+        (
+            "system",
+            rx.cond(
+                message.event != "", _line(t_of(message.event, "talks.person_", name=message.by)), _line(message.text)
+            ),
+        ),
         ("failed", _line(t("talks.failed", reason=message.text))),
-        _bubble(message),
+        bubble(message),
     )
 
 
-def _bubble(message: rx.Var[MessageItem]) -> rx.Component:
+def bubble(message: rx.Var[MessageItem]) -> rx.Component:
     return rx.el.div(
         rx.cond(message.text != "", rx.el.div(message.text, class_name="ps-bubble")),
         rx.foreach(message.files, lambda name: rx.el.div(t("talks.file", name=name), class_name="ps-bubble")),
@@ -249,6 +258,14 @@ def _bubble(message: rx.Var[MessageItem]) -> rx.Component:
                     aria_label=t("talks.step", name=message.step),
                 ),
                 rx.cond(message.step != "", rx.el.span(message.step)),
+            ),
+            rx.cond(message.by != "", rx.el.span(message.by)),
+            rx.match(
+                message.sending,
+                ("pending", rx.el.span(rx.icon("clock", size=12), t("talks.sending"), class_name="ps-sending")),
+                ("sending", rx.el.span(rx.icon("clock", size=12), t("talks.sending"), class_name="ps-sending")),
+                ("sent", rx.el.span(rx.icon("check", size=12), t("talks.sent"), class_name="ps-sending")),
+                rx.fragment(),
             ),
             rx.cond(message.heard == "digits", rx.badge(t("talks.keys"), color_scheme="gray", size="1")),
             rx.cond(

@@ -71,7 +71,7 @@ class Talks(Session):
         talk = await services().conversations.get(who, conversation_id)
         self.chosen = conversation_item(talk.row)
         self.version = talk.version_number or 0
-        self.messages = transcript_items(talk, _labels(self.me.language))[-MESSAGES_SHOWN:]
+        self.messages = transcript_items(talk, step_labels(self.me.language))[-MESSAGES_SHOWN:]
         is_call = talk.row.channel == PHONE
         self.calls = [call_item(c) for c in await services().phone_setup.calls(who, conversation_id)] if is_call else []
 
@@ -182,7 +182,7 @@ class Talks(Session):
                     await news
 
 
-def _labels(language: str) -> dict[str, str]:
+def step_labels(language: str) -> dict[str, str]:
     """What steps without a name are called, by their type."""
     nodes = services().catalog.nodes.values()
     return {node.type: translate(node.texts, node.label, language or "en") for node in nodes}

@@ -27,13 +27,14 @@ from graph_runtime.api.routes import (
     editor,
     health,
     hooks,
+    inbox,
     knowledge,
     phone,
     recordings,
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import calls, chains, contacts, conversations, events, flows
+from graph_runtime.api.routes.v1 import calls, chains, contacts, conversations, events, flows, hand_offs
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -47,8 +48,10 @@ ROUTERS: Final = (
     builder.routes,
     channels.routes,
     editor.routes,
+    inbox.routes,
     conversations.writing,
     conversations.reading,
+    hand_offs.routes,
     calls.writing,
     calls.reading,
     chains.reading,

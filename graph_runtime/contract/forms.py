@@ -30,6 +30,7 @@ Widget = Literal[
     "flow",  # another flow of the agent
     "knowledge",  # knowledge bases of the workspace, by id
     "chain",  # a chain of follow-ups of the workspace
+    "queue",  # where conversations wait for a person, by id
     "duration",  # ISO 8601 duration, such as PT24H
     "schema",  # a JSON Schema, edited as JSON
     "id",  # made once, never shown

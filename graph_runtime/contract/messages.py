@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from graph_runtime.contract.calls import Heard
+from graph_runtime.contract.people import PersonDid
 
 
 class _Wire(BaseModel):
@@ -80,7 +81,10 @@ class Attachment(_Wire):
 
 
 class Reply(_Wire):
-    """What the contact sent. `option_id` when a button was pressed; `text` is then its label. `heard`: on a call, how."""
+    """What the contact sent. `option_id` when a button was pressed; `text` is then its label. `heard`: on a call, how.
+
+    `person`: it was not the contact but a member of the workspace who did something.
+    """
 
     text: str = ""
     option_id: str = ""
@@ -88,6 +92,7 @@ class Reply(_Wire):
     language: str = ""
     at: datetime | None = None
     heard: Heard | None = None
+    person: PersonDid | None = None
 
 
 class SaidMessage(_Wire):

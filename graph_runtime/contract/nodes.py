@@ -14,9 +14,10 @@ from graph_runtime.contract.forms import FormField, NodeSettings, form_fields, s
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Part, Reply, SaidMessage
 from graph_runtime.contract.models import ModelReply, ModelRequest
+from graph_runtime.contract.people import HandOff, QueueFacts
 
 __all__ = [
-    "AwaitReply", "AwaitTime", "Category", "EndConversation", "Leave", "NodeContext", "NodeSettings", "NodeType",
+    "AwaitReply", "AwaitTime", "Category", "Detour", "EndConversation", "Leave", "NodeContext", "NodeSettings", "NodeType",
     "Outcome", "Port", "setting",
 ]  # fmt: skip
 
@@ -45,11 +46,13 @@ class AwaitReply:
     """Wait for the contact. `no_reply_after` (seconds) wakes the step with `reply=None` when nobody answers.
 
     `on_call`: how a phone call waits; None: it listens, for the options of the last message if that has any. On a call
-    `reply=None` also means that the caller stayed silent.
+    `reply=None` also means that the caller stayed silent. `person`: a member is to take the conversation over; what the
+    contact writes is then for them, and the step goes on with `reply.person`.
     """
 
     no_reply_after: float | None = None
     on_call: Listen | Record | Transfer | None = None
+    person: HandOff | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,14 @@ class EndConversation:
     tags: tuple[str, ...] = ()
 
 
-Outcome = Leave | AwaitReply | AwaitTime | EndConversation
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """Go through this port and wait here again once that path ends or waits; an open port is passed over."""
+
+    port: str
+
+
+Outcome = Leave | Detour | AwaitReply | AwaitTime | EndConversation
 
 
 class NodeContext(Protocol):
@@ -143,6 +153,10 @@ class NodeContext(Protocol):
 
     def history(self, limit: int) -> tuple[SaidMessage, ...]:
         """The last messages of the conversation, oldest first, the contact's newest included."""
+        ...
+
+    async def queue(self, queue_id: str) -> QueueFacts | None:
+        """The queue of the workspace where conversations wait for a person; None when there is none of this id."""
         ...
 
     async def model(

@@ -18,6 +18,7 @@ from graph_runtime.contract.errors import NodeFailed, StepLimitReached, Template
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Part, SaidMessage, dump_part, plain_text
 from graph_runtime.contract.models import ModelReply, ModelRequest
+from graph_runtime.contract.people import QueueFacts
 from graph_runtime.engine.checkpoint import clean, json_values
 from graph_runtime.engine.effects import dump_reply, load_reply, once
 from graph_runtime.engine.models import in_time_for_a_call
@@ -129,6 +130,10 @@ class StepContext:
         said = tuple(SaidMessage(role="agent", text=m.text) for m in self._turn.messages if m.text)
         known = self._turn.trigger.history + said
         return known[-limit:] if limit > 0 else ()
+
+    async def queue(self, queue_id: str) -> QueueFacts | None:
+        find = self._turn.doors.queue
+        return await find(queue_id) if find is not None and queue_id else None
 
     async def model(
         self, request: ModelRequest, *, connection: str, fallback: str = "", stream: bool = False

@@ -12,6 +12,7 @@ from graph_runtime.contract import events as happened
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import BuilderError, StepLimitReached
 from graph_runtime.contract.messages import Reply, Text, dump_part
+from graph_runtime.contract.people import HandOff
 from graph_runtime.engine.checkpoint import StateTooLarge, clean, decode, encode
 from graph_runtime.engine.graph import SAVER
 from graph_runtime.engine.program import CompiledFlow
@@ -62,6 +63,8 @@ class TurnResult:
     steps: int = 0
     ms: float = 0.0
     error: str = ""
+    hand_off: HandOff | None = None
+    """A person is asked to take the conversation over, which waits at `node_id` for them."""
 
 
 async def run_turn(compiled: CompiledFlow, state: bytes | None, trigger: Trigger, doors: Doors) -> TurnResult:
@@ -80,7 +83,7 @@ async def run_turn(compiled: CompiledFlow, state: bytes | None, trigger: Trigger
         "is_test": trigger.is_test,
         "started_at": (trigger.started_at or trigger.now).isoformat(),
     }
-    if trigger.reply is not None:
+    if trigger.reply is not None and trigger.reply.person is None:
         turn.state.message = _message(trigger.reply)
     turn.emit(happened.TurnStarted, trigger=trigger.kind)
     if state is not None and trigger.kind == "message" and _waits_for_time_only(compiled, state):
@@ -150,6 +153,7 @@ def _result(turn: TurnRun, state: bytes | None, ms: float) -> TurnResult:
         variables=turn.state.variables.get("", {}),
         steps=turn.steps,
         ms=ms,
+        hand_off=ended.person if isinstance(ended, Wait) else None,
     )
 
 

@@ -10,7 +10,7 @@ from graph_runtime.contract import events as happened
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import number
 from graph_runtime.contract.errors import BuilderError, LeaseLost, NodeFailed, StepLimitReached
-from graph_runtime.contract.nodes import AwaitReply, AwaitTime, EndConversation, Leave, Outcome
+from graph_runtime.contract.nodes import AwaitReply, AwaitTime, Detour, EndConversation, Leave, Outcome
 from graph_runtime.engine.checkpoint import json_values
 from graph_runtime.engine.context import StepContext
 from graph_runtime.engine.program import Step
@@ -40,6 +40,8 @@ async def run_step(turn: TurnRun, step_id: str, half: Half) -> Next:
         raise
     except Exception as error:  # noqa: BLE001  # a step is foreign code: whatever it raises is the flow's failure
         port, following = _failed(turn, step, error)
+    if turn.detour and not isinstance(following, Go):
+        following = Wait(turn.detour, "reply")
     spent = round((time.perf_counter() - began) * 1000, 3)
     turn.path.append((step.id, port, spent))
     turn.emit(happened.NodeLeft, node_id=step.id, port=port, ms=spent)
@@ -77,6 +79,11 @@ async def _outcome(turn: TurnRun, step: Step, half: Half) -> tuple[str, Next]:
 def _follow(turn: TurnRun, step: Step, outcome: Outcome) -> tuple[str, Next]:
     if isinstance(outcome, Leave):
         return outcome.port, _through(step, outcome.port)
+    if isinstance(outcome, Detour):
+        if outcome.port not in step.edges:
+            return "", Wait(step.id, "reply")
+        turn.detour = step.id
+        return outcome.port, Go(step.edges[outcome.port])
     if isinstance(outcome, AwaitReply | AwaitTime):
         half: Half = "reply" if isinstance(outcome, AwaitReply) else "resume"
         if step.type is None or getattr(step.type, half) is None:
@@ -87,7 +94,8 @@ def _follow(turn: TurnRun, step: Step, outcome: Outcome) -> tuple[str, Next]:
             return "", Wait(step.id, half, outcome.until)
         after = outcome.no_reply_after
         until = None if after is None else turn.trigger.now + timedelta(seconds=after)
-        return "", Wait(step.id, half, until, outcome.on_call if turn.trigger.channel == PHONE else None)
+        is_call = turn.trigger.channel == PHONE
+        return "", Wait(step.id, half, until, outcome.on_call if is_call else None, None if is_call else outcome.person)
     if not isinstance(outcome, EndConversation):
         raise NodeFailed("This step did not say where to go on. Its package is faulty.", node_id=step.id)
     if step.scope.caller is not None:

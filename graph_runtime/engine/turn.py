@@ -15,6 +15,7 @@ from graph_runtime.contract.errors import BuilderError
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Reply, SaidMessage
 from graph_runtime.contract.models import ModelReply, ModelRequest
+from graph_runtime.contract.people import HandOff, QueueFacts
 from graph_runtime.engine.effects import EffectJournal
 from graph_runtime.engine.program import CompiledFlow, Scope, Step
 from graph_runtime.engine.state import ConversationState
@@ -28,7 +29,7 @@ Half = Literal["run", "reply", "resume"]
 class Trigger:
     """Why a turn runs, and what is known about the conversation then. `turn` counts the conversation's turns from 1."""
 
-    kind: Literal["start", "message", "timer", "restart"]
+    kind: Literal["start", "message", "timer", "restart", "hand_off"]
     workspace_id: str
     conversation_id: str
     turn_id: str
@@ -95,6 +96,7 @@ class Doors:
     observers: tuple[Observer, ...] = ()
     budget: Budget = Budget()
     cut: asyncio.Event | None = None
+    queue: Callable[[str], Awaitable[QueueFacts | None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,14 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The conversation rests here. `until`: when the step wakes by itself. `on_call`: what a phone call waits for."""
+    """The conversation rests here. `until`: when the step wakes by itself. `on_call`: what a phone call waits for. `person`: who is
+    asked to take over."""
 
     step_id: str
     half: Half
     until: datetime | None = None
     on_call: OnCall | None = None
+    person: HandOff | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,8 @@ class TurnRun:
     steps: int = 0
     tokens: int = 0
     ended: Next = field(default_factory=End)
+    detour: str = ""
+    """The step to which a path returns where it ends or waits."""
 
     def answered_half(self, half: Half) -> Half:
         """Which half answers this trigger: a message to a step that waits for time goes to its reply half."""

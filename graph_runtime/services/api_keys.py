@@ -22,6 +22,7 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "conversations:write": frozenset({"conversation.write"}),
         "conversations:read": frozenset({"conversation.read"}),
+        "conversations:answer": frozenset({"conversation.answer"}),
         "flows:read": frozenset({"agent.read"}),
         "flows:write": frozenset({"agent.read", "flow.edit"}),
         "flows:publish": frozenset({"agent.read", "flow.publish"}),

@@ -63,11 +63,14 @@ class ConversationRow:
     @classmethod
     def of(cls, row: dict[str, Any]) -> ConversationRow:
         """From storage's row."""
-        fields = row["contact"]
-        full = " ".join(str(fields[k]) for k in ("first_name", "last_name") if fields.get(k))
-        name = str(fields.get("name") or full or fields.get("email") or fields.get("phone") or "")
         known = {f: row[f] for f in cls.__slots__ if f in row}
-        return cls(**known, contact_name=name[:200], channel=row["channel_kind"])
+        return cls(**known, contact_name=contact_name(row["contact"]), channel=row["channel_kind"])
+
+
+def contact_name(fields: dict[str, Any]) -> str:
+    """What a contact is called; "" when nothing is known of them."""
+    full = " ".join(str(fields[k]) for k in ("first_name", "last_name") if fields.get(k))
+    return str(fields.get("name") or full or fields.get("email") or fields.get("phone") or "")[:200]
 
 
 class ConversationPage(NamedTuple):

@@ -22,6 +22,9 @@ from graph_runtime.storage.database import Connection, Database, Row
 EVENT_TYPES: Final = (
     "conversation.started",
     "conversation.ended",
+    "conversation.handed_off",
+    "conversation.accepted",
+    "conversation.returned",
     "turn.ended",
     "turn.failed",
     "flow.finished",

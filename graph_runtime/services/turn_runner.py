@@ -19,6 +19,7 @@ from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.local_time import time_zone_of
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.contract.opt_out import Wish
+from graph_runtime.contract.people import PRIORITIES, QueueFacts
 from graph_runtime.engine.run import TurnResult, run_turn, sorry
 from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Said, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
@@ -286,6 +287,7 @@ class TurnRunner:
                 observers=(recorder, LiveObserver(self._live, says_at_once=is_call), count_event),
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
+                queue=self._queue_of(workspace_id),
             )
             trigger = await self._trigger(workspace_id, conversation_id, turn, pinned, facts)
             return await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
@@ -325,6 +327,13 @@ class TurnRunner:
             return await find(workspace_id, query)
 
         return search
+
+    def _queue_of(self, workspace_id: str) -> Callable[[str], Awaitable[QueueFacts | None]]:
+        async def queue(queue_id: str) -> QueueFacts | None:
+            found = await self._store.queue(workspace_id, queue_id)
+            return QueueFacts.model_validate(found) if found else None
+
+        return queue
 
     async def _trigger(
         self, workspace_id: str, conversation_id: str, turn: LeasedTurn, pinned: PinnedVersion, facts: Facts
@@ -371,7 +380,7 @@ class TurnRunner:
         result: TurnResult | None = None,
     ) -> Committed:
         committed = await self._store.commit(workspace_id, conversation_id, turn, rows)
-        if turn.kind != "timer":
+        if turn.kind not in ("timer", "hand_off"):
             waited = committed.at.timestamp() - _received_at(turn.inbox_id)
             INBOUND_TO_REPLY.labels(turn.channel_kind).observe(max(0.0, waited))
         turn_id = str(turn.inbox_id)
@@ -424,10 +433,13 @@ def _obeyed(turn: LeasedTurn, facts: Facts, wish: Wish) -> TurnResult:
 
 
 def _is_stale(turn: LeasedTurn) -> bool:
-    """A timer of a wait that is over (the contact was quicker), or a message to a conversation that has ended."""
+    """A timer of a wait that is over (the contact was quicker), a message to a conversation that has ended, or word from
+    a person to a step that the conversation is not at any more."""
     if turn.kind == "timer":
         return turn.payload.get("turn_seq") != turn.turn_seq or turn.status == "ended"
-    return turn.status == "ended" and turn.kind == "message"
+    if turn.kind == "hand_off" and turn.payload.get("node_id") != turn.node_id:
+        return True
+    return turn.status == "ended" and turn.kind in ("message", "hand_off")
 
 
 def _unchanged(
@@ -472,6 +484,9 @@ def _rows(turn: LeasedTurn, result: TurnResult, recorder: Recorder, *, had_effec
         record["contact"] = result.contact_changes
     if had_effects:
         record["had_effects"] = True
+    if result.hand_off is not None:
+        asked = result.hand_off
+        record["hand_off"] = asked.model_dump() | {"priority": PRIORITIES.index(asked.priority)}
     _address(record, turn)
     status = "ended" if result.is_over else "open"
     return TurnRows(result.state, status, result.waits, result.node_id, result.due_at, result.is_idle, record)

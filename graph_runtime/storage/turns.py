@@ -227,10 +227,11 @@ class TurnStore:
             workspace_id, conversation_id, self.owner, turn.epoch, turn.inbox_id, rows.checkpoint, rows.status,
             rows.waits, rows.node_id, rows.due_at, rows.keep_timer, _json(rows.record),
         )  # fmt: skip
+        statement = _COMMIT_HAND_OFF if "hand_off" in rows.record else _COMMIT
         async with self._database.direct() as connection:
             cursor = connection.cursor(row_factory=class_row(Committed), binary=True)
             try:
-                await cursor.execute(_COMMIT, values)
+                await cursor.execute(statement, values)
             except psycopg.DatabaseError as e:
                 if e.sqlstate == "PC001":
                     raise LeaseLost(LEASE_LOST) from None
@@ -251,6 +252,14 @@ class TurnStore:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(_HISTORY, {"id": conversation_id, "until": until_seq, "limit": limit})
             return await cursor.fetchall()
+
+    async def queue(self, workspace_id: str, queue_id: str) -> dict[str, Any] | None:
+        """Where conversations wait for a person: {id, name, number}."""
+        async with self._database.direct() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(_QUEUE, (queue_id,))
+            return await cursor.fetchone()
 
     async def call_facts(self, workspace_id: str, conversation_id: str) -> dict[str, Any]:
         """What is known of the phone call of a conversation; empty when it has none."""
@@ -327,6 +336,7 @@ _COMMIT = (
     "SELECT * FROM commit_turn(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::bytea, %s::text, %s::text, "
     "%s::text, %s::timestamptz, %s::boolean, %s::jsonb)"
 )
+_COMMIT_HAND_OFF = _COMMIT.replace("commit_turn", "commit_hand_off")
 _GATHER = "SELECT * FROM gather_messages(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"
 _RENEW = "SELECT renew_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::integer)"
 _RELEASE = "SELECT release_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"
@@ -335,6 +345,7 @@ _BEGIN_EFFECT = (
 )
 _FINISH_EFFECT = "SELECT finish_effect(%s::uuid, %s::text, %s::jsonb)"
 _CALL_FACTS = "SELECT call_facts(%s::uuid, %s::uuid)"
+_QUEUE = "SELECT id::text, name, number FROM queue WHERE id::text = %s"
 _ATTEMPTS = "SELECT attempts FROM inbox WHERE conversation_id = %s::uuid AND state = 'pending' ORDER BY id LIMIT 1"
 _HISTORY = """
     SELECT role, text FROM (

@@ -25,6 +25,13 @@ RATE_LIMITED: Final = Counter("rate_limited_total", "Requests and calls held bac
 MODEL_COST: Final = Counter("llm_cost_microusd", "Price of answers of language models, in millionths of a dollar")
 EVENTS_SENT: Final = Counter("events_sent_total", "Attempts to tell subscriptions an event", ["outcome"])
 WEBHOOK_REJECTS: Final = Counter("webhook_reject_total", "Webhooks that were refused", ["reason"])
+HAND_OFFS: Final = Counter("hand_offs_total", "Conversations that people took, released or gave back", ["what"])
+HAND_OFF_WAIT: Final = Histogram(
+    "hand_off_wait_seconds",
+    "From the wish for a person to somebody taking the conversation",
+    buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600),
+)
+OPERATOR_MESSAGES: Final = Counter("operator_messages_total", "What people said to clients")
 WAKE_UPS: Final = Counter("wake_ups_total", "Wake-ups of workers by the way they took", ["way"])
 DELETED: Final = Counter("retention_deleted_total", "Rows deleted because their time was over", ["kind"])
 

@@ -21,6 +21,7 @@ from tests.api.sockets import page, refused
 SCOPES = (
     "conversations:write",
     "conversations:read",
+    "conversations:answer",
     "flows:read",
     "flows:write",
     "flows:publish",
@@ -45,6 +46,7 @@ class Way:
 EDITS = {"client": "t", "seq": 1, "base_revision": 1, "edits": [{"kind": "rename_flow", "name": "Mine now"}]}
 BIND = {"connector": "demo_model", "model": "demo"}
 WRITE = "conversations:write"
+ANSWER = "conversations:answer"
 WEBHOOK = {"connector": "webhook", "settings": {"url": "https://example.com/hook"}}
 CHAIN = {"steps": [{"id": "note", "kind": "notify", "text": "Ring"}]}
 CHAIN_DRAFT = {"revision": 9, "document": CHAIN}
@@ -116,6 +118,12 @@ WAYS: dict[str, Way] = {
     "POST /api/v1/contacts/{contact_id}/tags": Way("key", WRITE, body={"add": ["a"]}, other=404),
     "PUT /api/v1/contacts/{contact_id}/opt-out": Way("key", WRITE, body={"opted_out": True}, other=404),
     "GET /api/v1/calls/{call_id}": Way("key", "conversations:read", owner=404, other=404),
+    "GET /api/v1/hand-offs": Way("key", ANSWER),
+    "GET /api/v1/queues": Way("key", ANSWER),
+    "POST /api/v1/conversations/{conversation_id}/accept": Way("key", ANSWER, owner=204, other=404),
+    "POST /api/v1/conversations/{conversation_id}/reply": Way("key", ANSWER, body={"text": "Hi"}, owner=201, other=404),
+    "POST /api/v1/conversations/{conversation_id}/give-back": Way("key", ANSWER, body={}, owner=204, other=404),
+    "POST /api/v1/conversations/{conversation_id}/release": Way("key", ANSWER, owner=409, other=404),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
     "GET /api/v1/conversations/{conversation_id}": Way("key", "conversations:read", other=404),
     "GET /api/v1/conversations/{conversation_id}/messages": Way("key", "conversations:read", other=404),
@@ -158,7 +166,7 @@ WAYS: dict[str, Way] = {
     # Last, because the session is over afterwards.
     "DELETE /api/session": Way("member", owner=204, other=204),
 }
-SOCKETS = {"/ws/editor/{flow_id}", "/ws/chat/{public_id}", "/ws/{rest:path}"}
+SOCKETS = {"/ws/editor/{flow_id}", "/ws/inbox", "/ws/chat/{public_id}", "/ws/{rest:path}"}
 
 
 @dataclass

@@ -11,16 +11,18 @@ import pytest
 
 from graph_runtime.places import REPOSITORY
 from graph_runtime.services.event_subscriptions import EVENT_TYPES
+from graph_runtime.services.hand_offs import HandOffs
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
-from tests.delivery_world import Place, SendingProcess, sending
+from tests.delivery_world import Channel, Place, SendingProcess, sending
 from tests.fakes.webhook_receiver import receiving
+from tests.hand_off_world import add_member
 from tests.integration.test_deliveries import until
 from tests.integration.test_events import ENDS, FAILS, drain, events, talk
 
 PAGE = (REPOSITORY / "docs" / "events.md").read_text("utf-8")
 EXAMPLES: dict[str, dict[str, Any]] = {
     name: json.loads(body)
-    for name, body in re.findall(r"### ([a-z.]+)\n(?:(?!###).)*?```json\n(.*?)```", PAGE, re.DOTALL)
+    for name, body in re.findall(r"### ([a-z_.]+)\n(?:(?!###).)*?```json\n(.*?)```", PAGE, re.DOTALL)
 }
 Admin = psycopg.Connection[tuple[object, ...]]
 
@@ -50,7 +52,7 @@ async def test_the_examples_are_what_is_sent_and_the_code_verifies(
         async with sending(postgres.app_url, is_started=False) as side:
             for place in (ending, failing):
                 made = await side.subscribe(place, fake.url(lane))
-                await _all_that_happens(side, place, fake.url(hook))
+                await _all_that_happens(side, place, fake.url(hook), admin)
                 admin.execute(
                     "INSERT INTO version (workspace_id, flow_id, number, document, content_hash, comment)"
                     " SELECT workspace_id, id, 2, '{}', 'h', 'First' FROM flow WHERE workspace_id = %s",
@@ -70,7 +72,20 @@ async def test_the_examples_are_what_is_sent_and_the_code_verifies(
             assert told == example, event["type"]
 
 
-async def _all_that_happens(side: SendingProcess, place: Place, hook: str) -> None:
+async def _all_that_happens(side: SendingProcess, place: Place, hook: str, admin: Admin) -> None:
     await talk(side, place, "Monday")
     channel = await side.add(place, "webhook", hook)
     await channel.post(side, "u1", "hello")
+    await _a_person_takes_over(side, place, channel, admin)
+
+
+async def _a_person_takes_over(side: SendingProcess, place: Place, channel: Channel, admin: Admin) -> None:
+    """Taken, put back into the queue, taken again and given back."""
+    people, anna = HandOffs(side), add_member(admin, channel.access(place), "Anna")
+    talk = (await channel.post(side, "u2", "hello")).conversation_id
+    if (await side.conversations.transcript(place.who, talk)).status == "ended":
+        return
+    await people.accept(anna, talk)
+    await people.release(anna, talk)
+    await people.accept(anna, talk)
+    await people.give_back(anna, talk, note="promised", outcome="solved")

@@ -44,6 +44,7 @@ export type EditorState = {
   problemsOf: Record<string, Problem[]>;
   agent: Agent;
   flows: FlowRow[];
+  queues: { id: string; name: string }[];
   liveVersion: number | null;
   changedSincePublish: boolean;
   connections: Record<string, { bound: boolean; label: string }>;
@@ -75,7 +76,7 @@ const EMPTY: Flow = {
 export const useEditor = create<EditorState>()(() => ({
   phase: "loading", failure: null, flowId: "", language: "en", viewOnly: false, doc: EMPTY, index: NO_INDEX,
   catalog: { node_types: [], categories: [], connectors: [], languages: [] }, types: {}, tints: {}, ports: {},
-  problems: [], problemsOf: {}, agent: { id: "", name: "", is_on: false, public_id: "" }, flows: [],
+  problems: [], problemsOf: {}, agent: { id: "", name: "", is_on: false, public_id: "" }, flows: [], queues: [],
   liveVersion: null, changedSincePublish: false, connections: {}, models: [], knowledge: [], me: { name: "", language: "en" },
   selection: [], wire: null, renaming: null, panels: {}, picker: null, link: "connecting", pending: 0, savedAt: null,
   revision: 0, editors: [], clashes: [], toasts: [], run: NO_RUN, canUndo: false, canRedo: false,
@@ -131,8 +132,9 @@ async function load(own: Protocol, language: string): Promise<void> {
 
 function about(open: OpenFlow): Partial<EditorState> {
   return {
-    agent: open.agent, flows: open.flows, liveVersion: open.live_version, connections: open.connections ?? {},
-    changedSincePublish: open.changed_since_publish, models: open.models ?? [], knowledge: open.knowledge ?? [], me: open.me,
+    agent: open.agent, flows: open.flows, queues: open.queues ?? [], liveVersion: open.live_version,
+    connections: open.connections ?? {}, changedSincePublish: open.changed_since_publish, models: open.models ?? [],
+    knowledge: open.knowledge ?? [], me: open.me,
     ports: open.ports ?? {}, problems: open.problems, problemsOf: problemIndex(open.problems, {}),
   };
 }

@@ -112,6 +112,7 @@ export type OpenFlow = {
   revision: number;
   agent: Agent;
   flows: FlowRow[];
+  queues?: { id: string; name: string }[];
   live_version: number | null;
   changed_since_publish: boolean;
   problems: Problem[];

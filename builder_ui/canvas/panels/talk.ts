@@ -33,6 +33,8 @@ export type Talk = {
   /** Revision of the draft the conversation runs on. */
   revision: number;
   canSkip: boolean;
+  /** "waiting": the flow has asked for a person; "accepted": the tester plays that person. */
+  person: "" | "waiting" | "accepted";
 };
 
 const DRAFT = "patchcord.test_draft";
@@ -44,7 +46,7 @@ const keptDraft = (): string => {
   }
 };
 const FRESH: Omit<Talk, "draft" | "language" | "isCall" | "canSkip"> = {
-  phase: "idle", bubbles: [], isTyping: false, waits: "", values: {}, changed: [], steps: [], turn: 0, turnMs: null, failure: "", revision: 0,
+  phase: "idle", bubbles: [], isTyping: false, waits: "", values: {}, changed: [], steps: [], turn: 0, turnMs: null, failure: "", revision: 0, person: "",
 };
 export const useTalk = create<Talk>()(() => ({ ...FRESH, draft: keptDraft(), language: "", isCall: false, canSkip: true }));
 const get = useTalk.getState;
@@ -113,6 +115,15 @@ export function skipReply(): void {
   }, 3000);
 }
 
+/** Play the colleague: take the conversation, answer in it, give it back. */
+export function playPerson(what: "accept" | "reply" | "return"): void {
+  const text = get().draft.trim();
+  if (what === "reply" && !text) return;
+  if (!sendFrame({ t: "test_person", do: what, text: what === "accept" ? "" : text, client_id: uuid() })) return set({ failure: t("test.offline_kept") });
+  if (what !== "accept") setDraft("");
+  set({ failure: "" });
+}
+
 const mark = (key: string, part: Partial<Bubble>): void => set({ bubbles: get().bubbles.map((b) => (b.key === key ? { ...b, ...part } : b)) });
 const onScreen = (id: string | undefined): string => (id ?? "").split("/")[0];
 
@@ -124,13 +135,15 @@ function put(bubble: Bubble, also = ""): void {
 
 function message(m: any): void {
   const parts: any[] = m.parts ?? [];
+  const person = parts.find((p) => p.kind === "person");
+  if (person) return note(t(person.event === "joined" ? "test.person_joined" : "test.person_left", { name: person.name }));
   const text = parts.map((p) => p.text || p.caption).filter(Boolean).join("\n") || m.text || "";
   put({
     key: m.key || m.client_id || `seq${m.seq}`, role: m.role, text, options: parts.flatMap((p) => p.options ?? []),
     media: parts.filter((p) => p.kind === "media").map((p) => ({ media: p.media, url: p.url || (p.file_id ? `/api/files/${p.file_id}` : ""), name: p.name })),
     node: onScreen(m.node_id), state: "", at: m.created_at ? Date.parse(m.created_at) : Date.now(),
   }, m.client_id);
-  if (m.role === "agent") set({ isTyping: false });
+  if (m.role === "agent" || get().person) set({ isTyping: false });
 }
 
 function note(text: string, tone?: "error", node = ""): void {
@@ -184,6 +197,7 @@ const HANDLERS: Record<string, (event: LiveEvent) => void> = {
       options: (["answered", "busy", "no_answer"] as const).map((id) => ({ id, label: t(`test.call_${id}`) })),
     });
   },
+  person: (event) => set({ person: event.state, isTyping: false }),
   error(event) {
     window.clearTimeout(startTimer);
     const starting = get().phase === "starting";
@@ -193,7 +207,7 @@ const HANDLERS: Record<string, (event: LiveEvent) => void> = {
   },
   ended(event) {
     if (event.result !== "test_stopped") note(event.result ? t("test.ended_result", { result: event.result }) : t("test.ended"));
-    set({ phase: "ended", isTyping: false, waits: "" });
+    set({ phase: "ended", isTyping: false, waits: "", person: "" });
   },
 };
 

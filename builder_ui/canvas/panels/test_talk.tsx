@@ -9,7 +9,7 @@ import { IconButton } from "../screen/parts";
 import type { Binding } from "./connection_field";
 import { inline } from "./help_text";
 import { showStep } from "./panel_state";
-import { say, setDraft, skipReply, startTalk, useTalk, type Bubble } from "./talk";
+import { playPerson, say, setDraft, skipReply, startTalk, useTalk, type Bubble } from "./talk";
 
 /** What stands behind the answers, and that no real person is reached. */
 export function Answering() {
@@ -96,8 +96,27 @@ export function StepLink({ node }: { node: string }) {
   return <button type="button" className="pp-step-link" data-tint={tint} title={t("test.show_step")} onClick={() => showStep(node)}><StepIcon svg={icon} size={12} />{name}</button>;
 }
 
+/** Where the flow asks for a person, the tester plays that person too. */
+function Person() {
+  const person = useTalk((s) => s.person);
+  const hasDraft = useTalk((s) => !!s.draft.trim());
+  if (!person) return null;
+  return (
+    <div className="pp-person" role="status" data-testid="test-person">
+      <p>{t(person === "waiting" ? "test.person_waits" : "test.person_has")}</p>
+      {person === "waiting"
+        ? <button type="button" className="pp-button" onClick={() => playPerson("accept")} data-testid="test-accept">{t("test.person_accept")}</button>
+        : <>
+            <button type="button" className="pp-button" disabled={!hasDraft} onClick={() => playPerson("reply")} data-testid="test-reply">{t("test.person_reply")}</button>
+            <button type="button" className="pp-button" onClick={() => playPerson("return")} data-testid="test-return">{t("test.person_return")}</button>
+          </>}
+    </div>
+  );
+}
+
 function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: string; canSkip: boolean; failure: string; isOver: boolean; isStarting: boolean }) {
   const draft = useTalk((s) => s.draft);
+  const person = useTalk((s) => s.person);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     if (!isStarting) field.current?.focus({ preventScroll: true });
@@ -114,7 +133,8 @@ function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: stri
   return (
     <form className="pp-composer" onSubmit={(e) => { e.preventDefault(); send(); }}>
       {failure && <p className="pp-note" data-level="warning" role="alert"><span>{failure}</span></p>}
-      {waits === "reply" && canSkip && <button type="button" className="pp-skip" title={t("test.skip_hint")} onClick={skipReply} data-testid="test-skip">{t("test.skip")}</button>}
+      <Person />
+      {waits === "reply" && canSkip && person !== "accepted" && <button type="button" className="pp-skip" title={t("test.skip_hint")} onClick={skipReply} data-testid="test-skip">{t("test.skip")}</button>}
       {waits === "time" && <p className="pp-empty">{t("test.waits_time")}</p>}
       <div>
         <textarea ref={field} rows={1} value={draft} placeholder={isOver ? t("test.over_hint") : t("test.say")} aria-label={t("test.say")} maxLength={60_000} data-testid="test-say" onChange={(e) => setDraft(e.target.value)}

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 from fastapi.encoders import jsonable_encoder
@@ -64,6 +64,15 @@ class TestSayFrame(_Frame):
     option_id: str = Field(default="", max_length=100)
 
 
+class TestPersonFrame(_Frame):
+    """{"t": "test_person"}: the tester plays the colleague. `text`: what they say, or the note they give it back with."""
+
+    __test__ = False
+    do: Literal["accept", "reply", "return"]
+    text: str = Field(default="", max_length=4000)
+    client_id: str = Field(min_length=1, max_length=80)
+
+
 class Closed(Exception):
     """The socket has to be closed with this code and reason."""
 
@@ -92,6 +101,7 @@ class EditorSocket:
             "test_start": self._test_start,
             "test_say": self._test_say,
             "test_skip": self._test_skip,
+            "test_person": self._test_person,
             "test_stop": self._test_stop,
         }
 
@@ -230,6 +240,13 @@ class EditorSocket:
     async def _test_skip(self, _: Frame) -> None:
         async def act(who: Principal, test: TestRun) -> None:
             await test.skip(who)
+
+        await self._tested(act)
+
+    async def _test_person(self, frame: Frame) -> None:
+        async def act(who: Principal, test: TestRun) -> None:
+            played = TestPersonFrame.model_validate(frame)
+            await test.play_person(who, played.do, played.text, played.client_id)
 
         await self._tested(act)
 

@@ -34,6 +34,7 @@ class TestRun:
         self._tell = tell
         self._conversation_id = ""
         self._is_call = False
+        self._person = ""
         self._relay: asyncio.Task[None] | None = None
 
     async def start(
@@ -71,6 +72,25 @@ class TestRun:
             who, self._conversation_id, reply, dedupe_key=client_id, client_id=client_id
         )
 
+    async def play_person(self, who: Principal, what: str, text: str, client_id: str) -> None:
+        """The tester is also the colleague: "accept", "reply", "return". Raises: InputInvalid, Conflict."""
+        if not self._conversation_id:
+            raise InputInvalid("No test is running. Start one first.")
+        people = self._services.hand_offs
+        if what == "accept":
+            await people.accept(who, self._conversation_id)
+        elif what == "reply":
+            await people.reply(who, self._conversation_id, text, client_id=client_id)
+        else:
+            await people.give_back(who, self._conversation_id, note=text)
+        await self._tell_person(who, self._conversation_id)
+
+    async def _tell_person(self, who: Principal, conversation_id: str) -> None:
+        state = (await self._services.hand_offs.desk(who, conversation_id)).row.state
+        if state != self._person:
+            self._person = state
+            self._tell({"t": "live", "event": {"type": "person", "state": state}})
+
     async def skip(self, who: Principal) -> None:
         """The client stays silent: the waiting step's time is over now. Raises: InputInvalid, Conflict."""
         if not self._conversation_id:
@@ -96,6 +116,7 @@ class TestRun:
 
     def _follow(self, who: Principal, conversation_id: str) -> None:
         self._conversation_id = conversation_id
+        self._person = ""
         self._tell({"t": "test", "conversation_id": conversation_id})
         self._relay = asyncio.create_task(self._show(who, conversation_id), name="test run")
 
@@ -106,6 +127,8 @@ class TestRun:
                     event = await events.next(3600)
                     if event is not None:
                         self._tell({"t": "live", "event": event})
+                        if event["type"] == "turn":
+                            await self._tell_person(who, conversation_id)
                         if self._is_call and event["type"] == "turn" and event.get("waits") == "reply":
                             waits = await self._services.rehearsal.waits(who, conversation_id)
                             self._tell({"t": "live", "event": {"type": "call", "waits": waits}})

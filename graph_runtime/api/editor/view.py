@@ -49,6 +49,7 @@ async def open_flow(services: Services, who: Principal, flow_id: str) -> dict[st
         "me": {"name": me.name, "language": language},
         "models": await _models(services, who),
         "knowledge": [{"id": b.id, "name": b.name} for b in await services.knowledge_bases.list(who)],
+        "queues": [{"id": q.id, "name": q.name} for q in await services.queues.list(who)],
     }
 
 

@@ -37,7 +37,7 @@ export class Messages {
   add(message) {
     if (this.rows.has(message.seq)) return;
     const own = this.mine.get(message.client_id);
-    const row = own ?? this.row(message.role === "contact");
+    const row = own ?? (message.role === "system" ? make("div", { class: "row event" }) : this.row(message.role === "contact"));
     if (own) this.mine.delete(message.client_id);
     row.dataset.seq = message.seq;
     row.className = row.className.replace(/ (waiting|failed)/g, "");
@@ -131,7 +131,14 @@ export class Messages {
 
   fill(row, message) {
     const isOwn = message.role === "contact";
-    row.replaceChildren(make("span", { class: "unseen" }, `${isOwn ? t("you") : this.agentName()}: `));
+    const person = message.parts?.find((part) => part.kind === "person");
+    if (message.role === "system") {
+      row.replaceChildren(make("span", {}, person ? t(`person_${person.event}`).replace("{name}", person.name) : message.text));
+      return;
+    }
+    const by = message.role === "member" ? message.flags?.by : "";
+    row.replaceChildren(make("span", { class: "unseen" }, `${isOwn ? t("you") : by || this.agentName()}: `));
+    if (by) row.append(make("span", { class: "by", "aria-hidden": "true" }, by));
     const parts = message.parts?.length ? message.parts : [{ kind: "text", text: message.text ?? "" }];
     row.message = { ...message, parts };
     for (const part of parts) {
@@ -174,7 +181,8 @@ export class Messages {
     let day = "";
     rows.forEach((row, i) => {
       const before = rows[i - 1];
-      const same = before && before.classList.contains("own") === row.classList.contains("own");
+      const isEvent = row.classList.contains("event") || before?.classList.contains("event");
+      const same = before && !isEvent && before.classList.contains("own") === row.classList.contains("own");
       row.classList.toggle("follows", Boolean(same));
       const shown = row.at ? row.at.toDateString() : day;
       if (shown !== day) {

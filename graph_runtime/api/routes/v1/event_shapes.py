@@ -15,6 +15,9 @@ _EVENT = {
 EventType = Literal[
     "conversation.started",
     "conversation.ended",
+    "conversation.handed_off",
+    "conversation.accepted",
+    "conversation.returned",
     "turn.ended",
     "turn.failed",
     "flow.finished",

@@ -98,13 +98,21 @@ class NewMessage(Waiting):
     )
 
 
+class PersonCame(_Answer):
+    """A line of the system: a person took the conversation, or let it go."""
+
+    kind: Literal["person"]
+    event: Literal["joined", "left"]
+    name: str
+
+
 class Message(_Answer):
     """One message of the transcript."""
 
     model_config = ConfigDict(extra="ignore", json_schema_extra={"examples": [_MESSAGE]})
     seq: int = Field(description="Its number in the conversation, from 1 without gaps.")
     role: Literal["contact", "agent", "member", "system"]
-    parts: list[Part] = Field(description="What was said, as it is to be shown.")
+    parts: list[Part | PersonCame] = Field(description="What was said, as it is to be shown.")
     text: str = Field(description="The words alone.")
     client_id: str = ""
     created_at: datetime

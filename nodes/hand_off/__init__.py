@@ -1,0 +1,1 @@
+"""Hand to a person step."""
