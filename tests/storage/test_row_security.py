@@ -48,6 +48,14 @@ lines AS (INSERT INTO audit (workspace_id, seq, at, actor, action, hash)
 contacts AS (INSERT INTO contact (workspace_id) VALUES (%(w)s) RETURNING id),
 identities AS (INSERT INTO contact_identity (source_id, external_user_id, workspace_id, contact_id)
     SELECT a.id, 'u', %(w)s, c.id FROM agents a, contacts c),
+fields AS (INSERT INTO contact_field (workspace_id, key, label, type) VALUES (%(w)s, 'f', 'F', 'text')),
+segments AS (INSERT INTO segment (workspace_id, name, condition) VALUES (%(w)s, 'S', '{"all": []}')),
+changes AS (INSERT INTO contact_change (workspace_id, contact_id, kind, actor)
+    SELECT %(w)s, id, 'edited', 'system' FROM contacts),
+erasures AS (INSERT INTO contact_erasure (workspace_id, actor, salt, hashes) VALUES (%(w)s, 'system', 's', '{}')),
+imports AS (INSERT INTO contact_import (workspace_id, file_name, mapping) VALUES (%(w)s, 'f', '{}') RETURNING id),
+problems AS (INSERT INTO contact_import_problem (workspace_id, import_id, row, problem)
+    SELECT %(w)s, id, 1, '{}' FROM imports),
 conversations AS (INSERT INTO conversation (workspace_id, agent_id, channel_id, contact_id, version_id, channel_kind,
         language)
     SELECT %(w)s, a.id, h.id, c.id, v.id, 'web_chat', 'en' FROM agents a, channels h, contacts c, versions v
