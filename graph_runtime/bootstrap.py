@@ -47,6 +47,10 @@ from graph_runtime.services.phrase_cache import PhraseCache
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
+from graph_runtime.services.trigger_hooks import TriggerHooks
+from graph_runtime.services.trigger_log import TriggerLog
+from graph_runtime.services.trigger_runner import TriggerRunner
+from graph_runtime.services.triggers import Triggers
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
 from graph_runtime.services.workspace_settings import WorkspaceSettings
@@ -96,6 +100,10 @@ class Services:
     idempotency: Idempotency
     figures: Figures
     retention: Retention
+    triggers: Triggers
+    trigger_log: TriggerLog
+    trigger_hooks: TriggerHooks
+    trigger_runner: TriggerRunner
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process was told to end: it is not ready any more."""
 
@@ -195,7 +203,7 @@ async def build(
         contacts=side.contacts,
         channels=Channels(database),
         channel_setup=channel_setup,
-        hooks=Hooks(open_channels, side.receiver, side.outbox, side.starts, side.live),
+        hooks=Hooks(open_channels, side.message_triggers, side.outbox, side.starts, side.live),
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
         event_subscriptions=EventSubscriptions(database, vault, clock),
@@ -210,6 +218,10 @@ async def build(
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),
+        triggers=Triggers(database, vault, clock),
+        trigger_log=TriggerLog(database, side.trigger_acts, clock),
+        trigger_hooks=TriggerHooks(database, vault),
+        trigger_runner=TriggerRunner(database, side.trigger_acts, side.starts, side.live),
     )
     _current[:] = [services]
     return services

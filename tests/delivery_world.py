@@ -67,7 +67,7 @@ class SendingProcess(Process):
         self.setup = ChannelSetup(database, catalog, vault)
         self.open_channels = OpenChannels(database, catalog, vault)
         self.deliveries = Deliveries(self.outbox, self.open_channels, self.live, self.store.news, rules=rules)
-        self.hooks = Hooks(self.open_channels, self.receiver, self.outbox, self.starts, self.live)
+        self.hooks = Hooks(self.open_channels, self.message_triggers, self.outbox, self.starts, self.live)
         self.letters = DeadLetters(database, self.runner.start)
         self.sender = Sender(self.deliveries, database.listen, PLACES, count=self.instance.senders, seconds=0.2)
         store = EventStore(database, self.instance.number)

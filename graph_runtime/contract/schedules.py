@@ -72,7 +72,9 @@ def check(schedule: Schedule, now: datetime) -> ScheduleProblem | None:
 def _check_cron(text: str, zone: str, now: datetime) -> ScheduleProblem | None:
     parts = text.split()
     if len(parts) == 6:
-        return _problem("cron_seconds", "cron", "Six parts would mean seconds. Write five: the shortest is each minute.")
+        return _problem(
+            "cron_seconds", "cron", "Six parts would mean seconds. Write five: the shortest is each minute."
+        )
     if len(parts) != 5:
         message = f"A cron line has five parts: {', '.join(_CRON_PARTS)}. This one has {len(parts)}."
         return _problem("cron_parts", "cron", message)

@@ -17,9 +17,10 @@ from graph_runtime.contract.messages import Reply, Text, dump_part
 from graph_runtime.engine.checkpoint import clean, json_values
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannel, OpenChannels
+from graph_runtime.services.trigger_messages import MessageTriggers
 from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.storage.outbox import OutboxStore
-from graph_runtime.storage.receiving import Arrival, Received, Receiver, or_away
+from graph_runtime.storage.receiving import Arrival, Received, or_away
 from graph_runtime.telemetry.metrics import WEBHOOK_REJECTS
 
 log = structlog.get_logger(__name__)
@@ -39,10 +40,10 @@ class Hooks:
     """The way in for channels that push to us. Whoever holds the channel's secret may speak for its contacts."""
 
     def __init__(
-        self, channels: OpenChannels, receiver: Receiver, outbox: OutboxStore, starts: TurnStarts, live: Live
+        self, channels: OpenChannels, triggers: MessageTriggers, outbox: OutboxStore, starts: TurnStarts, live: Live
     ) -> None:
         self._channels = channels
-        self._receiver = receiver
+        self._triggers = triggers
         self._outbox = outbox
         self._starts = starts
         self._live = live
@@ -103,10 +104,14 @@ class Hooks:
             await self._outbox.confirm(channel.workspace_id, channel.id, message.delivered_key, message.vendor_id)
         if not message.starts_a_turn:
             return Hooked("", is_new=False)
-        received, turn = await self._receiver.receive(_arrival(channel, message, body_hash))
+        received, turn = await self._triggers.receive(
+            _arrival(channel, message, body_hash), channel.agent_id, channel.connector
+        )
         if received.problem == "stale":
             channel = await self._verified(channel.connector, public_id, body, headers, fresh=True)
-            received, turn = await self._receiver.receive(_arrival(channel, message, body_hash))
+            received, turn = await self._triggers.receive(
+                _arrival(channel, message, body_hash), channel.agent_id, channel.connector
+            )
         if received.problem == "changed":
             log.warning("hook_changed_body", connector=channel.connector, inbox_id=str(received.inbox_id))
         elif received.problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from graph_runtime.contract.errors import BuilderError
-from graph_runtime.storage.database import dumps_json
+from graph_runtime.storage.database import Connection, dumps_json
 from graph_runtime.storage.news import Direct, News
 from graph_runtime.storage.turns import LEASE_SECONDS, LeasedTurn
 
@@ -78,8 +78,13 @@ class Receiver:
         self._owner = owner
         self._news = news
 
-    async def receive(self, arrival: Arrival) -> tuple[Received, LeasedTurn | None]:
-        """Store an event and, when its conversation is free, take that at once. Raises: DatabaseAway."""
+    async def receive(
+        self, arrival: Arrival, connection: Connection | None = None
+    ) -> tuple[Received, LeasedTurn | None]:
+        """Store an event and, when its conversation is free, take that at once. Raises: DatabaseAway.
+
+        `connection`: of a transaction that this is a part of.
+        """
         payload = {"reply": arrival.reply, "hash": arrival.body_hash}
         values = (
             arrival.workspace_id, arrival.channel_id, arrival.revision, arrival.dedupe_key, arrival.external_user_id,
@@ -87,8 +92,8 @@ class Receiver:
             LEASE_SECONDS,
         )  # fmt: skip
         with or_away():
-            async with self._database.direct() as connection:
-                cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            async with nullcontext(connection) if connection else self._database.direct() as used:
+                cursor = used.cursor(row_factory=tuple_row, binary=True)
                 await cursor.execute(self._statement, values)
                 row = await cursor.fetchone()
         assert row is not None

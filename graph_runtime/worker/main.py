@@ -16,6 +16,7 @@ from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.services.event_sending import EventSending
 from graph_runtime.settings import Settings
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
+from graph_runtime.storage.trigger_runs import TriggerSweep
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.daily import Daily
 from graph_runtime.worker.health import Health
@@ -23,6 +24,7 @@ from graph_runtime.worker.listener import Listener
 from graph_runtime.worker.sender import EVENT_PLACES, EVENT_SECONDS, PLACES, Sender
 from graph_runtime.worker.sweeper import Sweeper
 from graph_runtime.worker.timers import Timers
+from graph_runtime.worker.triggers import TriggerTimers
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ async def serve(settings: Settings) -> None:
             services.conversation_side,
             stop,
             Daily(services.retention).run(),
+            TriggerTimers(TriggerSweep(services.database), services.trigger_runner, services.database.listen).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             redis_url=_redis_url(settings),

@@ -89,12 +89,17 @@ def test_what_cannot_work_is_refused_in_words(schedule: Schedule, code: str, wor
 
 def test_a_time_that_the_clock_skips_comes_right_after_the_gap_and_one_shown_twice_comes_once() -> None:
     spring, autumn = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 10, 24, 12, tzinfo=UTC)
-    for schedule in (Schedule(every="day", at="03:30", zone=KYIV), Schedule(every="cron", cron="30 3 * * *", zone=KYIV)):
+    for schedule in (
+        Schedule(every="day", at="03:30", zone=KYIV),
+        Schedule(every="cron", cron="30 3 * * *", zone=KYIV),
+    ):
         assert walls(schedule, spring, 2) == ["03-29 04:00", "03-30 03:30"]
         found = next_times(schedule, autumn, 2)
         assert [m.isoformat() for m in found] == ["2026-10-25T00:30:00+00:00", "2026-10-26T01:30:00+00:00"]
     quarters = next_times(Schedule(every="cron", cron="*/15 * * * *", zone=KYIV), autumn + timedelta(hours=11), 16)
-    assert {b - a for a, b in pairwise(quarters)} == {timedelta(minutes=15)}, "by elapsed time, whatever the clock shows"
+    assert {b - a for a, b in pairwise(quarters)} == {timedelta(minutes=15)}, (
+        "by elapsed time, whatever the clock shows"
+    )
 
 
 ANY = st.one_of(
@@ -117,7 +122,9 @@ ANY = st.one_of(
 
 @settings(max_examples=60)
 @given(ANY, st.sampled_from(sorted(CHANGING)), st.data())
-def test_times_go_on_from_each_of_themselves_and_are_never_early(schedule: Schedule, zone: str, data: st.DataObject) -> None:
+def test_times_go_on_from_each_of_themselves_and_are_never_early(
+    schedule: Schedule, zone: str, data: st.DataObject
+) -> None:
     """A schedule goes on from the time that it last fired for, so each must be found from the one before it."""
     schedule = schedule.model_copy(update={"zone": zone})
     change = data.draw(st.sampled_from(CHANGING[zone]))
