@@ -15,6 +15,7 @@ from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
 from builder_ui.pages.agent import agent_page
 from builder_ui.pages.agent_phone_state import PhoneLines
 from builder_ui.pages.agent_state import AgentPage
+from builder_ui.pages.agent_triggers_state import AgentTriggers
 from builder_ui.pages.agent_webhooks_state import Webhooks
 from builder_ui.pages.agents import agents_page
 from builder_ui.pages.agents_state import Agents
@@ -33,6 +34,8 @@ from builder_ui.pages.models import models_page
 from builder_ui.pages.models_state import Models
 from builder_ui.pages.settings import settings_page
 from builder_ui.pages.settings_state import SettingsPage
+from builder_ui.pages.trigger_page import trigger_page
+from builder_ui.pages.trigger_page_state import TriggerPage
 from builder_ui.session import remove_setters
 
 WHEN_BROKEN = ArgsFunctionOperation.create(("problem",), rx.Var.create(BrokenPage.create()))
@@ -62,8 +65,12 @@ app = rx.App(
 
 app.add_page(agents_page, route="/", title="Patchcord", on_load=Agents.load)
 app.add_page(
-    agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load, PhoneLines.load]
+    agent_page,
+    route="/agents/[agent_id]",
+    title="Patchcord",
+    on_load=[AgentPage.load, Webhooks.load, PhoneLines.load, AgentTriggers.load],
 )
+app.add_page(trigger_page, route="/triggers/[trigger_id]", title="Patchcord", on_load=TriggerPage.load)
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)

@@ -31,7 +31,7 @@ from graph_runtime.api.routes import (
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import calls, conversations, events, flows
+from graph_runtime.api.routes.v1 import calls, conversations, events, flows, triggers
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -55,10 +55,14 @@ ROUTERS: Final = (
     flows.open_routes,
     events.reading,
     events.writing,
+    triggers.reading,
+    triggers.looking,
+    triggers.firing,
     documentation.routes,
     chat.pages,
     chat.routes,
     chat.member_routes,
+    hooks.trigger_routes,
     hooks.routes,
     phone.routes,
     recordings.routes,

@@ -190,6 +190,13 @@ class TriggerLog:
             row = await found_trigger(connection, trigger_id)
             return await self._occasion(connection, row["id"], run_id)
 
+    async def find_contacts(self, principal: Principal, search: str, limit: int = 8) -> list[tuple[str, str]]:
+        """(id, name, number or address) of contacts to choose from. Raises: AccessDenied."""
+        principal.require("conversation.read")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            found = await contacts.listed(connection, contacts.filters(search=search), before=None, limit=limit)
+            return [(r["id"], r["name"] or r["phone"] or r["email"]) for r in found]
+
     async def notes(self, principal: Principal, agent_id: str) -> list[Row]:
         """What triggers of an agent ask this member to look at. Raises: AccessDenied."""
         principal.require("conversation.read")
