@@ -9,6 +9,7 @@ import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
 import shell from "./shell.json";
+import triggers from "./triggers.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";

@@ -104,9 +104,10 @@ async def test_a_flow_that_ends_badly_and_a_tag_start_something(world: World) ->
         {"kind": "event", "event": "contact.tag_added", "tags": ["finished"]}, name="tagged",
         actions=[{"do": "notify", "text": "{{ contact.name }} is {{ event.tag }}"}],
     )  # fmt: skip
-    fired = await world.services.trigger_log.fire(world.who, lost.id, contact_id=ann)
+    begin = await world.trigger({"kind": "manual"}, name="begin")
+    fired = await world.services.trigger_log.fire(world.who, begin.id, contact_id=ann)
     await world.work()
-    talk = (await world.services.trigger_log.occasion(world.who, lost.id, fired.id)).conversation_id
+    talk = (await world.services.trigger_log.occasion(world.who, begin.id, fired.id)).conversation_id
     assert talk is not None
     await world.services.conversations.receive(world.who, talk, Reply(text="no"), dedupe_key="1")
     await world.settle()

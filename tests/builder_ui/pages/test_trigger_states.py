@@ -8,6 +8,7 @@ import pytest
 
 from builder_ui.i18n import LANGUAGES
 from builder_ui.pages.agent_triggers_state import FRESH_FIELD, AgentTriggers
+from builder_ui.pages.trigger_form_state import TriggerForm
 from builder_ui.pages.trigger_page_state import SECRET_FIELD, TriggerPage
 from builder_ui.pages.trigger_rows import document_of, form_of, sentence
 from graph_runtime.bootstrap import Services
@@ -77,24 +78,24 @@ async def test_making_trying_and_switching(tab: Tab, agent: AgentRow, services: 
     await tab.call(AgentTriggers, "begin", "schedule")
     await tab.call(AgentTriggers, "save")
     assert tab.notice[0] == "error", "it has no name"
-    await tab.call(AgentTriggers, "put", "name", "Monday")
-    await tab.call(AgentTriggers, "put", "every", "cron")
-    await tab.call(AgentTriggers, "put", "cron", "0 9 31 2 *")
+    await tab.call(TriggerForm, "put", "name", "Monday")
+    await tab.call(TriggerForm, "put", "every", "cron")
+    await tab.call(TriggerForm, "put", "cron", "0 9 31 2 *")
     assert [p.code for p in page.problems] == ["schedule_cron_never"]
     assert page.times == []
-    await tab.call(AgentTriggers, "put", "every", "week")
-    await tab.call(AgentTriggers, "put", "zone", "Europe/Kyiv")
-    await tab.call(AgentTriggers, "toggle_day", "4")
+    await tab.call(TriggerForm, "put", "every", "week")
+    await tab.call(TriggerForm, "put", "zone", "Europe/Kyiv")
+    await tab.call(TriggerForm, "toggle_day", "4")
     assert {m.weekday for m in page.times} == {"0", "4"}
     assert len(page.times) == 10
-    await tab.call(AgentTriggers, "put", "kind", "nonsense")
-    await tab.call(AgentTriggers, "put", "kind", "schedule")
-    await tab.call(AgentTriggers, "try_out", {"trial_contact": "nobody"})
+    await tab.call(TriggerForm, "put", "kind", "nonsense")
+    await tab.call(TriggerForm, "put", "kind", "schedule")
+    await tab.call(TriggerForm, "try_out", {"trial_contact": "nobody"})
     assert tab.notice[0] == "error"
-    await tab.call(AgentTriggers, "put_action", 0, "do", "notify")
-    await tab.call(AgentTriggers, "put_action", 0, "text", "hello")
-    await tab.call(AgentTriggers, "put_action", 0, "do", "rm -rf")
-    await tab.call(AgentTriggers, "try_out", {})
+    await tab.call(TriggerForm, "put_action", 0, "do", "notify")
+    await tab.call(TriggerForm, "put_action", 0, "text", "hello")
+    await tab.call(TriggerForm, "put_action", 0, "do", "rm -rf")
+    await tab.call(TriggerForm, "try_out", {})
     assert page.trial.fires
     await tab.call(AgentTriggers, "save")
     (item,) = page.triggers
@@ -110,7 +111,7 @@ async def test_making_trying_and_switching(tab: Tab, agent: AgentRow, services: 
     assert one.log == []
     await tab.call(TriggerPage, "begin")
     assert (one.form["every"], one.form["weekdays"], one.actions[0].text) == ("week", "0,4", "hello")
-    await tab.call(TriggerPage, "put", "name", "Weekly")
+    await tab.call(TriggerForm, "put", "name", "Weekly")
     await tab.call(TriggerPage, "save")
     assert one.item.name == "Weekly"
     await tab.call(TriggerPage, "ask_delete")
@@ -124,9 +125,9 @@ async def test_a_secret_is_shown_once_and_the_sample_is_pointed_at(
     tab.go(f"/agents/{agent.id}")
     await tab.call(AgentTriggers, "load")
     await tab.call(AgentTriggers, "begin", "webhook")
-    await tab.call(AgentTriggers, "put", "name", "Leads")
-    await tab.call(AgentTriggers, "put_action", 0, "do", "notify")
-    await tab.call(AgentTriggers, "put_action", 0, "text", "x")
+    await tab.call(TriggerForm, "put", "name", "Leads")
+    await tab.call(TriggerForm, "put_action", 0, "do", "notify")
+    await tab.call(TriggerForm, "put_action", 0, "text", "x")
     events = await tab.call(AgentTriggers, "save")
     shown = str(next(e for e in events if FRESH_FIELD in str(e.args)).args)
     assert "whsec_" in shown
@@ -137,7 +138,7 @@ async def test_a_secret_is_shown_once_and_the_sample_is_pointed_at(
     tab.go(item.path)
     await tab.call(TriggerPage, "load")
     await tab.call(TriggerPage, "begin")
-    await tab.call(TriggerPage, "put", "auth", "secret")
+    await tab.call(TriggerForm, "put", "auth", "secret")
     await tab.call(TriggerPage, "save")
     await tab.call(TriggerPage, "capture", True)
     headers = {"authorization": f"Bearer {secret}", "content-type": "application/json"}
@@ -150,10 +151,10 @@ async def test_a_secret_is_shown_once_and_the_sample_is_pointed_at(
         ("/lead/Phone No", "+380501234567"),
         ("/lead/ok", "True"),
     ]
-    await tab.call(TriggerPage, "use", "/lead/Phone No", "phone")
-    await tab.call(TriggerPage, "use", "/lead/ok", "variable")
+    await tab.call(TriggerForm, "use", "/lead/Phone No", "phone")
+    await tab.call(TriggerForm, "use", "/lead/ok", "variable")
     assert [(leaf.use, leaf.name) for leaf in page.leaves] == [("phone", ""), ("variable", "ok")]
-    await tab.call(TriggerPage, "try_out", {})
+    await tab.call(TriggerForm, "try_out", {})
     assert page.trial.fires
     await tab.call(TriggerPage, "save")
     kept: Trigger = (
