@@ -15,6 +15,7 @@ from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
 from builder_ui.pages.agent import agent_page
 from builder_ui.pages.agent_phone_state import PhoneLines
 from builder_ui.pages.agent_state import AgentPage
+from builder_ui.pages.agent_telegram_state import TelegramBots
 from builder_ui.pages.agent_triggers_state import AgentTriggers
 from builder_ui.pages.agent_webhooks_state import Webhooks
 from builder_ui.pages.agents import agents_page
@@ -28,6 +29,10 @@ from builder_ui.pages.event_page import event_page
 from builder_ui.pages.event_page_state import EventPage
 from builder_ui.pages.events import events_page
 from builder_ui.pages.events_state import Events
+from builder_ui.pages.knowledge import knowledge_page
+from builder_ui.pages.knowledge_base import knowledge_base_page
+from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_state import Knowledge
 from builder_ui.pages.letters import letters_page
 from builder_ui.pages.letters_state import Letters
 from builder_ui.pages.models import models_page
@@ -68,13 +73,15 @@ app.add_page(
     agent_page,
     route="/agents/[agent_id]",
     title="Patchcord",
-    on_load=[AgentPage.load, Webhooks.load, PhoneLines.load, AgentTriggers.load],
+    on_load=[AgentPage.load, TelegramBots.load, Webhooks.load, PhoneLines.load, AgentTriggers.load],
 )
 app.add_page(trigger_page, route="/triggers/[trigger_id]", title="Patchcord", on_load=TriggerPage.load)
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)
+app.add_page(knowledge_page, route="/knowledge", title="Patchcord", on_load=Knowledge.load)
+app.add_page(knowledge_base_page, route="/knowledge/[base_id]", title="Patchcord", on_load=KnowledgeBase.load)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
 app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)
 app.add_page(settings_page, route="/settings", title="Patchcord", on_load=SettingsPage.load)

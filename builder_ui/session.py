@@ -90,7 +90,7 @@ class Session(rx.State):
 
     def _tell_error(self, error: BuilderError) -> None:
         """Show what went wrong, in words that have a translation; about one field where there are words for it."""
-        of_field = f"error.{error.code}_{getattr(error, 'field', '')}"
+        of_field = f"error.{error.code}_{getattr(error, 'field', '') or error.params.get('field', '')}"
         key = of_field if of_field in TEXTS else f"error.{error.code}"
         self._tell(key, level="error", otherwise=error.message, **error.params)
 

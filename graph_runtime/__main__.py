@@ -24,7 +24,8 @@ For developers
   ./patchcord test PATH ...   only these tests (add --no-checks to skip the linters)
   ./patchcord check           linters and type checker only
   ./patchcord new-node NAME   write nodes/NAME with everything a node needs
-  ./patchcord bench NAME      measure: turns, editor, start, calls
+  ./patchcord new-connector NAME  write connectors/NAME, a channel that works
+  ./patchcord bench NAME      measure: turns, editor, start, calls, connectors
   ./patchcord faults          kill, freeze and cut off real processes, and prove that nothing is lost or doubled
   ./patchcord docs            write the generated pages of docs/ again (steps, errors, flow schema)
   ./patchcord lock            write requirements.lock again after a change in pyproject.toml
@@ -178,7 +179,18 @@ def _load(module: str, function: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-PASSES_ARGUMENTS_ON = ("test", "check", "lock", "docs", "new-node", "bench", "faults", "backup", "restore")
+PASSES_ARGUMENTS_ON = (
+    "test",
+    "check",
+    "lock",
+    "docs",
+    "new-node",
+    "new-connector",
+    "bench",
+    "faults",
+    "backup",
+    "restore",
+)
 COMMANDS: dict[str, Command] = {
     "up": _up,
     "web": _process("graph_runtime.api.server", "serve"),
@@ -192,6 +204,7 @@ COMMANDS: dict[str, Command] = {
     "docs": _tool("graph_runtime.cli.docs"),
     "lock": _tool("graph_runtime.cli.lock"),
     "new-node": _tool("graph_runtime.cli.new_node"),
+    "new-connector": _tool("graph_runtime.cli.new_connector"),
     "bench": _tool("graph_runtime.cli.bench"),
     "faults": _tool("graph_runtime.cli.faults"),
 }

@@ -15,10 +15,12 @@ from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
+from graph_runtime.services.buttons import Buttons
 from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
-from graph_runtime.services.channel_doors import ChannelDoors
+from graph_runtime.services.channel_doors import ChannelDoors, waiting_doors
+from graph_runtime.services.channel_keeper import ChannelKeeper
 from graph_runtime.services.channel_setup import ChannelSetup
 from graph_runtime.services.channels import Channels
 from graph_runtime.services.clock import Clock, system_clock
@@ -33,9 +35,16 @@ from graph_runtime.services.event_log import EventLog
 from graph_runtime.services.event_sending import EventSending
 from graph_runtime.services.event_subscriptions import EventSubscriptions
 from graph_runtime.services.figures import Figures
+from graph_runtime.services.file_fetching import FileFetching
 from graph_runtime.services.files import Files
 from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
+from graph_runtime.services.intake import Intake
+from graph_runtime.services.knowledge_bases import KnowledgeBases
+from graph_runtime.services.knowledge_documents import KnowledgeDocuments
+from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
+from graph_runtime.services.knowledge_ingest import KnowledgeIngest
+from graph_runtime.services.knowledge_search import KnowledgeSearch
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.open_subscriptions import OpenSubscriptions
@@ -53,11 +62,14 @@ from graph_runtime.services.trigger_runner import TriggerRunner
 from graph_runtime.services.triggers import Triggers
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
+from graph_runtime.services.web_pages import WebPages
 from graph_runtime.services.workspace_settings import WorkspaceSettings
 from graph_runtime.settings import Settings, SettingsRefused
+from graph_runtime.storage.channel_links import LinkStore
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.encryption import KeyRing
 from graph_runtime.storage.event_outbox import EventStore
+from graph_runtime.storage.file_fetches import FetchStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +98,10 @@ class Services:
     channels: Channels
     channel_setup: ChannelSetup
     hooks: Hooks
+    intake: Intake
     deliveries: Deliveries
+    channel_keeper: ChannelKeeper
+    file_fetching: FileFetching
     dead_letters: DeadLetters
     event_subscriptions: EventSubscriptions
     event_log: EventLog
@@ -97,6 +112,10 @@ class Services:
     call_recordings: CallRecordings
     rehearsal: Rehearsal
     files: Files
+    knowledge_bases: KnowledgeBases
+    knowledge_documents: KnowledgeDocuments
+    knowledge_search: KnowledgeSearch
+    knowledge_ingest: KnowledgeIngest
     idempotency: Idempotency
     figures: Figures
     retention: Retention
@@ -112,8 +131,11 @@ class Services:
         try:
             await self.calls_out.close()
             await self.phone_calls.close()
+            await self.channel_keeper.close()
+            await self.intake.close()
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
+            await self.file_fetching.close()
             await self.event_sending.close()
             await self.speech.close()
         finally:
@@ -169,7 +191,15 @@ async def build(
             redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
         )
         door = HttpDoor()
-        outside = Outside(runner=ModelRunner(), models=models.chat_model, http=door, budget=budget)
+        embedders = KnowledgeEmbedders(database, catalog, vault)
+        knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "")
+        outside = Outside(
+            runner=ModelRunner(),
+            models=models.chat_model,
+            http=door,
+            knowledge=knowledge_search.for_flow,
+            budget=budget,
+        )
         side = ConversationSide(database, catalog, outside, part)
         await side.open()
     except BaseException:
@@ -180,7 +210,15 @@ async def build(
     files = Files(database, side.conversations)
     lines = PhoneLines(open_channels, catalog)
     recordings = CallRecordings(database, vault, clock)
-    channel_setup = ChannelSetup(database, catalog, vault, clock)
+    pages = WebPages(door)
+    doors = ChannelDoors()
+    channel_setup = ChannelSetup(database, catalog, vault, clock, doors)
+    buttons = Buttons(settings.secret_key.get_secret_value())
+    intake = Intake(
+        database, side.receiver, side.outbox, side.starts, side.live, buttons=buttons, doors=doors,
+        triggers=side.message_triggers,
+    )  # fmt: skip
+    number = side.instance.number
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -203,8 +241,13 @@ async def build(
         contacts=side.contacts,
         channels=Channels(database),
         channel_setup=channel_setup,
-        hooks=Hooks(open_channels, side.message_triggers, side.outbox, side.starts, side.live),
-        deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=ChannelDoors()),
+        hooks=Hooks(open_channels, intake),
+        intake=intake,
+        deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=doors, buttons=buttons),
+        channel_keeper=ChannelKeeper(
+            LinkStore(database, number), open_channels, intake, public_url=settings.public_url, doors=waiting_doors()
+        ),
+        file_fetching=FileFetching(FetchStore(database, number), open_channels, database, side.live, ChannelDoors()),
         dead_letters=DeadLetters(database, side.runner.start, clock),
         event_subscriptions=EventSubscriptions(database, vault, clock),
         event_log=EventLog(database, clock),
@@ -215,6 +258,10 @@ async def build(
         rehearsal=Rehearsal(side),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,
+        knowledge_bases=KnowledgeBases(database, catalog, clock),
+        knowledge_documents=KnowledgeDocuments(database, pages, clock),
+        knowledge_search=knowledge_search,
+        knowledge_ingest=KnowledgeIngest(database, embedders, pages, side.instance.number),
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),

@@ -10,6 +10,7 @@ from typing import Any
 
 from graph_runtime.contract import conditions, templates
 from graph_runtime.contract.errors import ConnectorError, TemplateInvalid, Unreachable
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
 from graph_runtime.contract.messages import Choices, Part, Reply, SaidMessage, dump_part, plain_text
 from graph_runtime.contract.models import ModelEvent, ModelReply, ModelRequest, ModelUsage, TextDelta
 from graph_runtime.contract.nodes import AwaitReply, AwaitTime, EndConversation, Leave, NodeType, Outcome
@@ -103,7 +104,8 @@ class FakeContext:
     """A whole NodeContext in memory. Fill in what the step reads, run it, look at what it did.
 
     `models` maps a connection slot to its model, "*" stands for any slot; `i18n` maps language to
-    {settings field: text}; `http_answers` are (status, body) pairs or errors, in order.
+    {settings field: text}; `http_answers` are (status, body) pairs or errors, in order; `knowledge`: the passages that every
+    search finds, or an error.
     """
 
     variables: dict[str, Any] = field(default_factory=dict)
@@ -121,6 +123,8 @@ class FakeContext:
     models: dict[str, FakeModel] = field(default_factory=dict)
     http_answers: list[tuple[int, Any] | Exception] = field(default_factory=list)
     http_requests: list[dict[str, Any]] = field(default_factory=list)
+    knowledge: list[KnowledgePassage | Exception] = field(default_factory=list)
+    knowledge_queries: list[KnowledgeQuery] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)
     sent: FakeChannel = field(default_factory=FakeChannel)
     transcript: list[SaidMessage] = field(default_factory=list)
@@ -229,6 +233,17 @@ class FakeContext:
             return reply
         raise failure
 
+    async def search_knowledge(self, query: KnowledgeQuery) -> KnowledgeAnswer:
+        """The passages of `knowledge` that are sure enough. Raises: the scripted error."""
+        self.knowledge_queries.append(query)
+        for failure in self.knowledge:
+            if isinstance(failure, Exception):
+                raise failure
+        all_found = [p for p in self.knowledge if isinstance(p, KnowledgePassage)]
+        found = tuple(p for p in all_found if p.sure >= query.threshold)[: query.top_k]
+        context = "\n".join(f'<passage n="{p.number}" source="{p.title}">\n{p.text}\n</passage>' for p in found)
+        return KnowledgeAnswer(found, context, max((p.sure for p in all_found), default=0.0))
+
     async def http(
         self,
         method: str,
@@ -304,7 +319,8 @@ async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> Exampl
 
     `given`: settings, variables, contact, language, channel, i18n, memory, history [[role, text]], message (the text
     the contact wrote before), replies (text, {"option_id"}, {"attachments"}, or null for silence), model (answers,
-    {"error": code}), http ([status, body]), now (ISO), subflow {"exit", "variables"} for steps that run another flow.
+    {"error": code}), http ([status, body]), knowledge ({"title", "text",
+    "sure"} or {"error"}), now (ISO), subflow {"exit", "variables"} for steps that run another flow.
     """
     given = example.get("given", {})
     settings = node_type.settings.model_validate(given.get("settings", {}))
@@ -346,6 +362,15 @@ def _context(given: Mapping[str, Any]) -> FakeContext:
         ctx.hear(Reply(text=given["message"]))
     if "model" in given:
         ctx.models["*"] = FakeModel([_answer(a) for a in given["model"]])
+    for number, row in enumerate(given.get("knowledge", ()), 1):
+        is_error = set(row) == {"error"}
+        ctx.knowledge.append(
+            Unreachable(f"Knowledge is away ({row['error']}).")
+            if is_error
+            else KnowledgePassage(
+                **{"number": number, "id": f"p_{number}", "document_id": f"d_{number}", "heading": "", **row}
+            )
+        )
     ctx.http_answers.extend((status, body) for status, body in given.get("http", ()))
     return ctx
 

@@ -15,14 +15,18 @@ from connectors.webhook.connector import CONNECTOR as WEBHOOK
 from graph_runtime.contract import signatures
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.flow import Flow
+from graph_runtime.services.buttons import Buttons
 from graph_runtime.services.channel_access import ChannelAccess
+from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.channel_setup import ChannelRow, ChannelSetup
+from graph_runtime.services.conversation_side import Part
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.deliveries import Deliveries, SendRules
 from graph_runtime.services.event_log import EventLog
 from graph_runtime.services.event_sending import EventRules, EventSending
 from graph_runtime.services.event_subscriptions import EVENT_TYPES, EventSubscriptions, SubscriptionRow
-from graph_runtime.services.hooks import Hooked, Hooks
+from graph_runtime.services.hooks import Hooks
+from graph_runtime.services.intake import Hooked, Intake
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.open_subscriptions import OpenSubscriptions
 from graph_runtime.services.principal import Principal, system_principal
@@ -60,14 +64,21 @@ class SendingProcess(Process):
         rules: SendRules,
         outside: Outside | None = None,
         event_rules: EventRules | None = None,
+        *,
+        catalog: Catalog | None = None,
+        part: Part | None = None,
     ) -> None:
-        super().__init__(database, Catalog(CATALOG.nodes, CONNECTORS), outside or Outside())
+        catalog = catalog or Catalog(CATALOG.nodes, CONNECTORS)
+        super().__init__(database, catalog, outside or Outside(), part)
         vault = Vault(database, KeyRing([KEY]))
-        catalog = Catalog(CATALOG.nodes, CONNECTORS)
-        self.setup = ChannelSetup(database, catalog, vault)
+        doors, buttons = ChannelDoors(), Buttons(KEY)
+        self.setup = ChannelSetup(database, catalog, vault, doors=doors)
         self.open_channels = OpenChannels(database, catalog, vault)
-        self.deliveries = Deliveries(self.outbox, self.open_channels, self.live, self.store.news, rules=rules)
-        self.hooks = Hooks(self.open_channels, self.message_triggers, self.outbox, self.starts, self.live)
+        self.deliveries = Deliveries(
+            self.outbox, self.open_channels, self.live, self.store.news, rules=rules, doors=doors, buttons=buttons
+        )
+        self.intake = Intake(database, self.receiver, self.outbox, self.starts, self.live, buttons=buttons, doors=doors, triggers=self.message_triggers)
+        self.hooks = Hooks(self.open_channels, self.intake)
         self.letters = DeadLetters(database, self.runner.start)
         self.sender = Sender(self.deliveries, database.listen, PLACES, count=self.instance.senders, seconds=0.2)
         store = EventStore(database, self.instance.number)
@@ -168,6 +179,7 @@ async def sending(
         yield side
     finally:
         await side.stop_sending()
+        await side.intake.close()
         await side.deliveries.close()
         await side.events.close()
         await side.close(1.0)

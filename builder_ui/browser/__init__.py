@@ -15,6 +15,7 @@ share(__name__, "theme.css")
 ICON: Final = share(__name__, "icon.svg")
 _SESSION: Final = share(__name__, "session.jsx").importable_path
 _PAGE: Final = share(__name__, "page.jsx").importable_path
+_KNOWLEDGE: Final = share(__name__, "knowledge.jsx").importable_path
 _SHOW: Final = share(__name__, "show.jsx").importable_path
 
 _ICONS: Final = "lucide-react@1.26.0"  # the version that Reflex's own icons come from
@@ -119,6 +120,30 @@ class FollowEnd(rx.Component):
 
     mark: rx.Var[str]
     label: rx.Var[str]
+
+
+class DropFiles(rx.Component):
+    """A place to drop files for a knowledge base, or to choose them; each shows how far it is and what went wrong."""
+
+    library = _KNOWLEDGE
+    tag = "DropFiles"
+
+    base: rx.Var[str]
+    category: rx.Var[str]
+
+    on_done: rx.EventHandler[rx.event.no_args_event_spec]  # type: ignore[type-arg, valid-type]  # Reflex reads it
+
+
+class Ticker(rx.Component):
+    """Calls `on_tick` again and again while `active`, and not while the page is hidden."""
+
+    library = _KNOWLEDGE
+    tag = "Ticker"
+
+    active: rx.Var[bool]
+    every: rx.Var[int]
+
+    on_tick: rx.EventHandler[rx.event.no_args_event_spec]  # type: ignore[type-arg, valid-type]  # as above
 
 
 def sign_out() -> FunctionVar[Any]:

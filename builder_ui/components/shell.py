@@ -25,6 +25,7 @@ PLACES: Final = (
     Place("agents", "bot", "/"),
     Place("conversations", "messages-square", "/conversations"),
     Place("letters", "mail-warning", "/undelivered"),
+    Place("knowledge", "book-open", "/knowledge"),
     Place("models", "brain", "/models"),
     Place("events", "webhook", "/events"),
     Place("api_keys", "key-round", "/api-keys"),

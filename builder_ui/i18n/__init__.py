@@ -27,8 +27,10 @@ FILES: Final = (
     "conversations",
     "letters",
     "events",
+    "knowledge",
     "triggers",
     "settings",
+    "telegram",
 )
 
 _FOLDER = Path(__file__).parent

@@ -5,15 +5,17 @@ import channels from "./channels.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
 import events from "./events.json";
+import knowledge from "./knowledge.json";
 import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
 import shell from "./shell.json";
+import telegram from "./telegram.json";
 import triggers from "./triggers.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...events, ...settings };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...triggers, ...settings, ...telegram };
 const listeners = new Set();
 let current = null;
 

@@ -11,8 +11,10 @@ from connectors._langchain import clients
 from connectors._langchain.adapter import LangchainModel, Vendor
 from connectors._langchain.checking import check as check_list
 from connectors._langchain.structured import Schema
+from connectors.openai.embedding import EMBEDDERS, OpenAiEmbedder
 from connectors.openai.speech import SPEECH_MODEL, TRANSCRIBERS, VOICES, OpenAiSynthesizer, OpenAiTranscriber
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings, OfferedModel
+from graph_runtime.contract.embedding import EmbedderOffer
 from graph_runtime.contract.forms import setting
 from graph_runtime.contract.models import ModelRequest
 from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
@@ -60,6 +62,11 @@ def synthesizer(settings: Settings) -> OpenAiSynthesizer:
     return OpenAiSynthesizer(
         _provider(settings), settings.base_url.rstrip("/"), settings.key.get_secret_value(), settings.speech_model
     )
+
+
+def embedder(settings: Settings, model: str) -> OpenAiEmbedder:
+    """Makes vectors with this credential."""
+    return OpenAiEmbedder(_provider(settings), settings.base_url.rstrip("/"), settings.key.get_secret_value(), model)
 
 
 def chat_model(settings: Settings, model: str) -> LangchainModel:
@@ -135,10 +142,11 @@ CONNECTOR = Connector(
         OfferedModel("gpt-5.4-nano", "GPT-5.4 nano: the least expensive", 400_000),
         OfferedModel("gpt-6.1-terra", "GPT-6.1 Terra: for difficult conversations", 1_050_000),
     ),
-    kinds=frozenset({"chat_model", "transcriber", "synthesizer"}),
+    kinds=frozenset({"chat_model", "transcriber", "synthesizer", "embedder"}),
     chat_model=chat_model,
     check=check,
     warm_up=warm_up,
     transcriber=TranscriberOffer(open=transcriber, models=TRANSCRIBERS),
     synthesizer=SynthesizerOffer(open=synthesizer, voices=VOICES, streams=True),
+    embedder=EmbedderOffer(open=embedder, models=EMBEDDERS),
 )

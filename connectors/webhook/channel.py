@@ -69,7 +69,7 @@ def verify(settings: Settings, body: bytes, headers: Mapping[str, str], now: dat
     signatures.verify(settings.secrets(), headers, body, now)
 
 
-def parse(body: bytes, headers: Mapping[str, str]) -> list[InboundMessage]:
+def parse(_: Settings, body: bytes, headers: Mapping[str, str]) -> list[InboundMessage]:
     """The one event of a request. Raises: InputInvalid."""
     try:
         event = Event.model_validate_json(body)

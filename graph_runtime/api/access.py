@@ -35,6 +35,7 @@ PUBLIC: Final = frozenset(
         "/api/{rest:path}",
         "/ws/{rest:path}",
         "/chat/{public_id}",
+        "/sources/{public_id}",
         "/widget/{public_id}",
         "/widget.js",
     }

@@ -26,6 +26,7 @@ from graph_runtime.api.routes import (
     editor,
     health,
     hooks,
+    knowledge,
     phone,
     recordings,
     session,
@@ -66,6 +67,8 @@ ROUTERS: Final = (
     hooks.routes,
     phone.routes,
     recordings.routes,
+    knowledge.routes,
+    knowledge.pages,
     unknown.routes,
     unknown.socket_routes,
 )

@@ -130,9 +130,14 @@ _ICON = (
 )
 
 
+def is_usable_name(name: str) -> bool:
+    """Whether it can name a folder of Python code."""
+    return _NAME.match(name) is not None and len(name) <= 40 and not keyword.iskeyword(name)
+
+
 def new_node(name: str, root: Path) -> Path:
     """Write `root/nodes/<name>/` and return it. Raises: InputInvalid with a sentence saying what to change."""
-    if not _NAME.match(name) or len(name) > 40 or keyword.iskeyword(name):
+    if not is_usable_name(name):
         raise InputInvalid(
             f"“{name}” cannot be the name of a step. Use small Latin letters, digits and single underscores, beginning "
             "with a letter, at most 40 characters, such as send_sticker.",

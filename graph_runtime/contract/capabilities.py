@@ -13,7 +13,10 @@ from graph_runtime.contract.messages import Choices, Media, Option, Part, Text
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """Limits of one kind of channel. `max_text` and `max_button_label` in characters; `max_buttons` 0 means none."""
+    """Limits of one kind of channel. `max_text` and `max_button_label` in characters; `max_buttons` 0 means none.
+
+    `max_caption`: of a file; None: as a text. `is_utf16`: the vendor counts characters as JavaScript does, an emoji as two.
+    """
 
     max_text: int
     max_buttons: int
@@ -22,11 +25,14 @@ class Capabilities:
     media: bool
     typing: bool
     send_class: Literal["keyed", "reconcile", "blind", "live"]
+    max_caption: int | None = None
+    is_utf16: bool = False
 
 
 WEB_CHAT = Capabilities(8000, 100, 200, True, True, True, "keyed")
 API = Capabilities(256_000, 1000, 1000, True, True, False, "keyed")
 WEBHOOK = API
+TELEGRAM = Capabilities(4096, 100, 64, True, True, True, "blind", max_caption=1024, is_utf16=True)
 
 _LINK = re.compile(r"\[([^\]\n]{1,300})\]\((https?://[^\s)]{1,2000})\)")
 _EMPHASIS = re.compile(r"(\*\*|__|~~|`)(?=\S)(.+?)(?<=\S)\1", re.DOTALL)
@@ -43,24 +49,36 @@ def degrade(parts: Sequence[Part], can: Capabilities) -> list[Part]:
 
 def _fit(part: Part, can: Capabilities) -> Iterator[Part]:
     if isinstance(part, Text):
-        yield from (Text(text=t) for t in split_text(_plain(part.text, can), can.max_text))
+        *first, last = _pieces(_plain(part.text, can), can) or [""]
+        yield from (Text(text=t) for t in first)
+        if last:
+            yield Text(text=last, wants=part.wants)
     elif isinstance(part, Media):
-        if can.media:
-            yield part
-        else:
-            words = "\n".join(x for x in (part.caption, part.name, part.url) if x)
-            yield from (Text(text=t) for t in split_text(words, can.max_text))
+        yield from _fit_media(part, can)
     else:
         yield from _fit_choices(part, can)
 
 
+def _fit_media(part: Media, can: Capabilities) -> Iterator[Part]:
+    if not can.media:
+        words = "\n".join(x for x in (part.caption, part.name, part.url) if x)
+        yield from (Text(text=t) for t in _pieces(words, can))
+    elif _length(part.caption, can) <= (can.max_text if can.max_caption is None else can.max_caption):
+        yield part
+    else:
+        yield part.model_copy(update={"caption": ""})
+        yield from (Text(text=t) for t in _pieces(_plain(part.caption, can), can))
+
+
 def _fit_choices(part: Choices, can: Capabilities) -> Iterator[Part]:
     text = _plain(part.text, can)
-    fits = len(part.options) <= can.max_buttons and all(len(o.label) <= can.max_button_label for o in part.options)
+    fits = len(part.options) <= can.max_buttons and all(
+        _length(o.label, can) <= can.max_button_label for o in part.options
+    )
     if not fits:
-        yield from (Text(text=t) for t in split_text(numbered(text, part.options), can.max_text))
+        yield from (Text(text=t) for t in _pieces(numbered(text, part.options), can))
         return
-    pieces = split_text(text, can.max_text)
+    pieces = _pieces(text, can)
     yield from (Text(text=t) for t in pieces[:-1])
     yield Choices(text=pieces[-1] if pieces else "", options=part.options)
 
@@ -77,15 +95,38 @@ def _plain(text: str, can: Capabilities) -> str:
     return _EMPHASIS.sub(r"\2", _LINK.sub(r"\1: \2", text))
 
 
-def split_text(text: str, limit: int) -> list[str]:
+def _length(text: str, can: Capabilities) -> int:
+    return utf16_length(text) if can.is_utf16 else len(text)
+
+
+def _pieces(text: str, can: Capabilities) -> list[str]:
+    return split_text(text, can.max_text, is_utf16=can.is_utf16)
+
+
+def utf16_length(text: str) -> int:
+    """Characters as JavaScript and Telegram count them: those beyond U+FFFF are two."""
+    return len(text) + sum(c > "\uffff" for c in text)
+
+
+def split_text(text: str, limit: int, *, is_utf16: bool = False) -> list[str]:
     """Pieces of at most `limit` characters that join back to the text but for the white space at the cuts."""
     pieces = []
     rest = text.strip()
-    while len(rest) > limit:
-        cut = _cut(rest, limit)
+    while (utf16_length(rest) if is_utf16 else len(rest)) > limit:
+        cut = _cut(rest, _fitting(rest, limit) if is_utf16 else limit)
         pieces.append(rest[:cut].rstrip())
         rest = rest[cut:].lstrip()
     return [*pieces, rest] if rest else pieces
+
+
+def _fitting(text: str, limit: int) -> int:
+    """How many characters of the text take `limit` UTF-16 units."""
+    taken = 0
+    for place, character in enumerate(text):
+        taken += 2 if character > "\uffff" else 1
+        if taken > limit:
+            return place
+    return len(text)
 
 
 def _cut(text: str, limit: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from graph_runtime.contract.channels import ChannelOffer
+from graph_runtime.contract.embedding import EmbedderOffer
 from graph_runtime.contract.models import ChatModel
 from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
 
@@ -72,5 +73,7 @@ class Connector:
     channel: ChannelOffer | None = None
     transcriber: TranscriberOffer | None = None
     synthesizer: SynthesizerOffer | None = None
+    embedder: EmbedderOffer | None = None
+    """What it knows about vectors of texts, for knowledge bases; its kind is "embedder"."""
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
     folder: Path | None = None

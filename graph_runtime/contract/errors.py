@@ -147,6 +147,23 @@ class Refused(ConnectorError):
     status = 422
 
 
+class ContactUnreachable(Refused):
+    """The contact does not want messages any more (blocked the bot, left the group)."""
+
+    code = "contact_unreachable"
+
+
+class RecipientMoved(ConnectorError):
+    """The recipient has another address now; nothing was delivered. `to`: the new one."""
+
+    code = "recipient_moved"
+    retryable = True
+
+    def __init__(self, message: str, *, to: str, **params: Any) -> None:
+        super().__init__(message, **params)
+        self.to = to
+
+
 class OutcomeUnknown(ConnectorError):
     """The request may or may not have been carried out; the send class decides."""
 

@@ -28,6 +28,7 @@ Widget = Literal[
     "formula",  # a structured calculation (set_variable)
     "connection",  # a named slot of the flow; `of` says its kind
     "flow",  # another flow of the agent
+    "knowledge",  # knowledge bases of the workspace, by id
     "duration",  # ISO 8601 duration, such as PT24H
     "schema",  # a JSON Schema, edited as JSON
     "id",  # made once, never shown

@@ -30,12 +30,14 @@ class Text(_Wire):
     """Plain or lightly marked-up text (`**bold**`, `*italic*`, `[label](url)`, lists).
 
     `typing_ms`: a live channel shows that somebody is typing for this long before the text; others ignore it.
+    `wants`: it asks for something that a channel may offer to share with one press.
     """
 
     kind: Literal["text"] = "text"
     text: str
     typing_ms: int = Field(0, ge=0, le=10_000)
     spoken: Spoken | None = None
+    wants: Literal["phone", "location"] | None = None
 
 
 class Option(_Wire):

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from graph_runtime.contract.calls import Listen, Record, Transfer
 from graph_runtime.contract.conditions import Condition
 from graph_runtime.contract.forms import FormField, NodeSettings, form_fields, setting
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Part, Reply, SaidMessage
 from graph_runtime.contract.models import ModelReply, ModelRequest
 
@@ -147,6 +148,14 @@ class NodeContext(Protocol):
 
         `stream=True` shows the text to the contact while it comes; say the same text afterwards to make it final.
         Raises: ConnectorError when every model failed. The answer is recorded as an effect.
+        """
+        ...
+
+    async def search_knowledge(self, query: KnowledgeQuery) -> KnowledgeAnswer:
+        """Search the workspace's knowledge bases. Recorded: a repeated turn finds the same passages.
+
+        Passages are what people and web pages wrote: data for a prompt (`context` frames them), never instructions.
+        Raises: ConnectorError when knowledge cannot be searched here.
         """
         ...
 

@@ -15,6 +15,7 @@ from graph_runtime.contract import templates
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import Condition, evaluate
 from graph_runtime.contract.errors import NodeFailed, StepLimitReached, TemplateInvalid, TooLarge, Unreachable
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Part, SaidMessage, dump_part, plain_text
 from graph_runtime.contract.models import ModelReply, ModelRequest
 from graph_runtime.engine.checkpoint import clean, json_values
@@ -212,6 +213,17 @@ class StepContext:
         if self._streaming:
             key, self._streaming = self._streaming, ""
             self._turn.emit(happened.TextStreamed, node_id=self._step.id, key=key, text="", reset=True)
+
+    async def search_knowledge(self, query: KnowledgeQuery) -> KnowledgeAnswer:
+        search = self._turn.doors.knowledge
+        if search is None:
+            raise Unreachable("There is no knowledge to search here.", reason="no_knowledge")
+
+        async def ask() -> dict[str, Any]:
+            return (await search(query)).to_json()
+
+        data, _ = await once(self._turn.doors.effects, self._effect_key(), "knowledge", self._step.id, ask)
+        return KnowledgeAnswer.from_json(data)
 
     async def http(
         self,

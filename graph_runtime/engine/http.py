@@ -14,13 +14,12 @@ from urllib.parse import urljoin, urlsplit
 
 import httpcore2
 
-from graph_runtime.contract.channels import HttpAnswer
+from graph_runtime.contract.channels import KEPT_OF_AN_ANSWER, HttpAnswer
 from graph_runtime.contract.errors import OutcomeUnknown, Refused, Unreachable
 
 MAX_BODY_BYTES = 5_000_000
 MAX_DECODED_BYTES = 20_000_000
 MAX_REDIRECTS = 3
-KEPT_OF_AN_ANSWER = 64_000
 PORTS = frozenset({80, 443, 8080, 8443})
 CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 _HOP_BY_HOP = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"})
@@ -97,13 +96,18 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
 
 
 class HttpDoor:
-    """`private_hosts`: "host:port" pairs an administrator has allowed though they are not public."""
+    """`private_hosts`: "host:port" pairs an administrator has allowed though they are not public.
 
-    def __init__(self, *, resolve_name: Resolve = resolve, private_hosts: frozenset[str] = frozenset()) -> None:
+    `connections`: how many requests may wait for their answers at once.
+    """
+
+    def __init__(
+        self, *, resolve_name: Resolve = resolve, private_hosts: frozenset[str] = frozenset(), connections: int = 100
+    ) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
             network_backend=_GuardedBackend(resolve_name, private_hosts),
-            max_connections=100,
+            max_connections=connections,
             keepalive_expiry=5.0,
         )
 
@@ -121,12 +125,17 @@ class HttpDoor:
         status, got, raw = await self._follow(method, url, headers, body, seconds)
         return status, _parsed(got, raw)
 
-    async def fetch(self, url: str, *, seconds: float) -> bytes:
-        """A file at a public address, at most 5 MB. Raises: Refused (also when it is not there), Unreachable."""
-        status, got, raw = await self._follow("GET", url, {}, None, seconds)
+    async def fetch(self, url: str, *, seconds: float, headers: Mapping[str, str] | None = None) -> bytes:
+        """A file at a public address, at most 5 MB.
+
+        Raises: Refused (also when it is not there: `status`), Unreachable.
+        """
+        status, got, raw = await self._follow("GET", url, dict(headers or {}), None, seconds)
         raw = _unpacked(got, raw)
         if status != 200:
-            raise Refused(f"{urlsplit(url).hostname} answers {status} instead of the file. Check the address.")
+            raise Refused(
+                f"{urlsplit(url).hostname} answers {status} instead of the file. Check the address.", status=status
+            )
         return raw
 
     async def _follow(
@@ -155,9 +164,16 @@ class HttpDoor:
         raise Refused(f"{urlsplit(url).hostname} redirects too often. Use the address it ends at.")
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: str = "", seconds: float = 20.0
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: str | bytes = "",
+        seconds: float = 20.0,
+        keep: int = KEPT_OF_AN_ANSWER,
     ) -> HttpAnswer:
-        """One request, never repeated and never redirected; of the answer's body the first 64 kB.
+        """One request, never repeated and never redirected; of the answer's body the first `keep` bytes.
 
         Once a status arrived the outcome is known, whatever happens to the body.
         Raises: Refused (address), Unreachable, OutcomeUnknown (it may have been carried out).
@@ -172,9 +188,9 @@ class HttpDoor:
                 raw = bytearray()
                 async for piece in response.aiter_stream():
                     raw += piece
-                    if len(raw) > KEPT_OF_AN_ANSWER:
+                    if len(raw) > keep:
                         break
-                return HttpAnswer(response.status, got, bytes(raw[:KEPT_OF_AN_ANSWER]))
+                return HttpAnswer(response.status, got, _readable(got, bytes(raw[:keep]), keep))
         except (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout, ssl.SSLError):
             raise Unreachable(f"{urlsplit(url).hostname} cannot be reached. Check the address.") from None
         except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
@@ -238,6 +254,8 @@ def _content(body: Any, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]
         raise Refused("A header contains a line break. Remove it.")
     if body is None:
         return b"", headers
+    if isinstance(body, bytes):
+        return body, headers
     is_text = isinstance(body, str)
     raw = body if is_text else json.dumps(body, ensure_ascii=False)
     if not any(k.lower() == "content-type" for k in headers):
@@ -255,6 +273,16 @@ def _unpacked(headers: dict[str, str], raw: bytes) -> bytes:
         if unpacker.unconsumed_tail:
             raise Refused("The answer is larger than 20 MB. Ask the service for less.", limit=MAX_DECODED_BYTES)
     return raw
+
+
+def _readable(headers: dict[str, str], raw: bytes, keep: int) -> bytes:
+    """As much of an answer as can be read: its status stands, whatever became of its body."""
+    if headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip", "deflate"):
+        return raw
+    try:
+        return zlib.decompressobj(47).decompress(raw, keep)
+    except zlib.error:
+        return b""
 
 
 def _parsed(headers: dict[str, str], raw: bytes) -> Any:

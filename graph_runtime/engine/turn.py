@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from graph_runtime.contract import events as happened
 from graph_runtime.contract.calls import OnCall
 from graph_runtime.contract.errors import BuilderError
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Reply, SaidMessage
 from graph_runtime.contract.models import ModelReply, ModelRequest
 from graph_runtime.engine.effects import EffectJournal
@@ -92,6 +93,7 @@ class Doors:
     runner: AsksModels | None = None
     models: Callable[[str], Awaitable[Sequence[Any]]] | None = None
     http: CallsHttp | None = None
+    knowledge: Callable[[KnowledgeQuery], Awaitable[KnowledgeAnswer]] | None = None
     observers: tuple[Observer, ...] = ()
     budget: Budget = Budget()
     cut: asyncio.Event | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from graph_runtime.contract.channels import ChannelHttp
+from graph_runtime.contract.channels import ChannelHttp, ChannelOffer
 from graph_runtime.engine.http import HttpDoor
 
 MakeDoor = Callable[[frozenset[str]], HttpDoor]
@@ -12,6 +13,11 @@ MakeDoor = Callable[[frozenset[str]], HttpDoor]
 
 def _door(private_hosts: frozenset[str]) -> HttpDoor:
     return HttpDoor(private_hosts=private_hosts)
+
+
+def waiting_doors() -> ChannelDoors:
+    """For questions that a vendor answers when something happens: many of them wait at once."""
+    return ChannelDoors(lambda hosts: HttpDoor(private_hosts=hosts, connections=5000))
 
 
 class ChannelDoors:
@@ -26,6 +32,10 @@ class ChannelDoors:
         if private_host not in self._doors:
             self._doors[private_host] = self._make(frozenset({private_host} if private_host else ()))
         return self._doors[private_host]
+
+    def of(self, offer: ChannelOffer, settings: Any) -> ChannelHttp:
+        """The door for a channel with these settings."""
+        return self.to(offer.private_host(settings) if offer.private_host else "")
 
     async def close(self) -> None:
         """Close idle connections."""

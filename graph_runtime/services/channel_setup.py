@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -12,16 +14,18 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from graph_runtime.contract.catalog import Catalog
+from graph_runtime.contract.channel_links import Account
 from graph_runtime.contract.connectors import Connector
-from graph_runtime.contract.errors import InputInvalid, NotFound
+from graph_runtime.contract.errors import BuilderError, InputInvalid, NotFound
 from graph_runtime.contract.signatures import new_secret
 from graph_runtime.engine.http import check_url
+from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.open_channels import PREVIOUS
 from graph_runtime.services.phone_lines import new_line_secret
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.vault import Vault
-from graph_runtime.storage import audit
+from graph_runtime.storage import audit, channel_links
 from graph_runtime.storage import channels as rows
 from graph_runtime.storage.database import Connection, Database, Row
 
@@ -48,14 +52,40 @@ class ChannelRow:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelLink:
+    """A channel's account at its vendor and how events come in. `mode`: "webhook", "polling", or "" before the first try.
+
+    `is_connected`: the vendor knows our address, or somebody asks it. `error_code` "" when nothing is wrong.
+    """
+
+    name: str
+    link: str
+    mode: str
+    last_event_at: datetime | None
+    last_ok_at: datetime | None
+    error_code: str
+    error: str
+    error_at: datetime | None
+    is_connected: bool
+
+
 class ChannelSetup:
     """Editors set channels up; only who may change the workspace's settings lets one reach into the network."""
 
-    def __init__(self, database: Database, catalog: Catalog, vault: Vault, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        vault: Vault,
+        clock: Clock = system_clock,
+        doors: ChannelDoors | None = None,
+    ) -> None:
         self._database = database
         self._catalog = catalog
         self._vault = vault
         self._clock = clock
+        self._doors = doors or ChannelDoors()
 
     async def list(self, principal: Principal, agent_id: str) -> list[ChannelRow]:
         """The agent's channels that push, oldest first. Raises: AccessDenied, NotFound."""
@@ -70,12 +100,17 @@ class ChannelSetup:
     ) -> tuple[ChannelRow, str]:
         """The channel, and the secret that was made for it ("" if none), which is shown now and never again.
 
-        Raises: AccessDenied, NotFound, InputInvalid.
+        A vendor's account is looked at first: what it says of itself is kept, and one account serves one channel.
+        Raises: AccessDenied, NotFound, InputInvalid, CredentialRejected, Unreachable, Conflict (account taken).
         """
         principal.require("agent.edit")
         kind = self._kind(connector)
         public, entered = _sorted(kind, settings)
-        _require_admin(principal, {}, public)
+        _require_admin(principal, {"base_url": _usual_address(kind)}, public)
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _agent(connection, agent_id)
+        account = await self._identify(kind, public, entered)
+        public |= account.settings if account else {}
         channel_id, public_id = str(uuid.uuid4()), secrets.token_urlsafe(16)
         secret = _new_secret(kind, public_id) if kind.channel and kind.channel.makes_secret else ""
         entered |= {SECRET: secret} if secret else {}
@@ -84,9 +119,11 @@ class ChannelSetup:
             sealed = await self._seal(connection, principal, (channel_id, 1), entered)
             values = {
                 "id": channel_id, "agent_id": agent_id, "connector": kind.id, "public_id": public_id,
-                "label": _label(label), "settings": public, "secrets": sealed, "secrets_version": 1,
+                "label": _label(label or (account.name if account else "")), "settings": public, "secrets": sealed, "secrets_version": 1,
             }  # fmt: skip
             await rows.insert(connection, values)
+            if account is not None:
+                await self._link(connection, channel_id, kind, account)
             await self._note(connection, principal, "channel.created", channel_id)
             return _shown(await _found(connection, channel_id)), secret
 
@@ -105,8 +142,16 @@ class ChannelSetup:
         principal.require("agent.edit")
         async with self._database.workspace(principal.workspace_id) as connection:
             row = await _found(connection, channel_id, for_update=True)
-            public, entered = _sorted(self._kind(row["connector"]), {**row["settings"], **(settings or {})})
+            kind = self._kind(row["connector"])
+            public, entered = _sorted(kind, {**row["settings"], **(settings or {})})
             _require_admin(principal, row["settings"], public)
+            if kind.channel is not None and kind.channel.identify is not None and settings:
+                place = (row["id"], row["secrets_version"])
+                known = await self._vault.open(connection, principal.workspace_id, place, row["secrets"])
+                account = await self._identify(kind, public, {**known, **entered})
+                assert account is not None
+                public |= account.settings
+                await self._link(connection, row["id"], kind, account)
             values = {"settings": public, "label": row["label"] if label is None else _label(label)}
             if entered:
                 values |= await self._with_secrets(connection, principal, row, entered)
@@ -123,6 +168,7 @@ class ChannelSetup:
         async with self._database.workspace(principal.workspace_id) as connection:
             await _found(connection, channel_id, for_update=True)
             await rows.change(connection, channel_id, {"is_on": is_on})
+            await channel_links.wake(connection)
             action = "channel.switched_on" if is_on else "channel.switched_off"
             await self._note(connection, principal, action, channel_id)
             return _shown(await _found(connection, channel_id))
@@ -151,11 +197,57 @@ class ChannelSetup:
         Raises: AccessDenied, NotFound.
         """
         principal.require("agent.edit")
+        await self._unsubscribe(principal, channel_id)
         async with self._database.workspace(principal.workspace_id) as connection:
             await _found(connection, channel_id, for_update=True)
             given_up = await rows.delete(connection, channel_id)
             await self._note(connection, principal, "channel.deleted", channel_id)
             return given_up
+
+    async def links(self, principal: Principal, agent_id: str) -> dict[str, ChannelLink]:
+        """How the agent's channels with an account at a vendor are doing, by channel. Raises: AccessDenied, NotFound."""
+        principal.require("agent.read")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _agent(connection, agent_id)
+            found = await channel_links.of_agent(connection, agent_id)
+        return {row["channel_id"]: ChannelLink(**{k: v for k, v in row.items() if k != "channel_id"}) for row in found}
+
+    async def retry(self, principal: Principal, channel_id: str) -> None:
+        """Connect again at once, whatever was wrong. Raises: AccessDenied, NotFound."""
+        principal.require("agent.edit")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _found(connection, channel_id)
+            await channel_links.retry_now(connection, channel_id)
+            await channel_links.wake(connection)
+
+    async def _identify(self, kind: Connector, public: Mapping[str, Any], entered: dict[str, str]) -> Account | None:
+        if kind.channel is None or kind.channel.identify is None:
+            return None
+        given = {k: v for k, v in {**public, **entered}.items() if k in kind.settings.model_fields}
+        settings = kind.settings.model_validate(given)
+        async with asyncio.timeout(20):
+            return await kind.channel.identify(settings, self._doors.of(kind.channel, settings))
+
+    async def _link(self, connection: Connection, channel_id: str, kind: Connector, account: Account) -> None:
+        about = {"id": account.id, "name": account.name, "link": account.link}
+        await channel_links.insert(connection, channel_id, kind.id, about)
+        await channel_links.wake(connection)
+
+    async def _unsubscribe(self, principal: Principal, channel_id: str) -> None:
+        """The vendor need not post to us any more; one that cannot be asked gets 404 from now on."""
+        async with self._database.workspace(principal.workspace_id) as connection:
+            row = await _found(connection, channel_id)
+            kind = self._kind(row["connector"])
+            if kind.channel is None or kind.channel.subscribe is None:
+                return
+            with contextlib.suppress(BuilderError):
+                place = (row["id"], row["secrets_version"])
+                known = await self._vault.open(connection, principal.workspace_id, place, row["secrets"])
+                given = {k: v for k, v in {**row["settings"], **known}.items() if k in kind.settings.model_fields}
+        with contextlib.suppress(BuilderError, TimeoutError, ValidationError, UnboundLocalError):
+            settings = kind.settings.model_validate(given)
+            async with asyncio.timeout(10):
+                await kind.channel.subscribe(settings, "", self._doors.of(kind.channel, settings))
 
     def _kind(self, connector: str) -> Connector:
         kind = self._catalog.connectors.get(connector)
@@ -214,19 +306,28 @@ def _sorted(kind: Connector, values: Mapping[str, Any]) -> tuple[dict[str, Any],
         raise InputInvalid(f"“{field}”: {first['msg']}. Correct it and save again.", field=field) from None
     public = {k: v for k, v in settings.model_dump(mode="json").items() if k not in hidden}
     public = {k: v.strip() if isinstance(v, str) else v for k, v in public.items()}
-    if "url" in public and not check_url(public["url"]):
-        raise InputInvalid("This is not an address to send to. It must begin with https:// or http://.", field="url")
+    for name in ("url", "base_url"):
+        if name in public and not check_url(public[name]):
+            raise InputInvalid("This is not an address to send to. It must begin with https:// or http://.", field=name)
     entered = {k: getattr(settings, k) for k in hidden - made}
     return public, {k: v.get_secret_value().strip() for k, v in entered.items() if v and v.get_secret_value().strip()}
+
+
+def _usual_address(kind: Connector) -> str:
+    """Where the vendor is unless somebody says otherwise: a secret goes nowhere else without an administrator."""
+    field = kind.settings.model_fields.get("base_url")
+    return str(field.default) if field is not None else ""
 
 
 def _require_admin(principal: Principal, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """To reach into the network, or to turn a channel that may to another address, takes an administrator."""
     if after.get("manager_address") and before.get("manager_address") != after["manager_address"]:
         principal.require("settings.manage")
+    if "base_url" in after and before.get("base_url") != after["base_url"]:
+        principal.require("settings.manage")
     if not after.get("allow_private_host"):
         return
-    if any(before.get(key) != after.get(key) for key in ("allow_private_host", "url")):
+    if any(before.get(key) != after.get(key) for key in ("allow_private_host", "url", "base_url")):
         principal.require("settings.manage")
 
 

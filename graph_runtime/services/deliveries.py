@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,9 +13,19 @@ import structlog
 from pydantic import TypeAdapter
 
 from graph_runtime.contract.capabilities import degrade
+from graph_runtime.contract.channel_links import OutboundFile
 from graph_runtime.contract.channels import ChannelHttp, OutboundMessage
-from graph_runtime.contract.errors import BuilderError, CredentialRejected, OutcomeUnknown, RateLimited, Refused
-from graph_runtime.contract.messages import Part
+from graph_runtime.contract.errors import (
+    BuilderError,
+    ContactUnreachable,
+    CredentialRejected,
+    OutcomeUnknown,
+    RateLimited,
+    RecipientMoved,
+    Refused,
+)
+from graph_runtime.contract.messages import Media, Part
+from graph_runtime.services.buttons import Buttons
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannel, OpenChannels
@@ -57,7 +67,9 @@ class _Attempt:
     http: ChannelHttp
     is_duplicate: bool = False
 
-    def message(self, parts: Sequence[Part], part: int | None = None) -> OutboundMessage:
+    def message(
+        self, parts: Sequence[Part], files: Mapping[str, OutboundFile], part: int | None = None
+    ) -> OutboundMessage:  # fmt: skip
         claimed = self.claimed
         return OutboundMessage(
             key=claimed.vendor_key if part is None else f"{claimed.vendor_key}_{part}",
@@ -67,6 +79,7 @@ class _Attempt:
             seq=claimed.ordinal,
             attempt=claimed.attempt,
             at=claimed.at,
+            files=files,
         )
 
 
@@ -82,6 +95,7 @@ class Deliveries:
         *,
         doors: ChannelDoors | None = None,
         rules: SendRules | None = None,
+        buttons: Buttons | None = None,
     ) -> None:
         self._store = store
         self._channels = channels
@@ -89,6 +103,7 @@ class Deliveries:
         self._news = news
         self._doors = doors or ChannelDoors()
         self._rules = rules or SendRules()
+        self._buttons = buttons
         self._on_their_way: Counter[str] = Counter()
         self.on_again: Callable[[float], None] = lambda _: None
 
@@ -164,8 +179,7 @@ class Deliveries:
             # This process was frozen since the claim; another one may be sending by now.
             limits.released(channel_id)
             return None
-        host = channel.offer.private_host(settings) if channel.offer.private_host else ""
-        attempt = _Attempt(claimed, channel, self._doors.to(host), is_duplicate=go == "duplicate")
+        attempt = _Attempt(claimed, channel, self._doors.of(channel.offer, settings), is_duplicate=go == "duplicate")
         try:
             return await self._send(attempt, settings, look_first=go == "find")
         except asyncio.CancelledError:
@@ -174,7 +188,7 @@ class Deliveries:
         except TimeoutError:
             return self._failed(attempt, OutcomeUnknown("The receiver did not answer in time."))
         except BuilderError as error:
-            return self._failed(attempt, error)
+            return self._failed(attempt, await self._learned(attempt, error))
         except Exception as error:
             log.exception("send_failed", connector=claimed.connector, outbox_id=str(claimed.id))
             # A connector that raises anything else leaves open how far it came.
@@ -184,12 +198,20 @@ class Deliveries:
         claimed, offer = attempt.claimed, attempt.channel.offer
         if offer.send is None:
             raise Refused("Nothing can be sent over this kind of channel.")
-        parts = degrade(_PARTS.validate_python(claimed.parts), offer.capabilities)
+        said: Sequence[Part] = _PARTS.validate_python(claimed.parts)
+        if offer.signs_buttons and self._buttons is not None:
+            said = self._buttons.sign(str(claimed.channel_id), str(claimed.conversation_id), claimed.ordinal, said)
+        parts = degrade(said, offer.capabilities)
+        files = await self._files_of(str(claimed.workspace_id), parts)
         if not parts:
             self._rules.limits.released(attempt.channel.id)
             return Ended("sent")
         by_part = offer.one_part_per_request
-        requests = [attempt.message([p], n) for n, p in enumerate(parts)] if by_part else [attempt.message(parts)]
+        requests = (
+            [attempt.message([p], files, n) for n, p in enumerate(parts)]
+            if by_part
+            else [attempt.message(parts, files)]
+        )
         vendor_id = ""
         is_duplicate = attempt.is_duplicate
         for place, message in enumerate(requests[claimed.done_parts :], claimed.done_parts):
@@ -206,6 +228,22 @@ class Deliveries:
                     raise Refused("Another process took this message over.")
                 is_duplicate = False
         return Ended("sent", vendor_id, possibly_duplicate=is_duplicate)
+
+    async def _files_of(self, workspace_id: str, parts: Sequence[Part]) -> dict[str, OutboundFile]:
+        ids = [part.file_id for part in parts if isinstance(part, Media) and part.file_id]
+        return await self._store.files(workspace_id, ids) if ids else {}
+
+    async def _learned(self, attempt: _Attempt, error: BuilderError) -> BuilderError:
+        """What a failure says about the recipient or the account is noted for everybody."""
+        claimed, channel = attempt.claimed, attempt.channel
+        place = (channel.workspace_id, channel.id)
+        if isinstance(error, RecipientMoved):
+            await self._store.move_recipient(*place, claimed.recipient, error.to)
+        elif isinstance(error, ContactUnreachable):
+            await self._store.note_unreachable(*place, claimed.recipient)
+        elif isinstance(error, CredentialRejected) and channel.offer.identify is not None:
+            await self._store.note_account_error(*place, error.code, error.message)
+        return error
 
     def _failed(self, attempt: _Attempt, error: BuilderError) -> Ended:
         limits, channel_id = self._rules.limits, attempt.channel.id

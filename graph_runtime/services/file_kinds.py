@@ -78,3 +78,10 @@ def _is_plain_text(content: bytes) -> bool:
         return False
     is_printable = all(c.isprintable() or c in "\n\r\t\f\ufeff" for c in text[:20_000])
     return is_printable and not content.lstrip().lower().startswith((*_MARKUP, b"#!"))
+
+
+def extension_of(mime: str, media: str) -> str:
+    """What a file's name may end with, before its content is here."""
+    known = {kind.mime: kind.extension for kind in (*_IMAGE.values(), *_PLAIN.values(), *_OFFICE.values(), TEXT)}
+    usual = {"image": "jpg", "audio": "ogg", "video": "mp4"}
+    return {**known, "video/mp4": "mp4", "audio/mp4": "m4a", "image/webp": "webp"}.get(mime, usual.get(media, "bin"))

@@ -54,11 +54,12 @@ class Gathering:
 
     async def wait(self, place: Place, turn: LeasedTurn, pace: Pace) -> LeasedTurn:
         """The turn with the messages that follow closely. Raises: LeaseLost."""
-        if not pace.gather_ms or not may_gather(turn):
+        gather_ms = max(pace.gather_ms, int(turn.payload.get("gather_ms") or 0))
+        if not gather_ms or not may_gather(turn):
             return turn
         self._live.publish(place[1], {"type": "typing"})
         for _ in range(LONGEST_WAITS):
-            await asyncio.sleep(pace.gather_ms / 1000)
+            await asyncio.sleep(gather_ms / 1000)
             turn, folded = await self._fold(place, turn, is_anew=False)
             if not folded:
                 break

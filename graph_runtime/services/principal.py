@@ -10,9 +10,9 @@ from graph_runtime.contract.errors import AccessDenied
 
 Role = Literal["owner", "admin", "editor", "viewer", "operator", "api", "system"]
 
-_VIEW = frozenset({"agent.read", "conversation.read"})
+_VIEW = frozenset({"agent.read", "conversation.read", "knowledge.read"})
 _OPERATE = _VIEW | {"conversation.write"}
-_EDIT = _OPERATE | {"agent.edit", "flow.edit", "flow.publish", "credential.use"}
+_EDIT = _OPERATE | {"agent.edit", "flow.edit", "flow.publish", "credential.use", "knowledge.edit"}
 _ADMINISTER = _EDIT | {"credential.manage", "settings.manage", "api_key.manage", "event.read", "event.manage"}
 PERMISSIONS: MappingProxyType[str, frozenset[str]] = MappingProxyType(
     {

@@ -70,6 +70,8 @@ class SendLimits:
             wanted.append((("channel", channel_id), offer.channel_rate))
         if offer.recipient_rate is not None:
             wanted.append((("recipient", f"{channel_id} {recipient}"), offer.recipient_rate))
+        for name, rate in offer.recipient_limits(recipient) if offer.recipient_limits is not None else ():
+            wanted.append((("shared", f"{channel_id} {name}"), rate))
         if not self._breakers.admits(channel_id):
             return self._breakers.seconds_left(channel_id) or 1.0
         wait = self._buckets.take(wanted, self.share)

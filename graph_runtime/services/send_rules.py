@@ -13,6 +13,7 @@ from graph_runtime.contract.errors import (
     CredentialRejected,
     OutcomeUnknown,
     RateLimited,
+    RecipientMoved,
     Refused,
     Unreachable,
 )
@@ -66,6 +67,8 @@ def after_error(
     if isinstance(error, RateLimited):
         pause = error.retry_after if error.retry_after is not None else max(again, 1.0)
         return Ended("retry", reason=error.code, error=error.message, again=pause, pause=pause)
+    if isinstance(error, RecipientMoved):
+        return Ended("retry", reason=error.code, error=error.message, again=0.0 if claimed.attempt < 3 else again)
     if isinstance(error, OutcomeUnknown):
         return _unknown(offer, claimed, error, again)
     if isinstance(error, Refused | CredentialRejected):

@@ -23,6 +23,14 @@ REMEMBERED_SECONDS: Final = 2.0
 KEPT: Final = 2000
 
 
+class _NotTaken(Exception):
+    """The message was not taken in, so nothing that was done about it may stay."""
+
+    def __init__(self, received: Received) -> None:
+        super().__init__(received.problem)
+        self.received = received
+
+
 @dataclass(frozen=True, slots=True)
 class Listening:
     """A trigger that hears this message."""
@@ -57,41 +65,40 @@ class MessageTriggers:
         return sorted(found, key=lambda listening: -exactness(listening.when))
 
     async def receive(self, arrival: Arrival, agent_id: str, channel: str) -> tuple[Received, LeasedTurn | None]:
-        """As `Receiver.receive`, after the triggers had their say. Raises: DatabaseAway."""
+        """As `Receiver.receive`, after the triggers had their say. Raises: DatabaseAway, LeaseLost."""
         heard = await self.hearing(arrival.workspace_id, agent_id, channel, arrival.text)
         if not heard:
             return await self._receiver.receive(arrival)
-        async with self._database.workspace(arrival.workspace_id) as connection:
-            await messages.alone_with_sender(
-                connection, arrival.channel_id, arrival.dedupe_key, arrival.external_user_id
-            )
-            if await messages.is_known(connection, arrival.channel_id, arrival.dedupe_key):
-                return await self._receiver.receive(arrival, connection)
-            known = await messages.sender(connection, arrival.channel_id, arrival.external_user_id)
-            open_id = known["open_id"] if known else None
-            said = _Said(arrival.text, channel, arrival.dedupe_key, known["contact_id"] if known else None)
-            is_busy = bool(open_id)
-            chosen = await self._choose(connection, heard, said, is_busy=is_busy, told=arrival.contact)
-            if chosen is None or (version := chosen[1]) is None or not open_id:
-                received, turn = await self._receiver.receive(arrival, connection)
-                if chosen is not None and received.is_new and not received.problem:
-                    listening, version = chosen
-                    if version is not None:
-                        await messages.pin(connection, str(received.conversation_id), version)
-                        turn = messages.with_version(turn, version)
-                    await self._carry_out(connection, listening, said, str(received.conversation_id))
-                return received, turn
-            listening = chosen[0]
-            accepted, turn = await self._begin_anew(
-                connection, (arrival.workspace_id, open_id), version,
-                dedupe_key=arrival.dedupe_key, payload={"reply": arrival.reply, "hash": arrival.body_hash},
-                parts=arrival.parts, text=arrival.text,
-            )  # fmt: skip
-            await self._carry_out(connection, listening, said, open_id)
-            assert accepted.inbox_id is not None  # it was made to begin again
-            return Received(
-                "", messages.uuid_of(open_id), accepted.inbox_id, accepted.seq, accepted.is_new, accepted.at, False
-            ), turn
+        try:
+            async with self._database.workspace(arrival.workspace_id) as connection:
+                return await self._receive(connection, arrival, heard, channel)
+        except _NotTaken as undone:
+            return undone.received, None
+
+    async def _receive(
+        self, connection: Connection, arrival: Arrival, heard: list[Listening], channel: str
+    ) -> tuple[Received, LeasedTurn | None]:
+        place = (arrival.channel_id, arrival.dedupe_key, arrival.external_user_id)
+        await messages.alone_with_sender(connection, *place)
+        if await messages.is_known(connection, arrival.channel_id, arrival.dedupe_key):
+            return await self._receiver.receive(arrival, connection)
+        known = await messages.sender(connection, arrival.channel_id, arrival.external_user_id)
+        open_id = known["open_id"] if known else None
+        said = _Said(arrival.text, channel, arrival.dedupe_key, known["contact_id"] if known else None)
+        is_busy = bool(open_id) and not arrival.begins_anew
+        chosen = await self._choose(connection, heard, said, is_busy=is_busy, told=arrival.contact)
+        if chosen is not None and chosen[1] is not None and open_id:
+            await runs.end_conversation(connection, open_id)
+        received, turn = await self._receiver.receive(arrival, connection)
+        if received.problem:
+            raise _NotTaken(received)
+        if chosen is not None:
+            listening, version = chosen
+            if version is not None:
+                await messages.pin(connection, str(received.conversation_id), version)
+                turn = messages.with_version(turn, version)
+            await self._carry_out(connection, listening, said, str(received.conversation_id))
+        return received, turn
 
     async def accept(
         self, workspace_id: str, conversation_id: str, *, contact: tuple[str, str] | None, **message: Any

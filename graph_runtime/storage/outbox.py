@@ -11,6 +11,9 @@ from uuid import UUID
 import structlog
 from psycopg.rows import class_row, dict_row, scalar_row, tuple_row
 
+from graph_runtime.contract.channel_links import OutboundFile
+from graph_runtime.storage import channel_links, files
+from graph_runtime.storage.database import Database
 from graph_runtime.storage.news import GATHER_SECONDS, Direct
 
 log = structlog.get_logger(__name__)
@@ -84,7 +87,7 @@ class Figures:
 class OutboxStore:
     """`owner`: this process's number; claims die with the process that holds it locked."""
 
-    def __init__(self, database: Direct, owner: int) -> None:
+    def __init__(self, database: Database, owner: int) -> None:
         self._database = database
         self._owner = owner
 
@@ -120,6 +123,32 @@ class OutboxStore:
     async def confirm(self, workspace_id: str, channel_id: str, key: str, vendor_id: str) -> bool:
         """The vendor says that a message arrived; True when that was not known."""
         return bool(await self._value(_CONFIRM, workspace_id, channel_id, key, vendor_id))
+
+    async def files(self, workspace_id: str, file_ids: list[str]) -> dict[str, OutboundFile]:
+        """The stored files of a message that still exist."""
+        found: dict[str, OutboundFile] = {}
+        async with self._database.workspace(workspace_id) as connection:
+            for file_id in file_ids:
+                about = await files.about(connection, file_id)
+                content = await files.content(connection, file_id)
+                if about is not None and content is not None:
+                    found[file_id] = OutboundFile(about["name"], about["mime"], content)
+        return found
+
+    async def move_recipient(self, workspace_id: str, channel_id: str, old: str, new: str) -> None:
+        """The recipient has another address now."""
+        async with self._database.workspace(workspace_id) as connection:
+            await channel_links.move_recipient(connection, workspace_id, channel_id, old, new)
+
+    async def note_unreachable(self, workspace_id: str, channel_id: str, recipient: str) -> None:
+        """The contact does not want to hear from us."""
+        async with self._database.workspace(workspace_id) as connection:
+            await channel_links.set_reachable(connection, channel_id, recipient, is_reachable=False)
+
+    async def note_account_error(self, workspace_id: str, channel_id: str, code: str, error: str) -> None:
+        """The vendor does not know the account any more."""
+        async with self._database.workspace(workspace_id) as connection:
+            await channel_links.note_error(connection, channel_id, code, error)
 
     async def figures(self) -> Figures:
         """For the metrics."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,9 @@ import psycopg_pool
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from graph_runtime.contract.errors import BuilderError
+from graph_runtime.contract.errors import BuilderError, LeaseLost
+from graph_runtime.storage import file_fetches
+from graph_runtime.storage.channel_links import MOVE
 from graph_runtime.storage.database import Connection, dumps_json
 from graph_runtime.storage.news import Direct, News
 from graph_runtime.storage.turns import LEASE_SECONDS, LeasedTurn
@@ -41,7 +43,11 @@ def or_away() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One event of a contact, as it is stored. `language` None: not one of ours; `body_hash` tells a changed body."""
+    """One event of a contact, as it is stored. `language` None: not one of ours; `body_hash` tells a changed body.
+
+    `gather_ms`: how long the answer waits for more of the same message. `begins_anew`: the contact starts over. `files`
+    are fetched later. `cursor` and `epoch`: how far the channel came with this event, and the lease it was asked under.
+    """
 
     workspace_id: str
     channel_id: str
@@ -54,6 +60,16 @@ class Arrival:
     parts: list[dict[str, Any]]
     text: str
     body_hash: str
+    gather_ms: int = 0
+    begins_anew: bool = False
+    files: list[file_fetches.NewFetch] = field(default_factory=list)
+    cursor: str | None = None
+    epoch: int = 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing else belongs into its commit."""
+        return not (self.begins_anew or self.files or self.cursor is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +97,12 @@ class Receiver:
     async def receive(
         self, arrival: Arrival, connection: Connection | None = None
     ) -> tuple[Received, LeasedTurn | None]:
-        """Store an event and, when its conversation is free, take that at once. Raises: DatabaseAway.
+        """Store an event and, when its conversation is free, take that at once. Raises: DatabaseAway, LeaseLost.
 
         `connection`: of a transaction that this is a part of.
         """
-        payload = {"reply": arrival.reply, "hash": arrival.body_hash}
+        payload: dict[str, Any] = {"reply": arrival.reply, "hash": arrival.body_hash}
+        payload |= {"gather_ms": arrival.gather_ms} if arrival.gather_ms else {}
         values = (
             arrival.workspace_id, arrival.channel_id, arrival.revision, arrival.dedupe_key, arrival.external_user_id,
             _json(arrival.contact), arrival.language, _json(payload), _json(arrival.parts), arrival.text, self._owner,
@@ -93,20 +110,46 @@ class Receiver:
         )  # fmt: skip
         with or_away():
             async with nullcontext(connection) if connection else self._database.direct() as used:
-                cursor = used.cursor(row_factory=tuple_row, binary=True)
-                await cursor.execute(self._statement, values)
-                row = await cursor.fetchone()
-        assert row is not None
+                if arrival.is_plain:
+                    row = await self._store(used, values)
+                else:
+                    async with used.transaction():
+                        row = await self._store_all(used, values, arrival)
         received, turn = Received(*row[:7]), row[7:]
         if received.is_new and received.seq:
             self._news.tell(arrival.workspace_id, str(received.conversation_id), received.seq)
         return received, None if turn[0] is None else LeasedTurn(*turn)
+
+    async def _store(self, connection: Connection, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        cursor = connection.cursor(row_factory=tuple_row, binary=True)
+        await cursor.execute(self._statement, values)
+        row = await cursor.fetchone()
+        assert row is not None
+        return row
+
+    async def _store_all(
+        self, connection: Connection, values: tuple[Any, ...], arrival: Arrival
+    ) -> tuple[Any, ...]:  # fmt: skip
+        place = (arrival.workspace_id, arrival.channel_id)
+        if arrival.begins_anew:
+            anew = (*place, arrival.revision, arrival.dedupe_key, arrival.external_user_id)
+            await connection.execute(_MAKE_WAY, anew)
+        row = await self._store(connection, values)
+        received = Received(*row[:7])
+        if received.is_new and arrival.files:
+            await file_fetches.note(connection, *place, (str(received.conversation_id), received.seq), arrival.files)
+        if arrival.cursor is not None and received.problem in ("", "changed"):
+            moved = await (await connection.execute(MOVE, (*place, arrival.epoch, arrival.cursor))).fetchone()
+            if not moved or not moved["move_cursor"]:
+                raise LeaseLost("Another process asks for the events of this channel now.")
+        return row
 
 
 def _json(value: Any) -> Jsonb:
     return Jsonb(value, dumps=dumps_json)
 
 
+_MAKE_WAY = "SELECT make_way(%s::uuid, %s::uuid, %s::integer, %s::text, %s::text)"
 _RECEIVE = (
     "SELECT problem, conversation_id, inbox_id, seq, is_new, at, must_lease, (leased).* FROM receive_message(%s::uuid, "
     "%s::uuid, %s::integer, %s::text, %s::text, %s::jsonb, %s::text, %s::jsonb, %s::jsonb, %s::text, %s::bigint, "

@@ -74,8 +74,3 @@ async def pin(connection: Connection, conversation_id: str, version_id: str) -> 
 def with_version(turn: LeasedTurn | None, version_id: str) -> LeasedTurn | None:
     """A turn that was leased before its conversation was pinned."""
     return None if turn is None else replace(turn, version_id=UUID(version_id))
-
-
-def uuid_of(text: str) -> UUID:
-    """An id of a row, as hot paths hold it."""
-    return UUID(text)

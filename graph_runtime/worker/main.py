@@ -11,15 +11,22 @@ import structlog
 
 from graph_runtime import bootstrap
 from graph_runtime.bootstrap import Services
+from graph_runtime.services.channel_keeper import PLACES as LINK_PLACES
+from graph_runtime.services.channel_keeper import ChannelKeeper
 from graph_runtime.services.conversation_side import ConversationSide
 from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.services.event_sending import EventSending
+from graph_runtime.services.file_fetching import PLACES as FILE_PLACES
+from graph_runtime.services.file_fetching import FileFetching
 from graph_runtime.settings import Settings
+from graph_runtime.storage.channel_links import LINKS_CHANNEL
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
+from graph_runtime.storage.file_fetches import FETCH_CHANNEL
 from graph_runtime.storage.trigger_runs import TriggerSweep
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.daily import Daily
 from graph_runtime.worker.health import Health
+from graph_runtime.worker.ingest import Ingest
 from graph_runtime.worker.listener import Listener
 from graph_runtime.worker.sender import EVENT_PLACES, EVENT_SECONDS, PLACES, Sender
 from graph_runtime.worker.sweeper import Sweeper
@@ -52,8 +59,11 @@ async def serve(settings: Settings) -> None:
             stop,
             Daily(services.retention).run(),
             TriggerTimers(TriggerSweep(services.database), services.trigger_runner, services.database.listen).run(),
+            Ingest(services.knowledge_ingest, services.database.listen).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
+            keeper=services.channel_keeper,
+            files=services.file_fetching,
             redis_url=_redis_url(settings),
             drain_seconds=settings.drain_seconds,
         )
@@ -68,6 +78,8 @@ async def work(
     *more: Coroutine[Any, Any, None],
     deliveries: Deliveries | None = None,
     events: EventSending | None = None,
+    keeper: ChannelKeeper | None = None,
+    files: FileFetching | None = None,
     redis_url: str | None = None,
     drain_seconds: float = 0,
 ) -> None:
@@ -78,6 +90,10 @@ async def work(
         senders.append(Sender(deliveries, listen, PLACES, count=count))
     if events is not None:
         senders.append(Sender(events, listen, EVENT_PLACES, seconds=EVENT_SECONDS, channel=EVENTS_CHANNEL))
+    if keeper is not None:
+        senders.append(Sender(keeper, listen, LINK_PLACES, channel=LINKS_CHANNEL))
+    if files is not None:
+        senders.append(Sender(files, listen, FILE_PLACES, channel=FETCH_CHANNEL))
     jobs = [
         asyncio.create_task(Sweeper(side.sweep, side.runner).run(), name="sweeper"),
         asyncio.create_task(Timers(side.sweep, side.runner, side.database.listen).run(), name="timers"),
@@ -97,6 +113,8 @@ async def work(
         task.cancel()
     results = await asyncio.gather(*jobs, waiting, return_exceptions=True)
     log.info("worker_stopping", turns=len(side.runner.running))
+    if keeper is not None:
+        await keeper.stop()
     draining = asyncio.create_task(side.drain(drain_seconds), name="drain")
     if actors is not None:
         await actors.stop(drain_seconds + 1)

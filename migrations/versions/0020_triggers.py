@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0020_triggers"
-down_revision = "0012_contacts"
+down_revision = "0016_channel_links"
 branch_labels = None
 depends_on = None
 

@@ -140,11 +140,11 @@ def _again(settings: Settings, ctx: NodeContext, parsed: Parsed, tries: int) -> 
 
 
 async def _say(settings: Settings, ctx: NodeContext, text: str) -> AwaitReply:
-    options: list[Option] = []
-    low, high = _scale(settings)
+    options, (low, high) = list[Option](), _scale(settings)
     if settings.kind == "yes_no":
         options = [Option(id=i, label=translate(NODE.texts, i.capitalize(), ctx.language)) for i in ("yes", "no")]
     elif settings.kind == "rating" and 0 < high - low < 11:
         options = [Option(id=f"r_{n}", label=str(n)) for n in range(low, high + 1)]
-    await ctx.say(Choices(text=text, options=tuple(options)) if options else Text(text=text))
+    plain = Text(text=text, wants="phone" if settings.kind == "phone" else None)
+    await ctx.say(Choices(text=text, options=tuple(options)) if options else plain)
     return AwaitReply(duration_seconds(settings.no_reply_after), on_call=listen_for(kind=settings.kind))

@@ -61,6 +61,8 @@ WAYS: dict[str, Way] = {
     "GET /api/v1/schema/flow-1.json": Way("public"),
     "GET /chat/{public_id}": Way("public", owner=0, other=0),
     "GET /widget/{public_id}": Way("public", owner=0, other=0),
+    # Of a base whose sources clients may open; the document of this world is in none.
+    "GET /sources/{public_id}": Way("public", owner=404, other=404),
     "GET /widget.js": Way("public", owner=0, other=0),
     "* /api/{rest:path}": Way("public", owner=404, other=404),
     # The public id is what a visitor knows; there is no other workspace to be a stranger to.
@@ -77,6 +79,8 @@ WAYS: dict[str, Way] = {
     "POST /api/builder/flows/{flow_id}/restore": Way("member", body={"number": 1}, other=404),
     "GET /api/builder/files/{file_id}": Way("member", other=404),
     "GET /api/builder/calls/{call_id}/recording": Way("member", other=404),
+    "POST /api/builder/knowledge/{base_id}/documents": Way("member", body={"a": "file"}, owner=201, other=404),
+    "GET /api/builder/knowledge/documents/{document_id}/file": Way("member", other=404),
     "DELETE /api/builder/calls/{call_id}/recording": Way("member", owner=204, other=404),
     "POST /api/builder/agents/{agent_id}/flows": Way("member", body={"name": "Sub"}, owner=201, other=404),
     "PUT /api/builder/agents/{agent_id}/connections/{slot}": Way("member", body=BIND, owner=204, other=404),
@@ -193,7 +197,11 @@ async def world(
         ann.who, agent.id, {"name": "Leads", "when": asked, "actions": [{"do": "start_flow"}]}
     )
     occasion = await services.trigger_log.fire(ann.who, trigger.id)
+    base = await services.knowledge_bases.create(ann.who, "Rules")
+    document = await services.knowledge_documents.add_file(ann.who, base.id, "a.txt", b"Open from nine.")
     ids = {
+        "base_id": base.id,
+        "document_id": document.id,
         "trigger_id": trigger.id,
         "trigger_public_id": trigger.path.rpartition("/")[2],
         "occasion_id": occasion.id,

@@ -21,6 +21,7 @@ from connectors.offline_speech import texts as offline_texts
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields
+from tests.connectors import channel_promises
 
 CATALOG = load_catalog(["connectors"])
 CONNECTORS = list(CATALOG.connectors.values())
@@ -197,3 +198,32 @@ def test_connectors_import_the_contract_and_nothing_else_of_the_product() -> Non
     for file in Path(__import__("connectors").__path__[0]).rglob("*.py"):
         for found in re.findall(r"^\s*(?:from|import) (graph_runtime[\w.]*)", file.read_text("utf-8"), re.MULTILINE):
             assert found.startswith("graph_runtime.contract"), f"{file.name} imports {found}"
+
+
+CHANNELS = [c for c in CONNECTORS if c.channel is not None and c.channel.send is not None]
+each_channel = pytest.mark.parametrize("connector", CHANNELS, ids=lambda c: c.id)
+
+
+def test_there_are_channels() -> None:
+    assert {"webhook", "telegram"} <= {c.id for c in CHANNELS}
+
+
+@each_channel
+def test_recorded_webhooks_become_messages(connector: Connector) -> None:
+    channel_promises.recorded_webhooks_become_messages(connector)
+
+
+@each_channel
+def test_a_wrong_signature_is_refused(connector: Connector) -> None:
+    channel_promises.a_wrong_signature_is_refused(connector)
+
+
+@each_channel
+@pytest.mark.parametrize("kind", channel_promises.KINDS)
+async def test_every_kind_of_message_goes_out(connector: Connector, kind: str) -> None:
+    await channel_promises.every_kind_goes_out(connector, channel_promises.KINDS[kind])
+
+
+@each_channel
+async def test_faults_have_their_names(connector: Connector) -> None:
+    await channel_promises.faults_have_their_names(connector)

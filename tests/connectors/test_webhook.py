@@ -34,8 +34,9 @@ class Answers:
         self.asked: list[dict[str, Any]] = []
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: str = "", seconds: float = 20.0
-    ) -> HttpAnswer:
+        self, method: str, url: str, *, headers: Mapping[str, str], body: str | bytes = "", seconds: float = 20.0,
+        keep: int = 64_000,
+    ) -> HttpAnswer:  # fmt: skip
         self.asked.append({"method": method, "url": url, "headers": dict(headers), "body": body})
         return self.answer
 

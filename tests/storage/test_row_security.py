@@ -86,6 +86,10 @@ calls AS (INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, conver
 recordings AS (INSERT INTO call_recording (id, workspace_id, secrets) SELECT id, %(w)s, '{}' FROM calls RETURNING id),
 sounds AS (INSERT INTO call_recording_part (recording_id, epoch, part, workspace_id, samples, sealed)
     SELECT id, 1, 0, %(w)s, 1, '' FROM recordings),
+links AS (INSERT INTO channel_link (channel_id, workspace_id, connector, account)
+    SELECT id, %(w)s, 'telegram', %(r)s FROM channels),
+fetches AS (INSERT INTO file_fetch (id, workspace_id, channel_id, conversation_id, seq, about, name)
+    SELECT uuidv7(), %(w)s, h.id, c.id, 1, '{}', 'f' FROM channels h, conversations c),
 timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
     SELECT %(w)s, id, now(), 1 FROM conversations),
 events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)
@@ -94,6 +98,14 @@ subscriptions AS (INSERT INTO event_subscription (workspace_id, url, types)
     VALUES (%(w)s, 'https://example.com', '{}') RETURNING id),
 told AS (INSERT INTO event_delivery (workspace_id, subscription_id, event_id, type, line, payload)
     SELECT %(w)s, id, id, 'test', id, '{}' FROM subscriptions),
+bases AS (INSERT INTO knowledge_base (workspace_id, name) VALUES (%(w)s, 'B') RETURNING id),
+categories AS (INSERT INTO knowledge_category (workspace_id, knowledge_base_id, name) SELECT %(w)s, id, 'C' FROM bases),
+documents AS (INSERT INTO knowledge_document (workspace_id, knowledge_base_id, kind, title, public_id)
+    SELECT %(w)s, id, 'article', 'D', %(r)s FROM bases RETURNING id),
+sources AS (INSERT INTO knowledge_source (document_id, workspace_id, content) SELECT id, %(w)s, 'x' FROM documents),
+passages AS (INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash, word_count,
+        words) SELECT %(w)s, b.id, d.id, 0, 'x', 'h', 1, 'x' FROM bases b, documents d),
+known_words AS (INSERT INTO knowledge_word (knowledge_base_id, word, workspace_id) SELECT id, 'x', %(w)s FROM bases),
 answers AS (INSERT INTO idempotency (workspace_id, api_key_id, key, request_hash)
     SELECT %(w)s, id, 'k', 'h' FROM api_keys)
 SELECT 1

@@ -102,6 +102,7 @@ export type Category = { id: string; label: string; tint: string };
 export type Catalog = { node_types: StepType[]; categories: Category[]; connectors: any[]; languages: any[] };
 
 export type FlowRow = { id: string; name: string; kind: "main" | "sub"; exits: { id: string; label: string }[] };
+export type KnowledgeBase = { id: string; name: string };
 export type Agent = { id: string; name: string; is_on: boolean; public_id: string };
 export type Me = { name: string; language: Lang };
 
@@ -118,6 +119,7 @@ export type OpenFlow = {
   connections: Record<string, { bound: boolean; label: string }>;
   me: Me;
   models: any[];
+  knowledge?: KnowledgeBase[];
 };
 
 /** One event of a running test conversation. */

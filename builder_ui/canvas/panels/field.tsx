@@ -10,6 +10,7 @@ import { DurationField, SchemaField } from "./special_fields";
 import { FlowField } from "./flow_field";
 import { useAskedFocus, useForm, type FieldProps, type WidgetProps } from "./form_context";
 import { FormulaField } from "./formula_field";
+import { KnowledgeField } from "./knowledge_field";
 import { HelpText } from "./help_text";
 import { Choices, LongText, NumberInput, Select, ShortText, Strings, Switch } from "./inputs";
 import { Group, Rows } from "./rows";
@@ -17,7 +18,7 @@ import { TemplateField } from "./template_field";
 import { SaveToField, VariableField } from "./variable_field";
 
 /** Widgets made of several controls are groups; the others have one control for their label. */
-const GROUPS = new Set(["strings", "list", "group", "condition", "formula", "template", "line_template"]);
+const GROUPS = new Set(["strings", "list", "group", "condition", "formula", "knowledge", "template", "line_template"]);
 
 export function Field(props: FieldProps) {
   const { field, path, value, onChange } = props;
@@ -69,6 +70,7 @@ function Widget(props: WidgetProps) {
     case "condition": return <ConditionField {...props} />;
     case "formula": return <FormulaField {...props} />;
     case "connection": return <ConnectionField {...props} />;
+    case "knowledge": return <KnowledgeField {...props} />;
     case "flow": return <FlowField {...props} />;
     case "duration": return <DurationField {...props} />;
     case "schema": return <SchemaField {...props} />;

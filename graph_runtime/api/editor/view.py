@@ -48,6 +48,7 @@ async def open_flow(services: Services, who: Principal, flow_id: str) -> dict[st
         "connections": {row.slot: _binding(row) for row in bindings},
         "me": {"name": me.name, "language": language},
         "models": await _models(services, who),
+        "knowledge": [{"id": b.id, "name": b.name} for b in await services.knowledge_bases.list(who)],
     }
 
 

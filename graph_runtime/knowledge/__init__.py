@@ -1,0 +1,1 @@
+"""Documents become passages, and a question finds them: reading, splitting, searching, packing."""

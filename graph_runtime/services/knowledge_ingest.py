@@ -1,0 +1,256 @@
+"""Reads documents: claims a row, converts and splits, writes passages and vectors; may die at any moment.
+
+The rows are the truth: a document whose reader died is claimed again when its lease ends, what was written under an older
+claim is refused, and a document that has not changed is not read twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from graph_runtime.contract.embedding import Embedder
+from graph_runtime.contract.errors import BuilderError, ConnectorError, RateLimited, Refused
+from graph_runtime.knowledge.reader import NotRead, Read, Reader
+from graph_runtime.knowledge.splitting import Passage, split
+from graph_runtime.knowledge.words import language_of, normal, plain, stem, tokens
+from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
+from graph_runtime.services.web_pages import RobotsForbid, WebPages
+from graph_runtime.storage import knowledge as documents
+from graph_runtime.storage import passages as rows
+from graph_runtime.storage.database import Database, Row
+from graph_runtime.storage.passages import Claimed, NewPassage
+
+log = structlog.get_logger(__name__)
+LEASE_SECONDS: Final = 60
+BEAT_SECONDS: Final = 3.0
+MOST_ATTEMPTS: Final = 4
+"""A document whose readers died this often is given up; so is one whose embedder failed this often in a row."""
+SHORTEST_WORD: Final = 4
+WORDS_KEPT: Final = 40
+PAUSE_SECONDS: Final = 30
+
+
+class _ClaimLost(Exception):
+    """Another reader has the document, or it was deleted."""
+
+
+@dataclass(slots=True)
+class _Job:
+    claimed: Claimed
+    progress: int = 0
+
+
+class KnowledgeIngest:
+    """One per worker; reads one document at a time. `owner`: number of this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        embedders: KnowledgeEmbedders,
+        pages: WebPages,
+        owner: int,
+        reader: Reader | None = None,
+    ) -> None:
+        self._database = database
+        self._embedders = embedders
+        self._pages = pages
+        self._owner = owner
+        self.reader = reader or Reader()
+
+    async def close(self) -> None:
+        """End the reading process."""
+        await self.reader.close()
+
+    async def run_next(self) -> bool:
+        """Read the next document; False when none waits."""
+        claimed = await rows.claim(self._database, self._owner, LEASE_SECONDS)
+        if claimed is None:
+            return False
+        job = _Job(claimed)
+        work = asyncio.create_task(self._guarded(job), name=f"read {claimed.document_id}")
+        try:
+            await self._beat(job, work)
+            await work
+        except _ClaimLost:
+            log.info("document_claim_lost", document_id=claimed.document_id)
+        finally:
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                await asyncio.shield(self._let_go(claimed))
+        return True
+
+    async def _beat(self, job: _Job, work: asyncio.Task[None]) -> None:
+        """Keep the lease, and show how far it is."""
+        while not work.done():
+            await asyncio.wait({work}, timeout=BEAT_SECONDS)
+            if work.done():
+                return
+            async with self._database.workspace(job.claimed.workspace_id) as connection:
+                if not await rows.renew(connection, job.claimed, LEASE_SECONDS, job.progress):
+                    work.cancel()
+                    await asyncio.gather(work, return_exceptions=True)
+                    raise _ClaimLost
+
+    async def _let_go(self, claimed: Claimed) -> None:
+        async with self._database.workspace(claimed.workspace_id) as connection:
+            await rows.renew(connection, claimed, 0)
+
+    async def _guarded(self, job: _Job) -> None:
+        claimed = job.claimed
+        try:
+            if claimed.attempts > MOST_ATTEMPTS:
+                raise NotRead("crashed")
+            await self._read(job)
+        except NotRead as error:
+            await self._finish(claimed, {"state": "failed", "error": error.code, "error_about": error.about})
+        except BuilderError as error:
+            about = error.message[:300]
+            await self._finish(claimed, {"state": "failed", "error": error.code[:50], "error_about": about})
+        except (_ClaimLost, asyncio.CancelledError):
+            raise
+        except Exception:
+            # The lease ends and the document is claimed again, until its attempts are used up.
+            log.exception("document_failed", document_id=claimed.document_id)
+            await self._let_go(claimed)
+
+    async def _finish(self, claimed: Claimed, values: Row) -> None:
+        async with self._database.workspace(claimed.workspace_id) as connection:
+            if not await rows.finish(connection, claimed, values):
+                raise _ClaimLost
+
+    async def _read(self, job: _Job) -> None:
+        claimed = job.claimed
+        async with self._database.workspace(claimed.workspace_id) as connection:
+            document = await rows.to_read(connection, claimed)
+        if document is None:
+            raise _ClaimLost
+        if document["state"] != "embedding":
+            job.progress = 5
+            await self._write(job, document)
+        if document["embedder"]:
+            await self._embed(job, document)
+        else:
+            await self._finish(claimed, {"state": "ready", "progress": 100, "error": "", "error_about": ""})
+
+    async def _write(self, job: _Job, document: Row) -> None:
+        """From the source to passages, unless they are there already."""
+        claimed = job.claimed
+        content, digest = await self._content(claimed, document)
+        if digest == document["read_hash"]:
+            return
+        read = await self._passages(document, content)
+        job.progress = 40
+        language = read.language
+        made, words = await asyncio.to_thread(_prepared, document, read)
+        job.progress = 60
+        values: dict[str, Any] = {
+            "state": "embedding", "read_hash": digest, "content_hash": digest, "passages": len(made), "language": language,
+            "error": "", "error_about": "", "attempts": 0,
+        }  # fmt: skip
+        if document["kind"] == "page":
+            values["title"] = (read.title or document["url"])[:500]
+        async with self._database.workspace(claimed.workspace_id) as connection:
+            await rows.replace(connection, document, language, made)
+            await rows.add_words(connection, document["knowledge_base_id"], words)
+            locked = await rows.to_read(connection, claimed, for_update=True)
+            if locked is None:
+                raise _ClaimLost
+            if locked["category_id"] != document["category_id"]:
+                await documents.move_passages(connection, document["id"], locked["category_id"])
+            await documents.change(
+                connection, "knowledge_document", document["id"], values | {"read_at": await rows.moment(connection)}
+            )
+        job.progress = 90
+
+    async def _content(self, claimed: Claimed, document: Row) -> tuple[bytes, str]:
+        """The bytes to read, and their hash."""
+        kind = document["kind"]
+        if kind == "page":
+            content = await self._page(document["url"])
+            return content, hashlib.sha256(content).hexdigest()
+        if kind == "file":
+            async with self._database.workspace(claimed.workspace_id) as connection:
+                content = await documents.source(connection, document["id"]) or b""
+            return content, document["content_hash"]
+        return b"", document["content_hash"]
+
+    async def _page(self, url: str) -> bytes:
+        try:
+            return await self._pages.fetch(url)
+        except RobotsForbid as error:
+            raise NotRead("robots") from error
+        except Refused as error:
+            status = error.params.get("status")
+            raise NotRead("page_missing", str(status)) if status else NotRead("page_refused", error.message) from error
+        except ConnectorError as error:
+            raise NotRead("page_unreachable", error.message) from error
+
+    async def _passages(self, document: Row, content: bytes) -> Read:
+        kind, body = document["kind"], document["body"]
+        if kind == "pair":
+            return Read("", language_of(f"{document['title']} {body}"), (Passage(body, document["title"]),))
+        if kind == "article":
+            found = await asyncio.to_thread(lambda: tuple(split(body.replace("\f", "\n"))))
+            if not found:
+                raise NotRead("empty")
+            return Read("", language_of(body), found)
+        name = document["file_name"] or "page.html"
+        return await self.reader.read(content, name)
+
+    async def _embed(self, job: _Job, document: Row) -> None:
+        """Vectors for the passages that have none of this model; each batch is kept at once."""
+        claimed = job.claimed
+        embedder = await self._embedders.open(claimed.workspace_id, document["embedder"], document["embedder_model"])
+        async with self._database.workspace(claimed.workspace_id) as connection:
+            total = await rows.count_without_vector(connection, document["id"], embedder.name)
+        left = total
+        while left > 0:
+            try:
+                left -= await self._embed_some(claimed, document["id"], embedder)
+            except ConnectorError as error:
+                if not error.retryable or claimed.attempts >= MOST_ATTEMPTS:
+                    raise NotRead("embedder", error.message) from error
+                pause = error.retry_after if isinstance(error, RateLimited) and error.retry_after else PAUSE_SECONDS
+                async with self._database.workspace(claimed.workspace_id) as connection:
+                    await rows.renew(connection, claimed, int(min(pause, 600)) + 1, job.progress)
+                return
+            job.progress = 100 - 60 * left // max(1, total)
+        await self._finish(claimed, {"state": "ready", "progress": 100, "error": "", "error_about": ""})
+
+    async def _embed_some(self, claimed: Claimed, document_id: str, embedder: Embedder) -> int:
+        async with self._database.workspace(claimed.workspace_id) as connection:
+            some = await rows.without_vector(connection, document_id, embedder.name, embedder.at_once)
+        if not some:
+            return 1_000_000
+        texts = [f"{row['heading']}\n{row['text']}".strip() for row in some]
+        vectors = await embedder.embed(texts)
+        async with self._database.workspace(claimed.workspace_id) as connection:
+            if not await rows.renew(connection, claimed, LEASE_SECONDS):
+                raise _ClaimLost
+            pairs = [(row["id"], vector) for row, vector in zip(some, vectors, strict=True)]
+            await rows.set_vectors(connection, embedder.name, len(vectors[0]), pairs)
+            await documents.change(connection, "knowledge_document", document_id, {"attempts": 0})
+        return len(some)
+
+
+def _prepared(document: Row, read: Read) -> tuple[Sequence[NewPassage], set[str]]:
+    """Passages with the words they are found by, and all words for recognising typos."""
+    title = read.title or document["title"]
+    known: set[str] = set()
+    made = []
+    for passage in read.passages:
+        heading = passage.heading or (title if document["kind"] != "pair" else document["title"])
+        searched = normal(plain(f"{title}\n{heading if heading != title else ''}\n{passage.text}"))
+        words = tokens(searched)
+        distinct = set(words)
+        known.update(w for w in distinct if SHORTEST_WORD <= len(w) <= WORDS_KEPT and w.isalpha())
+        extra = " ".join(s for w in distinct if (s := stem(w)) != w)
+        made.append(NewPassage(passage.text, heading, passage.page, searched, extra, len(words)))
+    return made, known

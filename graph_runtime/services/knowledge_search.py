@@ -1,0 +1,112 @@
+"""Searching knowledge: for a step of a flow, and for a person who tries a query and wants to know why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from graph_runtime.contract.errors import InputInvalid
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
+from graph_runtime.knowledge.packing import as_data
+from graph_runtime.knowledge.search import Found, SearchResult, SearchSettings, marks, search
+from graph_runtime.services.conversation_gate import is_uuid
+from graph_runtime.services.knowledge_bases import found_base
+from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
+from graph_runtime.services.principal import Principal
+from graph_runtime.storage import knowledge as rows
+from graph_runtime.storage import passages
+from graph_runtime.storage.database import Database
+from graph_runtime.storage.passages import Scope
+
+__all__ = ["KnowledgeSearch", "SearchSettings", "Trial", "Tried"]
+
+EXCERPT: Final = 700
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A passage in a trial: `pieces` of its text with what was found marked."""
+
+    found: Found
+    pieces: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a query found, and what a model would be given."""
+
+    result: SearchResult
+    passages: tuple[Tried, ...]
+    prompt: str
+
+
+class KnowledgeSearch:
+    """`for_flow` is for the engine, inside the program: there is no principal, a published flow asks."""
+
+    def __init__(self, database: Database, embedders: KnowledgeEmbedders, public_url: str = "") -> None:
+        self._database = database
+        self._embedders = embedders
+        self._public_url = public_url.rstrip("/")
+
+    async def try_query(
+        self,
+        principal: Principal,
+        base_id: str,
+        query: str,
+        settings: SearchSettings | None = None,
+        *,
+        category_id: str = "",
+        language: str = "",
+        since: datetime | None = None,
+    ) -> Trial:
+        """Search one base and explain. Raises: AccessDenied, NotFound, InputInvalid."""
+        principal.require("knowledge.read")
+        if not query.strip():
+            raise InputInvalid("Write a question first.", field="query")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await found_base(connection, base_id)
+            categories = await rows.with_children(connection, [category_id]) if is_uuid(category_id) else None
+        scope = Scope([base_id], categories, [language] if language else None, since)
+        result = await self._search(principal.workspace_id, scope, query, settings or SearchSettings())
+        words = [*result.words, *(w for known in result.corrected.values() for w in known)]
+        tried = tuple(Tried(f, tuple(marks(_excerpt(f.text), words))) for f in result.found)
+        numbered = [self._passage(n, f) for n, f in enumerate(result.results, 1)]
+        return Trial(result, tried, as_data([_for_prompt(p) for p in numbered]))
+
+    async def for_flow(self, workspace_id: str, query: KnowledgeQuery) -> KnowledgeAnswer:
+        """What a step asked for. Bases that are gone are left out; no base named means all of the workspace."""
+        wanted = [b for b in query.bases if is_uuid(b)]
+        async with self._database.workspace(workspace_id) as connection:
+            known = [row["id"] for row in await passages.embedders(connection, wanted if query.bases else None)]
+            categories = [c for c in query.categories if is_uuid(c)]
+            within = await rows.with_children(connection, categories) if categories else None
+        scope = Scope(known, within, list(query.languages) or None)
+        settings = SearchSettings(query.mode, query.top_k, query.threshold, query.neighbors, query.tokens)
+        result = await self._search(workspace_id, scope, query.text, settings)
+        found = tuple(self._passage(n, f) for n, f in enumerate(result.results, 1))
+        context = as_data([_for_prompt(p) for p in found])
+        best = max((f.sure for f in result.found), default=0.0)
+        return KnowledgeAnswer(found, context, best, result.trouble)
+
+    async def _search(self, workspace_id: str, scope: Scope, query: str, settings: SearchSettings) -> SearchResult:
+        embeds: Sequence[Any] = ()
+        if settings.mode != "keyword" and scope.base_ids:
+            embeds = await self._embedders.for_queries(workspace_id, scope.base_ids)
+        return await search(self._database, workspace_id, scope, query, settings, embeds)
+
+    def _passage(self, number: int, found: Found) -> KnowledgePassage:
+        url = found.url or (f"{self._public_url}/sources/{found.public_id}" if found.public_id else "")
+        heading = found.heading if found.heading != found.title else ""
+        return KnowledgePassage(
+            number, found.id, found.document_id, found.title, heading, found.text, url, found.page or 0, found.sure
+        )
+
+
+def _for_prompt(passage: KnowledgePassage) -> Mapping[str, Any]:
+    return {"n": passage.number, "title": passage.title, "heading": passage.heading, "text": passage.text}
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= EXCERPT else text[:EXCERPT].rsplit(" ", 1)[0] + " …"

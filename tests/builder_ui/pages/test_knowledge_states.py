@@ -1,0 +1,95 @@
+"""The pages of knowledge: what they show, what they change, and what strangers and viewers get."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_state import Knowledge
+from builder_ui.pages.knowledge_try_state import KnowledgeTry
+from graph_runtime.bootstrap import Services
+from graph_runtime.services.principal import Principal
+from tests.builder_ui.tab import Tab, redirected_to
+
+ARTICLE = {"title": "Delivery", "text": "# Delivery\n\nOdesa: 11 euros.\n\n<script>alert(1)</script>"}
+
+
+async def open_base(tab: Tab) -> KnowledgeBase:
+    await tab.call(Knowledge, "load")
+    await tab.call(Knowledge, "begin")
+    path = redirected_to(await tab.call(Knowledge, "save", {"name": " Shop  rules ", "description": "All of them"}))
+    tab.go(path)
+    await tab.call(KnowledgeBase, "load")
+    return tab.state(KnowledgeBase)
+
+
+async def read_all(services: Services) -> None:
+    while await services.knowledge_ingest.run_next():
+        pass
+
+
+async def test_an_article_is_written_read_found_and_deleted(tab: Tab, services: Services, who: Principal) -> None:
+    page = await open_base(tab)
+    assert (page.base.name, page.may_edit, page.documents) == ("Shop rules", True, [])
+    await tab.call(KnowledgeBase, "begin", "article")
+    await tab.call(KnowledgeBase, "wrote", ARTICLE["text"])
+    assert "<h1>Delivery</h1>" in page.form_preview
+    assert "<script" not in page.form_preview
+    await tab.call(KnowledgeBase, "save", ARTICLE | {"is_draft": "on"})
+    assert [(d.title, d.state) for d in page.documents] == [("Delivery", "draft")]
+    await tab.call(KnowledgeBase, "edit", page.documents[0].id)
+    assert (page.form_title, page.form_text) == (ARTICLE["title"], ARTICLE["text"])
+    await tab.call(KnowledgeBase, "save", ARTICLE)
+    assert page.is_working
+    await read_all(services)
+    await tab.call(KnowledgeBase, "tick")
+    (item,) = page.documents
+    assert (item.state, item.passages, page.is_working) == ("ready", 1, False)
+    await tab.call(KnowledgeBase, "look", item.id)
+    assert page.passages[0].text.startswith("Odesa: 11 euros.")
+    await tab.call(KnowledgeTry, "ask", {"query": "price to Odessa", "top_k": "3", "threshold": "0,2"})
+    trial = tab.state(KnowledgeTry)
+    assert (trial.going, trial.corrected, trial.found[0].goes) == (1, ["odessa → odesa"], True)
+    assert ("Odesa", True) in [(p.text, p.is_hit) for p in trial.found[0].pieces]
+    await tab.call(KnowledgeBase, "ask_delete", item.id)
+    await tab.call(KnowledgeBase, "delete")
+    assert page.documents == []
+
+
+async def test_categories_pages_and_settings(tab: Tab, services: Services, who: Principal) -> None:
+    page = await open_base(tab)
+    await tab.call(KnowledgeBase, "begin_category", "")
+    await tab.call(KnowledgeBase, "save_category", {"name": "Orders"})
+    await tab.call(KnowledgeBase, "choose_category", page.categories[0].id)
+    await tab.call(KnowledgeBase, "begin", "page")
+    await tab.call(KnowledgeBase, "save", {"url": "ftp://example.com", "every_days": "0"})
+    assert (tab.notice, page.form_kind) == (("error", "error.input_invalid_url"), "page")
+    await tab.call(KnowledgeBase, "save", {"url": "https://example.com/a#top", "every_days": "7"})
+    assert [(d.url, d.category, d.every_days) for d in page.documents] == [("https://example.com/a", "Orders", 7)]
+    await tab.call(KnowledgeBase, "begin", "page")
+    await tab.call(KnowledgeBase, "save", {"url": "https://example.com/a", "every_days": "0"})
+    assert tab.notice == ("error", "error.conflict_document")
+    await tab.call(KnowledgeBase, "show", "settings")
+    await tab.call(KnowledgeBase, "save_settings", {"name": "Rules", "description": "", "is_public": "on"})
+    assert (page.base.name, page.base.is_public) == ("Rules", True)
+    await tab.call(KnowledgeBase, "save_embedder", {"embedder": str(uuid4()), "model": "x"})
+    assert tab.notice == ("error", "error.input_invalid_embedder")
+    await tab.call(KnowledgeBase, "ask_delete_base")
+    assert redirected_to(await tab.call(KnowledgeBase, "delete_base")) == "/knowledge"
+    assert await services.knowledge_bases.list(who) == []
+
+
+async def test_others_find_nothing_and_viewers_change_nothing(
+    tab: Tab, services: Services, who: Principal, admin: Any
+) -> None:
+    page = await open_base(tab)
+    admin.execute("UPDATE member SET role = 'viewer' WHERE workspace_id = %s", (who.workspace_id,))
+    await tab.call(KnowledgeBase, "load")
+    assert (page.is_missing, page.may_edit) == (False, False)
+    await tab.call(KnowledgeBase, "begin", "article")
+    await tab.call(KnowledgeBase, "save", ARTICLE)
+    assert tab.notice == ("error", "error.access_denied")
+    tab.go(f"/knowledge/{uuid4()}")
+    await tab.call(KnowledgeBase, "load")
+    assert page.is_missing

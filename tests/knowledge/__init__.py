@@ -1,0 +1,1 @@
+"""Knowledge: words, splitting, reading, searching."""
