@@ -59,21 +59,18 @@ _LIST = f"""
     ORDER BY k.id DESC LIMIT %(limit)s
 """  # noqa: S608 (constants of this module)
 _COUNT = f"""
-    SELECT count(*) AS n FROM (SELECT FROM contact k WHERE {_FILTERS} LIMIT %(most)s) some
+    SELECT count(*) AS n FROM (SELECT FROM contact k WHERE {_FILTERS} LIMIT %(most)s) k
 """  # noqa: S608 (constants of this module)
-_OF_THEM = "(SELECT id FROM conversation WHERE contact_id = %(id)s)"
-_ERASE: Final = (
-    ("files", f"DELETE FROM file WHERE conversation_id IN {_OF_THEM}"),
-    (
-        "answers",
-        "DELETE FROM idempotency WHERE response::text LIKE '%%' || %(id)s::text || '%%' OR EXISTS ("
-        f"SELECT FROM {_OF_THEM} c WHERE response::text LIKE '%%' || c.id::text || '%%')",
-    ),
-    ("messages", f"DELETE FROM message WHERE conversation_id IN {_OF_THEM}"),
-    ("conversations", "DELETE FROM conversation WHERE contact_id = %(id)s"),
-    ("contacts", "DELETE FROM contact WHERE merged_into = %(id)s"),
-    ("contacts", "DELETE FROM contact WHERE id = %(id)s"),
-)  # constants of this module
+_ERASE: Final = {
+    "files": "DELETE FROM file WHERE conversation_id IN (SELECT id FROM conversation WHERE contact_id = %(id)s)",
+    "answers": """
+        DELETE FROM idempotency WHERE response::text LIKE '%%' || %(id)s::text || '%%' OR EXISTS (
+            SELECT FROM conversation c WHERE c.contact_id = %(id)s::uuid AND response::text LIKE '%%' || c.id::text || '%%')
+    """,
+    "messages": "DELETE FROM message WHERE conversation_id IN (SELECT id FROM conversation WHERE contact_id = %(id)s)",
+    "conversations": "DELETE FROM conversation WHERE contact_id = %(id)s",
+    "contacts": "DELETE FROM contact WHERE id = %(id)s OR merged_into = %(id)s",
+}
 _GET = f"SELECT {_COLUMNS}, {_CHANNELS} FROM contact k WHERE k.id = %s"  # noqa: S608 (constants of this module)
 
 
@@ -224,9 +221,8 @@ async def erase(connection: Connection, contact_id: str) -> dict[str, int]:
     """Delete a contact with everything that hangs on them, really; how many rows of what."""
     values = {"id": contact_id}
     counts: dict[str, int] = {}
-    for kind, statement in _ERASE:
-        cursor = await connection.execute(statement, values)
-        counts[kind] = counts.get(kind, 0) + cursor.rowcount
+    for kind, statement in _ERASE.items():
+        counts[kind] = (await connection.execute(statement, values)).rowcount
     return counts
 
 
@@ -314,3 +310,13 @@ def facts(row: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": row["created_at"].isoformat(), "updated_at": row["updated_at"].isoformat(),
         **({"channels": row["channels"]} if "channels" in row else {}),
     }  # fmt: skip
+
+
+async def what_moves(connection: Connection, contact_id: str) -> dict[str, int]:
+    """How many rows of what go over when this contact is merged into another one."""
+    counts = {}
+    for table in FOLLOWS_MERGE:
+        statement = sql.SQL("SELECT count(*) AS n FROM {} WHERE contact_id = %s").format(sql.Identifier(table))
+        row = await (await connection.execute(statement, (contact_id,))).fetchone()
+        counts[table] = int((row or {"n": 0})["n"])
+    return counts

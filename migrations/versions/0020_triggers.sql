@@ -101,6 +101,41 @@ CREATE TRIGGER triggers_hear_of_a_contact AFTER UPDATE OF tags, opted_out_at, me
           OR NEW.merged_into IS DISTINCT FROM OLD.merged_into)
     EXECUTE FUNCTION triggers_hear_of_a_contact();
 
+CREATE FUNCTION triggers_hear_a_hand_off() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    c conversation%ROWTYPE;
+BEGIN
+    IF triggers_listen(NEW.workspace_id, '{conversation.handed_off}') THEN
+        SELECT * INTO c FROM conversation WHERE id = NEW.conversation_id;
+        IF NOT c.is_test THEN
+            PERFORM hear_triggers(c.workspace_id, c.agent_id, 'conversation.handed_off', c.contact_id, c.id, NEW.id::text,
+                event_data(c) || jsonb_build_object('hand_off_id', NEW.id, 'summary', to_jsonb(NEW) -> 'summary'));
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION triggers_hear_the_end_of_a_chain() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF triggers_listen(NEW.workspace_id, '{chain.finished}') THEN
+        PERFORM hear_triggers(NEW.workspace_id, NULL, 'chain.finished', NEW.contact_id, NULL, NEW.id::text,
+            jsonb_build_object('chain_id', NEW.chain_id, 'enrollment_id', NEW.id));
+    END IF;
+    RETURN NULL;
+END $$;
+
+DO $$
+BEGIN
+    IF to_regclass('public.hand_off') IS NOT NULL THEN
+        CREATE TRIGGER triggers_hear_a_hand_off AFTER INSERT ON hand_off FOR EACH ROW
+            EXECUTE FUNCTION triggers_hear_a_hand_off();
+    END IF;
+    IF to_regclass('public.enrollment') IS NOT NULL THEN
+        CREATE TRIGGER triggers_hear_the_end_of_a_chain AFTER UPDATE OF state ON enrollment FOR EACH ROW
+            WHEN (NEW.state = 'done' AND OLD.state <> 'done') EXECUTE FUNCTION triggers_hear_the_end_of_a_chain();
+    END IF;
+END $$;
+
 -- Before any workspace is known. `p_now` NULL: this clock. Whoever works on a row locks it; what is locked is not named.
 -- While a restored backup is being looked at, nothing fires.
 CREATE FUNCTION due_ticks(p_now timestamptz, p_limit integer) RETURNS TABLE (workspace_id uuid, trigger_id uuid)
