@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 
 from graph_runtime.storage.database import Connection, Row, dumps_json
 
@@ -63,7 +63,9 @@ async def change(
 ) -> None:  # fmt: skip
     """Change columns of a trigger."""
     values = {**(values or {}), **more}
-    plain = {k: json(v) if k in ("document", "secrets", "sample") and v is not None else v for k, v in values.items()}
+    plain = {k: json(v) if k in ("document", "secrets") else v for k, v in values.items()}
+    if plain.get("sample") is not None:
+        plain["sample"] = Json(plain["sample"], dumps=dumps_json)
     columns = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in plain)
     await connection.execute(
         sql.SQL("UPDATE agent_trigger SET {}, updated_at = now() WHERE id = %(id)s").format(columns),

@@ -1,5 +1,5 @@
 -- What starts something by itself. `document`: contract/triggers.Trigger. `event`: which one it listens to, '' for other
--- kinds. `public_id`: in the address that programs post to. `captures`: the next request is kept as the sample.
+-- kinds. `public_id`: in the address that programs post to. `captures`: the next request is kept as the sample, in its own order.
 -- `heard_until`: silences that began before it are no news to a trigger of inactivity.
 CREATE TABLE agent_trigger (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
@@ -13,7 +13,7 @@ CREATE TABLE agent_trigger (
     public_id text UNIQUE,
     secrets jsonb NOT NULL DEFAULT '{}',
     secrets_version integer NOT NULL DEFAULT 1,
-    sample jsonb,
+    sample json,
     sample_at timestamptz,
     captures boolean NOT NULL DEFAULT false,
     heard_until timestamptz,

@@ -17,7 +17,7 @@ from tests.trigger_world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [f"p{n}" for n in range(6)]
-DEATHS = [("tick", 0), ("acts", 0), ("acts", 2), ("commit", 0), ("acts", 1), ("commit", 1)]
+DEATHS = [("tick", 0), ("acts", 1), ("commit", 0), ("acts", 2)]
 DAILY = {"kind": "schedule", "schedule": {"every": "day", "at": "09:00"}}
 
 
