@@ -243,7 +243,7 @@ def next_times(times: rx.Var[list[TimeItem]], title: rx.Var[str]) -> rx.Componen
 def _webhook(state: Any, _channels: list[rx.Component]) -> rx.Component:
     return rx.fragment(
         _two(
-            _select(state, "auth", t("triggers.auth"), _of("auth", ("signature", "secret")), hint=t("triggers.auth_hint")),
+            _select(state, "auth", t("triggers.auth"), _of("auth", ("signature", "secret")), hint=rx.cond(state.form["auth"] == "secret", t("triggers.auth_hint"), t("triggers.auth_signature_hint"))),
             _select(state, "channel_id", t("triggers.id_channel"), _of_choices(state.channels, t("triggers.no_channel")),
                     hint=t("triggers.id_channel_hint")),
         ),
@@ -295,7 +295,7 @@ def _conditions(state: Any) -> rx.Component:
         rx.foreach(state.conditions, lambda item, place: _condition(state, item, place)),
         rx.button(
             rx.icon("plus", size=14), t("triggers.add_condition"), variant="soft", color_scheme="gray", size="1",
-            on_click=state.add_condition, type="button",
+            on_click=state.add_condition, justify_self="start", type="button",
         ),
     )  # fmt: skip
 
@@ -336,7 +336,7 @@ def _actions(state: Any) -> rx.Component:
         rx.foreach(state.actions, lambda item, place: _action(state, item, place)),
         rx.button(
             rx.icon("plus", size=14), t("triggers.add_action"), variant="soft", color_scheme="gray", size="1",
-            on_click=state.add_action, type="button",
+            on_click=state.add_action, justify_self="start", type="button",
         ),
     )  # fmt: skip
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import psycopg
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,7 +20,7 @@ from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.storage import contacts
 from graph_runtime.storage import trigger_runs as runs
 from graph_runtime.storage import triggers as rows
-from graph_runtime.storage.database import Connection, Database, Row
+from graph_runtime.storage.database import DATABASE_AWAY, Connection, Database, Row
 
 log = structlog.get_logger(__name__)
 PAGE: Final = 500
@@ -133,7 +132,7 @@ class TriggerRunner:
                     conversation_id=outcome.conversation_id, at=occasion.now,
                 )  # fmt: skip
                 began = [d.conversation_id for d in outcome.did if d.conversation_id]
-        except psycopg.OperationalError:
+        except DATABASE_AWAY:
             raise
         except Exception:
             log.exception("trigger_failed", run_id=run_id)
