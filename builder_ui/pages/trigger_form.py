@@ -241,9 +241,10 @@ def next_times(times: rx.Var[list[TimeItem]], title: rx.Var[str]) -> rx.Componen
 
 
 def _webhook(state: Any, _channels: list[rx.Component]) -> rx.Component:
+    auth_hint = rx.cond(state.form["auth"] == "secret", t("triggers.auth_hint"), t("triggers.auth_signature_hint"))
     return rx.fragment(
         _two(
-            _select(state, "auth", t("triggers.auth"), _of("auth", ("signature", "secret")), hint=rx.cond(state.form["auth"] == "secret", t("triggers.auth_hint"), t("triggers.auth_signature_hint"))),
+            _select(state, "auth", t("triggers.auth"), _of("auth", ("signature", "secret")), hint=auth_hint),
             _select(state, "channel_id", t("triggers.id_channel"), _of_choices(state.channels, t("triggers.no_channel")),
                     hint=t("triggers.id_channel_hint")),
         ),
