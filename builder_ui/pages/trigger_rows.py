@@ -147,7 +147,7 @@ def sentence(trigger: Trigger, language: str, names: Mapping[str, str]) -> str:
     """What starts it and what it does, in one sentence."""
     when = trigger.when
     params: dict[str, Any] = {}
-    key = when.kind
+    key: str = when.kind
     if when.kind == "message":
         key = f"message_{when.match}"
         params["texts"] = ", ".join(f"“{t}”" for t in when.texts[:4]) + (" …" if len(when.texts) > 4 else "")
@@ -339,19 +339,21 @@ def _comparison(item: ConditionItem) -> dict[str, Any]:
 
 
 def _action(item: ActionItem) -> dict[str, Any]:
-    return {
-        "start_flow": lambda: {
+    note = {"text": item.text, "member_id": item.member_id}
+    fields = {item.name.strip(): item.text} if item.name.strip() else {}
+    values: dict[str, dict[str, Any]] = {
+        "start_flow": {
             "flow_id": item.flow_id, "channels": [item.channel] if item.channel else [], "if_open": item.if_open,
         },
-        "enroll": lambda: {"chain_id": item.chain_id},
-        "leave": lambda: {"chain_id": item.chain_id},
-        "change_contact": lambda: {
-            "fields": {item.name.strip(): item.text} if item.name.strip() else {}, "add_tags": _lines(item.add_tags),
-            "remove_tags": _lines(item.remove_tags),
+        "enroll": {"chain_id": item.chain_id},
+        "leave": {"chain_id": item.chain_id},
+        "change_contact": {
+            "fields": fields, "add_tags": _lines(item.add_tags), "remove_tags": _lines(item.remove_tags),
         },
-        "notify": lambda: {"member_id": item.member_id, "text": item.text},
-        "send_webhook": lambda: {"subscription_id": item.subscription_id, "note": item.text},
-    }[item.do]() | {"do": item.do}  # fmt: skip
+        "notify": note,
+        "send_webhook": {"subscription_id": item.subscription_id, "note": item.text},
+    }  # fmt: skip
+    return {"do": item.do, **values[item.do]}
 
 
 def _lines(words: str) -> list[str]:

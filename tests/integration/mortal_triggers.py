@@ -51,9 +51,9 @@ def mine(services: Services, where: str, times: int) -> None:
         await set_tick(*arguments)
         count("tick")
 
-    side.trigger_acts.do = acts  # type: ignore[method-assign]
-    side.starts.begin = begun  # type: ignore[method-assign]
-    rows.set_tick = ticked
+    side.trigger_acts.do = acts  # type: ignore[method-assign, assignment]
+    side.starts.begin = begun  # type: ignore[method-assign, assignment]
+    rows.set_tick = ticked  # type: ignore[assignment]
 
 
 async def work(catalog: Catalog, url: str, moment: str, where: str, times: str) -> None:
