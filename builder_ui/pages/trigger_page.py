@@ -130,7 +130,7 @@ def _address() -> rx.Component:
                             rx.spinner(size="2"), rx.el.span(t("triggers.capturing"), role="status"),
                             rx.button(t("common.cancel"), variant="soft", color_scheme="gray", size="1",
                                       on_click=TriggerPage.capture(False)),
-                            rx.button(rx.icon("refresh-cw", size=14), t("events.refresh"), variant="soft", size="1",
+                            rx.button(rx.icon("refresh-cw", size=14), t("triggers.look_again"), variant="soft", size="1",
                                       on_click=TriggerPage.refresh),
                         ),
                         rx.fragment(

@@ -291,7 +291,9 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
             SELECT id, workspace_id, '{{}}', started_at FROM phone_call;
         INSERT INTO call_recording_part (recording_id, epoch, part, workspace_id, samples, sealed)
             SELECT id, 1, 0, workspace_id, 1, 'x' FROM phone_call;
-        ANALYZE event_delivery, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
+        INSERT INTO trigger_run (workspace_id, trigger_id, key, source, state, at)
+            SELECT workspace_id, agent_id, id::text, 'event', 'fired', updated_at FROM conversation;
+        ANALYZE trigger_run, event_delivery, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
             call_recording_part;
     """
     for statement in big.split(";\n"):
