@@ -16,6 +16,7 @@ from builder_ui.pages.agent import agent_page
 from builder_ui.pages.agent_phone_state import PhoneLines
 from builder_ui.pages.agent_state import AgentPage
 from builder_ui.pages.agent_telegram_state import TelegramBots
+from builder_ui.pages.agent_triggers_state import AgentTriggers
 from builder_ui.pages.agent_webhooks_state import Webhooks
 from builder_ui.pages.agents import agents_page
 from builder_ui.pages.agents_state import Agents
@@ -51,6 +52,8 @@ from builder_ui.pages.models_state import Models
 from builder_ui.pages.settings import settings_page
 from builder_ui.pages.settings_hours_state import WorkSettings
 from builder_ui.pages.settings_state import SettingsPage
+from builder_ui.pages.trigger_page import trigger_page
+from builder_ui.pages.trigger_page_state import TriggerPage
 from builder_ui.session import remove_setters
 
 WHEN_BROKEN = ArgsFunctionOperation.create(("problem",), rx.Var.create(BrokenPage.create()))
@@ -83,8 +86,9 @@ app.add_page(
     agent_page,
     route="/agents/[agent_id]",
     title="Patchcord",
-    on_load=[AgentPage.load, TelegramBots.load, Webhooks.load, PhoneLines.load],
+    on_load=[AgentPage.load, TelegramBots.load, Webhooks.load, PhoneLines.load, AgentTriggers.load],
 )
+app.add_page(trigger_page, route="/triggers/[trigger_id]", title="Patchcord", on_load=TriggerPage.load)
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(chains_page, route="/follow-ups", title="Patchcord", on_load=FollowUps.load)
 app.add_page(chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load])

@@ -66,6 +66,10 @@ from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.queues import Queues
 from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
+from graph_runtime.services.trigger_hooks import TriggerHooks
+from graph_runtime.services.trigger_log import TriggerLog
+from graph_runtime.services.trigger_runner import TriggerRunner
+from graph_runtime.services.triggers import Triggers
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
 from graph_runtime.services.web_pages import WebPages
@@ -134,6 +138,10 @@ class Services:
     idempotency: Idempotency
     figures: Figures
     retention: Retention
+    triggers: Triggers
+    trigger_log: TriggerLog
+    trigger_hooks: TriggerHooks
+    trigger_runner: TriggerRunner
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process was told to end: it is not ready any more."""
 
@@ -225,7 +233,10 @@ async def build(
     doors = ChannelDoors()
     channel_setup = ChannelSetup(database, catalog, vault, clock, doors)
     buttons = Buttons(settings.secret_key.get_secret_value())
-    intake = Intake(database, side.receiver, side.outbox, side.starts, side.live, buttons=buttons, doors=doors)
+    intake = Intake(
+        database, side.receiver, side.outbox, side.starts, side.live, buttons=buttons, doors=doors,
+        triggers=side.message_triggers,
+    )  # fmt: skip
     number = side.instance.number
     calls_out = CallsOut(database, lines)
     services = Services(
@@ -283,6 +294,10 @@ async def build(
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),
+        triggers=Triggers(database, vault, clock),
+        trigger_log=TriggerLog(database, side.trigger_acts, clock),
+        trigger_hooks=TriggerHooks(database, vault),
+        trigger_runner=TriggerRunner(database, side.trigger_acts, side.starts, side.live),
     )
     _current[:] = [services]
     return services

@@ -77,7 +77,16 @@ class SendingProcess(Process):
         self.deliveries = Deliveries(
             self.outbox, self.open_channels, self.live, self.store.news, rules=rules, doors=doors, buttons=buttons
         )
-        self.intake = Intake(database, self.receiver, self.outbox, self.starts, self.live, buttons=buttons, doors=doors)
+        self.intake = Intake(
+            database,
+            self.receiver,
+            self.outbox,
+            self.starts,
+            self.live,
+            buttons=buttons,
+            doors=doors,
+            triggers=self.message_triggers,
+        )
         self.hooks = Hooks(self.open_channels, self.intake)
         self.letters = DeadLetters(database, self.runner.start)
         self.sender = Sender(self.deliveries, database.listen, PLACES, count=self.instance.senders, seconds=0.2)

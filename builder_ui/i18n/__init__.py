@@ -29,6 +29,7 @@ FILES: Final = (
     "events",
     "contacts",
     "knowledge",
+    "triggers",
     "settings",
     "telegram",
     "chains",

@@ -14,10 +14,11 @@ import models from "./models.json";
 import settings from "./settings.json";
 import shell from "./shell.json";
 import telegram from "./telegram.json";
+import triggers from "./triggers.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts, ...inbox };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts, ...inbox, ...triggers };
 const listeners = new Set();
 let current = null;
 

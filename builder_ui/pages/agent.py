@@ -11,6 +11,7 @@ from builder_ui.i18n import LANGUAGE_NAMES, t
 from builder_ui.pages.agent_phone import phone
 from builder_ui.pages.agent_state import COLORS, DEFAULT, DEMO, AgentPage
 from builder_ui.pages.agent_telegram import telegram
+from builder_ui.pages.agent_triggers import triggers
 from builder_ui.pages.agent_webhooks import webhooks
 from builder_ui.rows import ConnectionItem, FlowItem, VersionItem
 
@@ -99,6 +100,7 @@ def _tabs() -> rx.Component:
             rx.tabs.trigger(t("agent.tab_channels"), value="channels"),
             rx.tabs.trigger(t("agent.tab_phone"), value="phone"),
             rx.tabs.trigger(t("agent.tab_flows"), value="flows"),
+            rx.tabs.trigger(t("agent.tab_triggers"), value="triggers"),
             rx.tabs.trigger(t("agent.tab_models"), value="models"),
             rx.tabs.trigger(t("agent.tab_settings"), value="settings"),
             class_name="ps-tabs",
@@ -106,6 +108,7 @@ def _tabs() -> rx.Component:
         rx.tabs.content(_channels(), value="channels", padding_top="18px"),
         rx.tabs.content(phone(), value="phone", padding_top="18px"),
         rx.tabs.content(_flows(), value="flows", padding_top="18px"),
+        rx.tabs.content(triggers(), value="triggers", padding_top="18px"),
         rx.tabs.content(_models(), value="models", padding_top="18px"),
         rx.tabs.content(_settings(), value="settings", padding_top="18px"),
         default_value="channels",

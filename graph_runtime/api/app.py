@@ -34,7 +34,7 @@ from graph_runtime.api.routes import (
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import calls, chains, contacts, conversations, events, flows, hand_offs
+from graph_runtime.api.routes.v1 import calls, chains, contacts, conversations, events, flows, hand_offs, triggers
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -66,10 +66,14 @@ ROUTERS: Final = (
     flows.open_routes,
     events.reading,
     events.writing,
+    triggers.reading,
+    triggers.looking,
+    triggers.firing,
     documentation.routes,
     chat.pages,
     chat.routes,
     chat.member_routes,
+    hooks.trigger_routes,
     hooks.routes,
     phone.routes,
     recordings.routes,

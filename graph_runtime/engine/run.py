@@ -116,7 +116,7 @@ async def run_turn(compiled: CompiledFlow, state: bytes | None, trigger: Trigger
 async def _drive(turn: TurnRun, state: bytes | None) -> bytes | None:
     run_id = f"{turn.trigger.turn_id}:{id(turn)}"
     waiting, data = decode(state) if state else ("", {})
-    start: Any = {"data": {}}
+    start: Any = {"data": {"v": {"": turn.trigger.variables}} if turn.trigger.variables else {}}
     if waiting and turn.trigger.kind != "restart":
         SAVER.load(run_id, waiting, data)
         start = None

@@ -45,6 +45,8 @@ class Trigger:
     workspace: dict[str, Any] = field(default_factory=dict)
     history: tuple[SaidMessage, ...] = ()
     call: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    """What a conversation that begins knows already, by the names of the main flow's variables."""
 
 
 @dataclass(frozen=True, slots=True)

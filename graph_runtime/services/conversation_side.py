@@ -9,6 +9,8 @@ from graph_runtime.contract.catalog import Catalog
 from graph_runtime.services.contacts import Contacts
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.live import Live
+from graph_runtime.services.trigger_acts import TriggerActs
+from graph_runtime.services.trigger_messages import MessageTriggers
 from graph_runtime.services.turn_runner import Outside, TurnRunner
 from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.services.versions import Versions
@@ -54,7 +56,11 @@ class ConversationSide:
             self.store, self.versions, self.live, outside, self.jobs, facts=WorkspaceFacts(database)
         )
         self.starts = TurnStarts(self.runner, self.jobs, are_here=takes)
-        self.conversations = Conversations(self.store, self.reader, self.starts, self.live, self.versions)
+        self.trigger_acts = TriggerActs()
+        self.message_triggers = MessageTriggers(database, self.store, self.receiver, self.trigger_acts)
+        self.conversations = Conversations(
+            self.store, self.reader, self.starts, self.live, self.versions, self.message_triggers
+        )
         self.contacts = Contacts(database)
         self.sweep = Sweep(database, self.instance.number)
 

@@ -18,6 +18,7 @@ from graph_runtime.services.conversation_gate import Access, ConversationGate, i
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationPage, Cursor
 from graph_runtime.services.live import Live, LiveEvent
 from graph_runtime.services.principal import Principal
+from graph_runtime.services.trigger_messages import MessageTriggers
 from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.services.versions import Versions
 from graph_runtime.storage.conversations import ConversationReader
@@ -60,6 +61,7 @@ class Conversations:
         starts: TurnStarts,
         live: Live,
         versions: Versions,
+        triggers: MessageTriggers,
     ) -> None:
         self._store = store
         self._reader = reader
@@ -67,6 +69,7 @@ class Conversations:
         self._starts = starts
         self._live = live
         self._versions = versions
+        self._triggers = triggers
         self._gate = ConversationGate(reader)
         self._answers = Answers(reader, live, runner)
 
@@ -139,7 +142,7 @@ class Conversations:
         parts += [{"kind": "media", "media": "document", "url": "", "caption": "", "file_id": a.file_id, "name": a.name}
                   for a in reply.attachments]  # fmt: skip
         with INGEST.time():
-            accepted, turn = await self._store.accept(
+            accepted, turn = await self._triggers.accept(
                 access.workspace_id,
                 conversation_id,
                 dedupe_key=_key(f"{conversation_id}:{dedupe_key}"),

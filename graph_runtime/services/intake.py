@@ -24,12 +24,14 @@ from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.file_kinds import extension_of
 from graph_runtime.services.live import Live
 from graph_runtime.services.open_channels import OpenChannel
+from graph_runtime.services.trigger_messages import MessageTriggers
 from graph_runtime.services.turn_starts import TurnStarts
 from graph_runtime.storage import channel_links
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.file_fetches import NewFetch
 from graph_runtime.storage.outbox import OutboxStore
 from graph_runtime.storage.receiving import Arrival, Received, Receiver
+from graph_runtime.storage.turns import LeasedTurn
 
 log = structlog.get_logger(__name__)
 MAX_TEXT_BYTES: Final = 64_000
@@ -68,6 +70,7 @@ class Intake:
         *,
         buttons: Buttons | None = None,
         doors: ChannelDoors | None = None,
+        triggers: MessageTriggers | None = None,
     ) -> None:
         self._database = database
         self._receiver = receiver
@@ -76,6 +79,7 @@ class Intake:
         self._live = live
         self._buttons = buttons
         self._doors = doors
+        self._triggers = triggers
         self._courtesies: set[asyncio.Task[None]] = set()
         self._noted: dict[str, float] = {}
 
@@ -109,11 +113,11 @@ class Intake:
             self._thank(channel, message)
             return Hooked("", is_new=False)
         arrival = _arrival(channel, shown, body_hash, asked)
-        received, turn = await self._receiver.receive(arrival)
+        received, turn = await self._store(channel, arrival)
         if received.problem == "stale":
             channel = await newer()
             arrival = replace(arrival, revision=channel.revision)
-            received, turn = await self._receiver.receive(arrival)
+            received, turn = await self._store(channel, arrival)
         if received.problem == "changed":
             log.warning("hook_changed_body", connector=channel.connector, inbox_id=str(received.inbox_id))
         elif received.problem:
@@ -129,6 +133,11 @@ class Intake:
                 await self._note_event(channel)
         self._thank(channel, message)
         return Hooked(conversation_id, received.is_new)
+
+    async def _store(self, channel: OpenChannel, arrival: Arrival) -> tuple[Received, LeasedTurn | None]:
+        if self._triggers is None:
+            return await self._receiver.receive(arrival)
+        return await self._triggers.receive(arrival, channel.agent_id, channel.connector)
 
     async def _unsigned(self, channel: OpenChannel, message: InboundMessage) -> InboundMessage | None:
         """The event with the option that was pressed; as words when its question is over; None when it is nobody's."""

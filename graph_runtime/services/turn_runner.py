@@ -361,6 +361,7 @@ class TurnRunner:
             workspace=facts.shown,
             history=history,
             call=call,
+            variables=turn.payload.get("variables") or {},
         )
 
     async def _put_aside(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> Committed:

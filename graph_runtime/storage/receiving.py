@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -94,8 +94,13 @@ class Receiver:
         self._owner = owner
         self._news = news
 
-    async def receive(self, arrival: Arrival) -> tuple[Received, LeasedTurn | None]:
-        """Store an event and, when its conversation is free, take that at once. Raises: DatabaseAway, LeaseLost."""
+    async def receive(
+        self, arrival: Arrival, connection: Connection | None = None
+    ) -> tuple[Received, LeasedTurn | None]:
+        """Store an event and, when its conversation is free, take that at once. Raises: DatabaseAway, LeaseLost.
+
+        `connection`: of a transaction that this is a part of.
+        """
         payload: dict[str, Any] = {"reply": arrival.reply, "hash": arrival.body_hash}
         payload |= {"gather_ms": arrival.gather_ms} if arrival.gather_ms else {}
         values = (
@@ -104,12 +109,12 @@ class Receiver:
             LEASE_SECONDS,
         )  # fmt: skip
         with or_away():
-            async with self._database.direct() as connection:
+            async with nullcontext(connection) if connection else self._database.direct() as used:
                 if arrival.is_plain:
-                    row = await self._store(connection, values)
+                    row = await self._store(used, values)
                 else:
-                    async with connection.transaction():
-                        row = await self._store_all(connection, values, arrival)
+                    async with used.transaction():
+                        row = await self._store_all(used, values, arrival)
         received, turn = Received(*row[:7]), row[7:]
         if received.is_new and received.seq:
             self._news.tell(arrival.workspace_id, str(received.conversation_id), received.seq)

@@ -47,6 +47,11 @@ OF_ONE_CONVERSATION: Final = {
 }
 # ARRAY(...): one look into the index per row, whatever the planner thinks of the size of the batch.
 BY_AGE: Final = {
+    "trigger_run": """
+        DELETE FROM trigger_run WHERE id = ANY(ARRAY(
+            SELECT id FROM trigger_run WHERE workspace_id = %(workspace)s AND at < %(before)s AND state <> 'waiting'
+            ORDER BY at LIMIT %(limit)s))
+    """,
     "event": """
         DELETE FROM event WHERE id = ANY(ARRAY(
             SELECT id FROM event WHERE workspace_id = %(workspace)s AND at < %(before)s ORDER BY at LIMIT %(limit)s))

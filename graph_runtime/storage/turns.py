@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from psycopg.rows import class_row, dict_row, scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from graph_runtime.contract.errors import LeaseLost
+from graph_runtime.storage.database import Connection
 from graph_runtime.storage.news import Direct, News
 from graph_runtime.storage.outbox import OutboxNews
 from graph_runtime.telemetry.metrics import EFFECTS_REPLAYED
@@ -131,18 +133,20 @@ class TurnStore:
         text: str = "",
         client_id: str = "",
         contact: tuple[str, str] | None = None,
+        connection: Connection | None = None,
     ) -> tuple[AcceptedTrigger | None, LeasedTurn | None]:
         """Take in a trigger, and the conversation with it in the same transaction when that is free.
 
-        `contact`: (external user, source); the conversation must be theirs, else there is none.
+        `contact`: (external user, source); the conversation must be theirs, else there is none. `connection`: of a
+        transaction in which nobody can have the conversation.
         """
         external, source = contact or (None, None)
         values = (
             workspace_id, conversation_id, dedupe_key, kind, _json(payload), None if parts is None else _json(parts),
             text, client_id, external, source, self.owner, LEASE_SECONDS,
         )  # fmt: skip
-        async with self._database.direct() as connection:
-            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+        async with nullcontext(connection) if connection else self._database.direct() as used:
+            cursor = used.cursor(row_factory=tuple_row, binary=True)
             await cursor.execute(_ACCEPT if self._takes else _ACCEPT_FOR_OTHERS, values)
             row = await cursor.fetchone()
         if row is None:

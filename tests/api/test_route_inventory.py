@@ -95,6 +95,7 @@ WAYS: dict[str, Way] = {
     "POST /api/builder/channels/{channel_id}/secret": Way("member", other=404),
     "DELETE /api/builder/channels/{channel_id}": Way("member", other=404),
     # Whoever signs with the channel's secret may come in; tests/connectors/test_webhook_hooks.py signs.
+    "POST /hooks/trigger/{trigger_public_id}": Way("hook", body={}, owner=401, other=401),
     "POST /hooks/{connector}/{channel_public_id}": Way("hook", body={}, owner=401, other=401),
     # Whoever knows a line's secret, from inside the network; tests/api/test_phone.py does.
     "GET /phone/{secret}/announce": Way("line", owner=404, other=404),
@@ -146,6 +147,9 @@ WAYS: dict[str, Way] = {
     "GET /api/v1/flows/{flow_id}/versions": Way("key", "flows:read", other=404),
     "PUT /api/v1/flows/{flow_id}/draft": Way("key", "flows:write", body=GREETING, other=404),
     "POST /api/v1/flows/{flow_id}/publish": Way("key", "flows:publish", body={}, other=404),
+    "GET /api/v1/triggers": Way("key", "flows:read"),
+    "POST /api/v1/triggers/{trigger_id}/fire": Way("key", WRITE, body={}, owner=202, other=404),
+    "GET /api/v1/triggers/{trigger_id}/occasions/{occasion_id}": Way("key", "conversations:read", other=404),
     "GET /api/v1/event-subscriptions": Way("key", "events:read"),
     "POST /api/v1/event-subscriptions": Way("key", "events:write", body=SUBSCRIPTION, owner=201, other=201),
     "GET /api/v1/event-subscriptions/{subscription_id}": Way("key", "events:read", other=404),
@@ -220,12 +224,20 @@ async def world(
     chain = await services.chain_drafts.create(ann.who, "Quote", CHAIN)
     told = await services.event_log.send_test(ann.who, subscription.id)
     contact = await services.contacts.create(ann.who, {"name": "Marta of Acme"})
+    asked = {"kind": "webhook", "uses": [{"pointer": "/phone", "as": "phone"}]}
+    trigger, _ = await services.triggers.create(
+        ann.who, agent.id, {"name": "Leads", "when": asked, "actions": [{"do": "start_flow"}]}
+    )
+    occasion = await services.trigger_log.fire(ann.who, trigger.id)
     base = await services.knowledge_bases.create(ann.who, "Rules")
     document = await services.knowledge_documents.add_file(ann.who, base.id, "a.txt", b"Open from nine.")
     ids = {
         "contact_id": contact["id"],
         "base_id": base.id,
         "document_id": document.id,
+        "trigger_id": trigger.id,
+        "trigger_public_id": trigger.path.rpartition("/")[2],
+        "occasion_id": occasion.id,
         "subscription_id": subscription.id,
         "delivery_id": told.id,
         "flow_id": agent.main_flow_id,
@@ -364,5 +376,15 @@ def rows_of(admin: Any, who: Principal) -> dict[str, Any]:
             f"SELECT md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) FROM {table} t WHERE workspace_id = %s",
             (who.workspace_id,),
         ).fetchone()
-        for table in (*tables, "credential", "setting", "inbox", "audit", "event_subscription", "event_delivery")
+        for table in (
+            *tables,
+            "credential",
+            "setting",
+            "inbox",
+            "audit",
+            "event_subscription",
+            "event_delivery",
+            "agent_trigger",
+            "trigger_run",
+        )
     }

@@ -291,7 +291,12 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
             SELECT id, workspace_id, '{{}}', started_at FROM phone_call;
         INSERT INTO call_recording_part (recording_id, epoch, part, workspace_id, samples, sealed)
             SELECT id, 1, 0, workspace_id, 1, 'x' FROM phone_call;
-        ANALYZE event_delivery, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
+        INSERT INTO agent_trigger (workspace_id, agent_id, name, kind, document)
+            SELECT workspace_id, id, 'T', 'event', '{{}}' FROM agent;
+        INSERT INTO trigger_run (workspace_id, trigger_id, key, source, state, at)
+            SELECT c.workspace_id, t.id, c.id::text, 'event', 'fired', c.updated_at
+            FROM conversation c JOIN agent_trigger t ON t.agent_id = c.agent_id;
+        ANALYZE trigger_run, event_delivery, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
             call_recording_part;
     """
     for statement in big.split(";\n"):

@@ -54,6 +54,13 @@ changes AS (INSERT INTO contact_change (workspace_id, contact_id, kind, actor)
     SELECT %(w)s, id, 'edited', 'system' FROM contacts),
 erasures AS (INSERT INTO contact_erasure (workspace_id, actor, salt, hashes) VALUES (%(w)s, 'system', 's', '{}')),
 imports AS (INSERT INTO contact_import (workspace_id, file_name, mapping) VALUES (%(w)s, 'f', '{}') RETURNING id),
+triggers AS (INSERT INTO agent_trigger (workspace_id, agent_id, name, kind, document)
+    SELECT %(w)s, id, 'T', 'manual', '{}' FROM agents RETURNING id),
+ticks AS (INSERT INTO trigger_tick (workspace_id, trigger_id, due_at) SELECT %(w)s, id, now() FROM triggers),
+runs AS (INSERT INTO trigger_run (workspace_id, trigger_id, key, source, contact_id)
+    SELECT %(w)s, t.id, 'k', 'manual', c.id FROM triggers t, contacts c),
+notes AS (INSERT INTO trigger_note (workspace_id, trigger_id, contact_id, text)
+    SELECT %(w)s, t.id, c.id, 'n' FROM triggers t, contacts c),
 problems AS (INSERT INTO contact_import_problem (workspace_id, import_id, row, problem)
     SELECT %(w)s, id, 1, '{}' FROM imports),
 conversations AS (INSERT INTO conversation (workspace_id, agent_id, channel_id, contact_id, version_id, channel_kind,

@@ -18,7 +18,21 @@ async def hook(request: Request, connector: str) -> None:
     services_of(request).hooks.check_headers(connector, request.headers)
 
 
+@guard("trigger_hook")
+async def trigger_hook() -> None:
+    """A program that holds the trigger's secret; the service judges it with the body."""
+
+
 routes = router(hook)
+trigger_routes = router(trigger_hook)
+
+
+@trigger_routes.post("/hooks/trigger/{trigger_public_id}", status_code=202)
+async def receive_for_trigger(request: Request, trigger_public_id: str) -> dict[str, Any]:
+    """Take in one request for a trigger; 202 once it is committed, whatever the trigger then decides."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    posted = await services_of(request).trigger_hooks.receive(trigger_public_id, await request.body(), headers)
+    return {"occasion_id": posted.run_id, "is_new": posted.is_new, "is_sample": posted.is_sample}
 
 
 @routes.post("/hooks/{connector}/{channel_public_id}", status_code=202)

@@ -31,6 +31,7 @@ class Runner:
         self.started: list[str] = []
         self.running: list[asyncio.Task[None]] = []
         self.most = 0
+        self.kept_apart: frozenset[str] = frozenset()
 
     def start(self, workspace_id: str, conversation_id: str, *, is_steal: bool = False, is_left: bool = False) -> None:
         task = asyncio.ensure_future(asyncio.sleep(0.01))
