@@ -56,9 +56,14 @@ def _read(text: str, today: datetime, zone: str, at: time) -> datetime:
 
 
 def _day(text: str, today: date) -> date:
-    day = read_date(text, today)
+    is_iso = _ISO_DAY.fullmatch(text)
+    try:
+        # What is written as ISO is read as nothing else: "2026-13-01" is no 13 January.
+        day = date(*map(int, text.split("-"))) if is_iso else read_date(text, today)
+    except ValueError:
+        day = None
     if day is None:
-        looks_like_one = _ISO_DAY.fullmatch(text) or _DOTTED_DAY.fullmatch(text)
+        looks_like_one = is_iso or _DOTTED_DAY.fullmatch(text)
         why = "is a day that the calendar does not have" if looks_like_one else "is no date"
         raise NoMoment(f"“{text[:60]}” {why}.")
     return day
