@@ -93,7 +93,7 @@ fetches AS (INSERT INTO file_fetch (id, workspace_id, channel_id, conversation_i
 queues AS (INSERT INTO queue (workspace_id, name) VALUES (%(w)s, 'Q') RETURNING id),
 answering AS (INSERT INTO queue_member (workspace_id, queue_id, member_id) SELECT %(w)s, id, %(m)s FROM queues),
 hand_offs AS (INSERT INTO hand_off (workspace_id, conversation_id, state) SELECT %(w)s, id, 'waiting' FROM conversations),
-notes AS (INSERT INTO conversation_note (workspace_id, conversation_id, text) SELECT %(w)s, id, 'n' FROM conversations),
+talk_notes AS (INSERT INTO conversation_note (workspace_id, conversation_id, text) SELECT %(w)s, id, 'n' FROM conversations),
 ready AS (INSERT INTO canned_reply (workspace_id, shortcut, texts) VALUES (%(w)s, 'hi', '{"en": "Hi"}')),
 present AS (INSERT INTO presence (workspace_id, member_id, is_online) VALUES (%(w)s, %(m)s, true)),
 marks AS (INSERT INTO read_mark (workspace_id, conversation_id, member_id, seq) SELECT %(w)s, id, %(m)s, 1 FROM conversations),
