@@ -13,6 +13,7 @@ from graph_runtime.engine.validate import FlowCheck
 from graph_runtime.services.accounts import Accounts
 from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
+from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.call_recordings import CallRecordings
@@ -37,6 +38,7 @@ from graph_runtime.services.files import Files
 from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.live import Live
+from graph_runtime.services.oauth import OAuth
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.open_subscriptions import OpenSubscriptions
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
@@ -70,6 +72,8 @@ class Services:
     publishing: Publishing
     credentials: Credentials
     models: BoundModels
+    oauth: OAuth
+    connections: BoundConnections
     speech: BoundSpeech
     phrases: PhraseCache
     vault: Vault
@@ -108,6 +112,7 @@ class Services:
             await self.deliveries.close()
             await self.event_sending.close()
             await self.speech.close()
+            await self.connections.close()
         finally:
             await self.database.close()
             if _current == [self]:
@@ -161,7 +166,11 @@ async def build(
             redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
         )
         door = HttpDoor()
-        outside = Outside(runner=ModelRunner(), models=models.chat_model, http=door, budget=budget)
+        oauth = OAuth(database, catalog, vault, f"{settings.public_url.rstrip('/')}/oauth/callback", clock=clock)
+        connections = BoundConnections(database, catalog, vault, oauth)
+        outside = Outside(
+            runner=ModelRunner(), models=models.chat_model, http=door, connections=connections.of, budget=budget
+        )
         side = ConversationSide(database, catalog, outside, part)
         await side.open()
     except BaseException:
@@ -182,8 +191,10 @@ async def build(
         agents=Agents(database, catalog, check, clock),
         drafts=drafts,
         publishing=Publishing(database, catalog, check, drafts),
-        credentials=Credentials(database, catalog, vault, clock),
+        credentials=Credentials(database, catalog, vault, clock, connections),
         models=models,
+        oauth=oauth,
+        connections=connections,
         speech=BoundSpeech(database, catalog, vault),
         phrases=PhraseCache(settings.data_dir / "phrases"),
         vault=vault,

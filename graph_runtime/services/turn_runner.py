@@ -17,7 +17,7 @@ from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.engine.run import TurnResult, run_turn, sorry
-from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trigger
+from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Connections, Doors, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
 from graph_runtime.services.heartbeat import Heart
@@ -39,6 +39,10 @@ FindModels = Callable[[str, str, str], Awaitable[Sequence[Any]]]
 """(workspace, agent, connection slot) → models, best first."""
 
 
+FindConnections = Callable[[str, str], Connections]
+"""(workspace, agent) → the credentials behind its slots."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What turns reach the world through, the same for all conversations."""
@@ -46,6 +50,7 @@ class Outside:
     runner: AsksModels | None = None
     models: FindModels | None = None
     http: CallsHttp | None = None
+    connections: FindConnections | None = None
     budget: Budget = field(default_factory=Budget)
 
 
@@ -240,6 +245,7 @@ class TurnRunner:
                 runner=self._outside.runner,
                 models=self._models_of(workspace_id, str(turn.agent_id)),
                 http=self._outside.http,
+                connections=find(workspace_id, str(turn.agent_id)) if (find := self._outside.connections) else None,
                 observers=(recorder, LiveObserver(self._live, says_at_once=is_call), count_event),
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
