@@ -20,6 +20,8 @@ from builder_ui.pages.agents import agents_page
 from builder_ui.pages.agents_state import Agents
 from builder_ui.pages.api_keys import api_keys_page
 from builder_ui.pages.api_keys_state import ApiKeys
+from builder_ui.pages.connections import connections_page
+from builder_ui.pages.connections_state import Connections
 from builder_ui.pages.conversations import conversations_page
 from builder_ui.pages.conversations_state import Talks
 from builder_ui.pages.entrance import Entrance, login_page, missing_page, setup_page
@@ -69,6 +71,7 @@ app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Lett
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
+app.add_page(connections_page, route="/connections", title="Patchcord", on_load=Connections.load)
 app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)
 app.add_page(settings_page, route="/settings", title="Patchcord", on_load=SettingsPage.load)
 app.add_page(login_page, route="/login", title="Patchcord", on_load=Entrance.at_sign_in)

@@ -48,7 +48,9 @@ from graph_runtime.services.phone_setup import PhoneSetup
 from graph_runtime.services.phrase_cache import PhraseCache
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.rehearsal import Rehearsal
+from graph_runtime.services.remote_options import RemoteOptions
 from graph_runtime.services.retention import Retention
+from graph_runtime.services.step_trial import StepTrial
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
 from graph_runtime.services.workspace_settings import WorkspaceSettings
@@ -96,6 +98,8 @@ class Services:
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
     rehearsal: Rehearsal
+    remote_options: RemoteOptions
+    step_trial: StepTrial
     files: Files
     idempotency: Idempotency
     figures: Figures
@@ -216,6 +220,8 @@ async def build(
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
         rehearsal=Rehearsal(side),
+        remote_options=RemoteOptions(database, connections),
+        step_trial=StepTrial(drafts, catalog, connections, door),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,
         idempotency=Idempotency(database, side.instance.number),

@@ -26,6 +26,7 @@ PLACES: Final = (
     Place("conversations", "messages-square", "/conversations"),
     Place("letters", "mail-warning", "/undelivered"),
     Place("models", "brain", "/models"),
+    Place("connections", "cable", "/connections"),
     Place("events", "webhook", "/events"),
     Place("api_keys", "key-round", "/api-keys"),
     Place("settings", "settings", "/settings"),

@@ -26,6 +26,7 @@ from graph_runtime.api.routes import (
     editor,
     health,
     hooks,
+    oauth,
     phone,
     recordings,
     session,
@@ -62,6 +63,7 @@ ROUTERS: Final = (
     hooks.routes,
     phone.routes,
     recordings.routes,
+    oauth.routes,
     unknown.routes,
     unknown.socket_routes,
 )

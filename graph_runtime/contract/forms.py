@@ -30,6 +30,7 @@ Widget = Literal[
     "flow",  # another flow of the agent
     "duration",  # ISO 8601 duration, such as PT24H
     "schema",  # a JSON Schema, edited as JSON
+    "remote",  # one of what the connected system offers; `of` says what ("crm.fields")
     "id",  # made once, never shown
 ]
 

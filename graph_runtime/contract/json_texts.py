@@ -49,6 +49,12 @@ def fill(source: str, resolve: Resolve, render: Render) -> Any:
     return _fill(parse(source), resolve, render)
 
 
+def one_value(text: str, resolve: Resolve, render: Render) -> Any:
+    """A filled text; one that is a single reference keeps its type."""
+    alone = _ONE_REF.fullmatch(text)
+    return resolve(alone.group(1)) if alone else render(text)
+
+
 def _fill(value: Any, resolve: Resolve, render: Render) -> Any:
     if isinstance(value, dict):
         return {render(k) if "{{" in k else k: _fill(v, resolve, render) for k, v in value.items()}

@@ -318,7 +318,8 @@ class Agents:
         """
         principal.require("agent.edit", "credential.use")
         kind = self._catalog.connectors.get(connector)
-        if connector and (kind is None or _SLOT_KINDS.get(slot, "chat_model") not in kind.kinds):
+        wanted = _SLOT_KINDS.get(slot) or await self._kind_of(principal, agent_id, slot)
+        if connector and (kind is None or wanted not in kind.kinds):
             raise InputInvalid("This connector offers nothing for this place. Choose another one.", field="connector")
         if kind is not None and kind.needs_credential and credential_id is None:
             raise InputInvalid("Choose a key for this model, or add one under Models & keys.", field="credential_id")
@@ -334,6 +335,17 @@ class Agents:
             )
             ids = {"agent": agent_id, "credential": credential_id}
             await audit.append(connection, principal.actor, "agent.bound", ids, self._clock())
+
+    async def _kind_of(self, principal: Principal, agent_id: str, slot: str) -> str:
+        """What the agent's flows want behind a slot."""
+        async with self._database.workspace(principal.workspace_id) as connection:
+            flows = await self._flows(connection, agent_id)
+        declared = {s: c.kind for flow in flows for s, c in flow.connections.items()}
+        if slot in declared:
+            return declared[slot]
+        looked = [look_at(i, n, self._catalog) for flow in flows for i, n in flow.nodes.items()]
+        used = {s: k for fact in looked for s, k in zip(fact.connections, fact.connection_kinds, strict=True)}
+        return used.get(slot, "chat_model")
 
     async def _insert(self, connection: Connection, values: dict[str, Any], main: Flow, subs: dict[str, Flow]) -> str:
         row = {"description": "", "settings": {}} | values

@@ -34,13 +34,7 @@ async def take(connection: Connection, state_hash: bytes, member_id: str) -> Row
 
 async def get(connection: Connection, credential_id: str, *, for_update: bool = False) -> Row | None:
     """The access of a credential, with `at`, the database's clock."""
-    lock = " FOR UPDATE" if for_update else ""
-    cursor = await connection.execute(
-        "SELECT id::text, secrets, secrets_version, redirect_uri, state, problem, refresh_after, expires_at, refreshes,"
-        " clock_timestamp() AS at FROM oauth_access WHERE credential_id = %s" + lock,
-        (credential_id,),
-    )
-    return await cursor.fetchone()
+    return await (await connection.execute(_LOCKED if for_update else _ACCESS, (credential_id,))).fetchone()
 
 
 async def grant(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -99,3 +93,10 @@ async def due(system: Connection, limit: int) -> list[tuple[str, str]]:
     """(workspace, credential) of access that should be renewed."""
     cursor = await system.execute("SELECT workspace_id::text, credential_id::text FROM due_access(%s)", (limit,))
     return [(row["workspace_id"], row["credential_id"]) async for row in cursor]
+
+
+_ACCESS = (
+    "SELECT id::text, secrets, secrets_version, redirect_uri, state, problem, refresh_after, expires_at, refreshes,"
+    " clock_timestamp() AS at FROM oauth_access WHERE credential_id = %s"
+)
+_LOCKED = _ACCESS + " FOR UPDATE"

@@ -17,7 +17,7 @@ from graph_runtime.services.event_sending import EventSending
 from graph_runtime.settings import Settings
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.telemetry import logs
-from graph_runtime.worker.daily import Daily
+from graph_runtime.worker.daily import AccessRenewal, Daily
 from graph_runtime.worker.health import Health
 from graph_runtime.worker.listener import Listener
 from graph_runtime.worker.sender import EVENT_PLACES, EVENT_SECONDS, PLACES, Sender
@@ -49,6 +49,7 @@ async def serve(settings: Settings) -> None:
             services.conversation_side,
             stop,
             Daily(services.retention).run(),
+            AccessRenewal(services.oauth).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             redis_url=_redis_url(settings),

@@ -21,7 +21,9 @@ def upgrade() -> None:
     _run("GRANT CREATE ON SCHEMA public TO patchcord_system")
     _run("ALTER FUNCTION due_access(integer) OWNER TO patchcord_system")
     _run("REVOKE ALL ON FUNCTION due_access(integer) FROM PUBLIC")
-    _run("GRANT EXECUTE ON FUNCTION due_access(integer) TO patchcord_app")
+    _run(
+        "GRANT EXECUTE ON FUNCTION due_access(integer) TO patchcord_app; GRANT SELECT ON oauth_access TO patchcord_system"
+    )
     _run("REVOKE CREATE ON SCHEMA public FROM patchcord_system")
 
 

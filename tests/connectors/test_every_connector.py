@@ -18,8 +18,10 @@ from connectors._speech import errors as speech_errors
 from connectors.faster_whisper import texts as whisper_texts
 from connectors.google_speech import connector as google_speech
 from connectors.http_key import connector as http_key
+from connectors.kommo import errors as kommo_errors
 from connectors.oauth_app import connector as oauth_app
 from connectors.offline_speech import texts as offline_texts
+from connectors.rest_crm import client as rest_crm
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields
@@ -80,7 +82,10 @@ def _sentences(module: Any) -> set[str]:
     return {v for k, v in vars(module).items() if k.isupper() and isinstance(v, str)}
 
 
-_OWN_TEXTS = {"http_key": _sentences(http_key), "oauth_app": _sentences(oauth_app)}
+_OWN_TEXTS = {
+    "http_key": _sentences(http_key), "oauth_app": _sentences(oauth_app),
+    "kommo": _sentences(kommo_errors), "rest_crm": _sentences(rest_crm),
+}  # fmt: skip
 _SHARED_BY_OPENAI = {speech_errors.SLOW, speech_errors.CUT, speech_errors.BEHIND, speech_errors.TOO_LONG}
 _OWN_SPEECH_TEXTS = {
     "offline_speech": _sentences(offline_texts),

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import httpcore2
 import pytest
 
-from graph_runtime.contract.http import HttpAuth, HttpReply
 from graph_runtime.contract.errors import OutcomeUnknown, Refused, Unreachable
+from graph_runtime.contract.http import HttpReply
 from graph_runtime.engine.http import HttpDoor, is_public
 
 INSIDE = [

@@ -118,7 +118,11 @@ export type OpenFlow = {
   connections: Record<string, { bound: boolean; label: string }>;
   me: Me;
   models: any[];
+  keys?: Key[];
 };
+
+/** A credential that steps may be bound to: a key of a web service, or a customer system. */
+export type Key = { id: string; label: string; connector: string; kinds: string[]; access: string };
 
 /** One event of a running test conversation. */
 export type LiveEvent = { type: string; [key: string]: any };

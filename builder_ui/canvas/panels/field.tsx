@@ -12,6 +12,7 @@ import { useAskedFocus, useForm, type FieldProps, type WidgetProps } from "./for
 import { FormulaField } from "./formula_field";
 import { HelpText } from "./help_text";
 import { Choices, LongText, NumberInput, Select, ShortText, Strings, Switch } from "./inputs";
+import { RemoteField } from "./remote_field";
 import { Group, Rows } from "./rows";
 import { TemplateField } from "./template_field";
 import { SaveToField, VariableField } from "./variable_field";
@@ -70,6 +71,7 @@ function Widget(props: WidgetProps) {
     case "formula": return <FormulaField {...props} />;
     case "connection": return <ConnectionField {...props} />;
     case "flow": return <FlowField {...props} />;
+    case "remote": return <RemoteField {...props} />;
     case "duration": return <DurationField {...props} />;
     case "schema": return <SchemaField {...props} />;
     default: return <ShortText {...props} />;

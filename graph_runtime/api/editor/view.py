@@ -48,6 +48,7 @@ async def open_flow(services: Services, who: Principal, flow_id: str) -> dict[st
         "connections": {row.slot: _binding(row) for row in bindings},
         "me": {"name": me.name, "language": language},
         "models": await _models(services, who),
+        "keys": await _keys(services, who),
     }
 
 
@@ -64,6 +65,22 @@ async def _models(services: Services, who: Principal) -> list[dict[str, Any]]:
         }
         for c in services.catalog.connectors.values()
         if "chat_model" in c.kinds
+    ]
+
+
+async def _keys(services: Services, who: Principal) -> list[dict[str, Any]]:
+    """What may be bound to slots that want a key or a customer system."""
+    kinds = services.catalog.connectors
+    return [
+        {
+            "id": k.id,
+            "label": k.label,
+            "connector": k.connector,
+            "kinds": sorted(kinds[k.connector].kinds),
+            "access": k.access,
+        }
+        for k in await services.credentials.list(who)
+        if k.connector in kinds and kinds[k.connector].kinds & {"http", "crm"}
     ]
 
 
