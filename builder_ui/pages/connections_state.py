@@ -76,7 +76,8 @@ class Connections(Session):
                 await self._refresh(who)
             return rx.redirect("/connections", replace=True)
         if "failed" in back:
-            self._tell("links.not_connected", level="error", reason=back["failed"][:300])
+            reason = back["failed"] if back["failed"] in ("denied", "over", "refused") else "other"
+            self._tell(f"links.failed_{reason}", level="error")
             return rx.redirect("/connections", replace=True)
         return None
 

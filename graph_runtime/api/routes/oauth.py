@@ -10,7 +10,7 @@ from fastapi import Query, Request
 from starlette.responses import RedirectResponse
 
 from graph_runtime.api.access import Member, member, router, services_of
-from graph_runtime.contract.errors import BuilderError
+from graph_runtime.contract.errors import BuilderError, CredentialRejected, InputInvalid
 
 log = structlog.get_logger(__name__)
 routes = router(member)
@@ -26,8 +26,15 @@ async def callback(
         connected = await services_of(request).oauth.finish(who, state=state, code=code, error=error)
     except BuilderError as failure:
         log.warning("oauth_not_finished", code=failure.code)
-        return _back({"failed": failure.message})
+        return _back({"failed": _reason(failure)})
     return _back({"connected": connected})
+
+
+def _reason(failure: BuilderError) -> str:
+    """A word for the page: what it says must not come out of an address that anybody can write."""
+    if isinstance(failure, InputInvalid):
+        return "denied" if failure.field == "code" else "over"
+    return "refused" if isinstance(failure, CredentialRejected) else "other"
 
 
 def _back(what: dict[str, str]) -> RedirectResponse:
