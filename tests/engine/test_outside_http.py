@@ -11,7 +11,6 @@ from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.errors import OutcomeUnknown, Refused, Unreachable
 from graph_runtime.contract.flow import load_flow
 from graph_runtime.contract.http import HttpAuth, HttpReply
-from graph_runtime.engine import outside_http
 from graph_runtime.engine.compile import compile_flow
 from graph_runtime.engine.effects import MemoryJournal
 from graph_runtime.engine.http import HttpDoor
@@ -62,7 +61,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def no_pause(_seconds: float) -> None:
         return None
 
-    monkeypatch.setattr(outside_http.asyncio, "sleep", no_pause)
+    monkeypatch.setattr("graph_runtime.engine.outside_http.asyncio.sleep", no_pause)
 
 
 POST = {"method": "POST", "url": "https://a.example/x", "body_kind": "json", "json_body": '{"n": 1}'}

@@ -29,7 +29,7 @@ export function KeyField({ id, field, value, describedBy, onChange }: Props) {
 
   const choose = async (next: string) => {
     if (!next && !field.required) return onChange("");
-    // A slot that another key stands behind belongs to other steps, too: a new choice gets a slot of its own.
+    // A key that has a slot already is used through it. A step that must have one binds its own, for every step that shares it.
     const other = Object.keys(slots).find((name) => slots[name].kind === kind && bindings[name]?.credential_id === next);
     const isFree = slot && slots[slot]?.kind === kind && !bound;
     const name = other ?? (isFree || (field.required && slot) ? slot : newId("k"));
