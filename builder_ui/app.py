@@ -26,6 +26,8 @@ from builder_ui.pages.chain_page import chain_page
 from builder_ui.pages.chain_people_state import ChainPeople
 from builder_ui.pages.chain_state import ChainPage, FollowUps
 from builder_ui.pages.chains import chains_page
+from builder_ui.pages.connections import connections_page
+from builder_ui.pages.connections_state import Connections
 from builder_ui.pages.contact_page import contact_page
 from builder_ui.pages.contact_page_state import ContactPage
 from builder_ui.pages.contacts import contacts_page
@@ -102,6 +104,7 @@ app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", o
 app.add_page(knowledge_page, route="/knowledge", title="Patchcord", on_load=Knowledge.load)
 app.add_page(knowledge_base_page, route="/knowledge/[base_id]", title="Patchcord", on_load=KnowledgeBase.load)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
+app.add_page(connections_page, route="/connections", title="Patchcord", on_load=Connections.load)
 app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)
 app.add_page(settings_page, route="/settings", title="Patchcord", on_load=[SettingsPage.load, WorkSettings.load])
 app.add_page(login_page, route="/login", title="Patchcord", on_load=Entrance.at_sign_in)

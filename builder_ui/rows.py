@@ -9,7 +9,7 @@ from typing import Any
 
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
-from graph_runtime.contract.forms import form_fields
+from graph_runtime.contract.forms import form_fields, is_shown
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
 from graph_runtime.services.phone_setup import CallFacts
 
@@ -223,6 +223,86 @@ def field_items(connector: Connector, language: str) -> list[FieldItem]:
         )
         for f in form_fields(connector.settings)
     ]
+
+
+@dataclass(frozen=True)
+class FormItem:
+    """A field of the form of a connection. `kind`: text, password, select or switch; `options`: [value, label]."""
+
+    key: str
+    label: str
+    help: str
+    placeholder: str
+    kind: str
+    value: str
+    is_required: bool
+    options: list[list[str]]
+
+
+def form_items(
+    connector: Connector, language: str, values: Mapping[str, Any], *, advanced: bool, changing: bool = False
+) -> list[FormItem]:
+    """Fields that show with these values. `changing`: a secret may be left empty, it then stays."""
+    secrets = connector.settings.secret_fields()
+
+    def said(source: str) -> str:
+        return translate(connector.texts, source, language) if source else ""
+
+    form = form_fields(connector.settings)
+    known = {f.key: f.default for f in form if f.key not in secrets} | dict(values)
+    kinds = {"select": "select", "switch": "switch"}
+    return [
+        FormItem(
+            key=f.key,
+            label=said(f.label),
+            help=said(f.help),
+            placeholder=f.placeholder,
+            kind="password" if f.key in secrets else kinds.get(f.widget, "text"),
+            value="" if f.key in secrets else "on" if known.get(f.key) is True else str(known.get(f.key) or ""),
+            is_required=f.required and not (changing and f.key in secrets),
+            options=[[str(value), said(label)] for value, label in f.options],
+        )
+        for f in form
+        if f.advanced is advanced and is_shown(f, known)
+    ]
+
+
+@dataclass(frozen=True)
+class LinkedItem:
+    """A connection: everything but its secrets. `state`: works, fails, unknown, none (not connected), needs_reconnect."""
+
+    id: str
+    connector_label: str
+    label: str
+    details: str
+    state: str
+    message: str
+    checked_at: str
+    used_at: str
+    agents: str
+    used_by: int
+    signs_in: bool
+    is_model: bool
+
+
+def linked_item(row: Any, connector: Connector | None, language: str, *, is_model: bool) -> LinkedItem:
+    """From the services' row; `connector` is None when it is not installed."""
+    checked = "unknown" if row.check_ok is None else "works" if row.check_ok else "fails"
+    texts = connector.texts if connector else {}
+    return LinkedItem(
+        id=str(row.id),
+        connector_label=translate(texts, connector.label, language) if connector else row.connector,
+        label=row.label,
+        details=str(row.settings.get("base_url") or "").removeprefix("https://").rstrip("/"),
+        state=row.access if row.access in ("none", "needs_reconnect") else checked,
+        message=translate(texts, row.check_message or "", language),
+        checked_at=moment(row.checked_at),
+        used_at=moment(row.last_used_at),
+        agents=", ".join(row.agents),
+        used_by=row.used_by,
+        signs_in=bool(row.access),
+        is_model=is_model,
+    )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from graph_runtime.engine.validate import FlowCheck
 from graph_runtime.services.accounts import Accounts
 from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
+from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.buttons import Buttons
@@ -55,6 +56,7 @@ from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
 from graph_runtime.services.knowledge_ingest import KnowledgeIngest
 from graph_runtime.services.knowledge_search import KnowledgeSearch
 from graph_runtime.services.live import Live
+from graph_runtime.services.oauth import OAuth
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.open_subscriptions import OpenSubscriptions
 from graph_runtime.services.passwords import TODAYS_COST, PasswordCost, Passwords
@@ -65,7 +67,9 @@ from graph_runtime.services.phrase_cache import PhraseCache
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.queues import Queues
 from graph_runtime.services.rehearsal import Rehearsal
+from graph_runtime.services.remote_options import RemoteOptions
 from graph_runtime.services.retention import Retention
+from graph_runtime.services.step_trial import StepTrial
 from graph_runtime.services.trigger_hooks import TriggerHooks
 from graph_runtime.services.trigger_log import TriggerLog
 from graph_runtime.services.trigger_runner import TriggerRunner
@@ -96,6 +100,8 @@ class Services:
     publishing: Publishing
     credentials: Credentials
     models: BoundModels
+    oauth: OAuth
+    connections: BoundConnections
     speech: BoundSpeech
     phrases: PhraseCache
     vault: Vault
@@ -130,6 +136,8 @@ class Services:
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
     rehearsal: Rehearsal
+    remote_options: RemoteOptions
+    step_trial: StepTrial
     files: Files
     knowledge_bases: KnowledgeBases
     knowledge_documents: KnowledgeDocuments
@@ -157,6 +165,7 @@ class Services:
             await self.file_fetching.close()
             await self.event_sending.close()
             await self.speech.close()
+            await self.connections.close()
         finally:
             await self.database.close()
             if _current == [self]:
@@ -201,9 +210,6 @@ async def build(
         if settings.previous_secret_keys:
             await vault.rewrap()
         models = BoundModels(database, catalog, vault)
-        budget = Budget(
-            steps=settings.turn_max_steps, seconds=settings.turn_max_seconds, tokens=settings.turn_max_tokens
-        )
         part = Part(
             runs_what_it_accepts=is_worker or settings.turns == "here",
             shows=is_worker,
@@ -212,12 +218,15 @@ async def build(
         door = HttpDoor()
         embedders = KnowledgeEmbedders(database, catalog, vault)
         knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "")
+        oauth = OAuth(database, catalog, vault, f"{settings.public_url.rstrip('/')}/oauth/callback", clock=clock)
+        connections = BoundConnections(database, catalog, vault, oauth)
         outside = Outside(
             runner=ModelRunner(),
             models=models.chat_model,
             http=door,
             knowledge=knowledge_search.for_flow,
-            budget=budget,
+            connections=connections.of,
+            budget=Budget(settings.turn_max_steps, settings.turn_max_seconds, settings.turn_max_tokens),
         )
         side = ConversationSide(database, catalog, outside, part)
         await side.open()
@@ -237,7 +246,6 @@ async def build(
         database, side.receiver, side.outbox, side.starts, side.live, buttons=buttons, doors=doors,
         triggers=side.message_triggers,
     )  # fmt: skip
-    number = side.instance.number
     calls_out = CallsOut(database, lines)
     services = Services(
         settings=settings,
@@ -248,8 +256,10 @@ async def build(
         agents=Agents(database, catalog, check, clock),
         drafts=drafts,
         publishing=Publishing(database, catalog, check, drafts),
-        credentials=Credentials(database, catalog, vault, clock),
+        credentials=Credentials(database, catalog, vault, clock, connections),
         models=models,
+        oauth=oauth,
+        connections=connections,
         speech=BoundSpeech(database, catalog, vault),
         phrases=PhraseCache(settings.data_dir / "phrases"),
         vault=vault,
@@ -271,9 +281,15 @@ async def build(
         intake=intake,
         deliveries=Deliveries(side.outbox, open_channels, side.live, side.store.news, doors=doors, buttons=buttons),
         channel_keeper=ChannelKeeper(
-            LinkStore(database, number), open_channels, intake, public_url=settings.public_url, doors=waiting_doors()
+            LinkStore(database, side.instance.number),
+            open_channels,
+            intake,
+            public_url=settings.public_url,
+            doors=waiting_doors(),
         ),
-        file_fetching=FileFetching(FetchStore(database, number), open_channels, database, side.live, ChannelDoors()),
+        file_fetching=FileFetching(
+            FetchStore(database, side.instance.number), open_channels, database, side.live, ChannelDoors()
+        ),
         dead_letters=DeadLetters(database, side.runner.start, clock),
         event_subscriptions=EventSubscriptions(database, vault, clock),
         event_log=EventLog(database, clock),
@@ -285,6 +301,8 @@ async def build(
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
         rehearsal=Rehearsal(side),
+        remote_options=RemoteOptions(database, connections),
+        step_trial=StepTrial(drafts, catalog, connections, door),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,
         knowledge_bases=KnowledgeBases(database, catalog, clock),

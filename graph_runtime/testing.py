@@ -9,14 +9,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from graph_runtime.contract import conditions, templates
-from graph_runtime.contract.errors import ConnectorError, TemplateInvalid, Unreachable
+from graph_runtime.contract.crm import CrmQuery, CrmRecord, CrmTask, Entity
+from graph_runtime.contract.errors import ConnectorError, Refused, TemplateInvalid, Unreachable
+from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
 from graph_runtime.contract.messages import Choices, Part, Reply, SaidMessage, dump_part, plain_text
 from graph_runtime.contract.models import ModelEvent, ModelReply, ModelRequest, ModelUsage, TextDelta
 from graph_runtime.contract.nodes import AwaitReply, AwaitTime, Detour, EndConversation, Leave, NodeType, Outcome
 from graph_runtime.contract.people import QueueFacts
 
-__all__ = ["ExampleRun", "FakeChannel", "FakeClock", "FakeContext", "FakeModel", "run_example", "sequence_rule"]
+__all__ = [
+    "ExampleRun",
+    "FakeChannel",
+    "FakeClock",
+    "FakeContext",
+    "FakeCrm",
+    "FakeModel",
+    "run_example",
+    "sequence_rule",
+]
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 """Where a FakeClock starts: a Monday, so that examples with weekdays are stable."""
@@ -101,6 +112,59 @@ class FakeModel:
 
 
 @dataclass
+class FakeCrm:
+    """A customer system in memory, as a step meets it. `failures`: errors of the next writes or searches, by method
+    name; `written`: every write in order."""
+
+    records: list[CrmRecord] = field(default_factory=list)
+    failures: dict[str, list[Exception]] = field(default_factory=dict)
+    written: list[dict[str, Any]] = field(default_factory=list)
+    is_planned: bool = False
+
+    def _go(self, method: str, **what: Any) -> None:
+        if self.failures.get(method):
+            raise self.failures[method].pop(0)
+        if method != "find":
+            self.written.append({"do": method} | what)
+
+    async def find(self, query: CrmQuery) -> CrmRecord | None:
+        """The newest record whose field has the value."""
+        self._go("find")
+        name = query.field if query.by == "field" else query.by
+        same = [r for r in self.records if r.entity == query.entity]
+        return next(
+            (r for r in reversed(same) if query.value in (r.id if query.by == "id" else "", r.values.get(name))), None
+        )
+
+    async def create(self, entity: Entity, values: Mapping[str, Any], *, contact: str = "") -> CrmRecord:
+        """A record with the next id."""
+        self._go("create", entity=entity, values=dict(values), **({"contact": contact} if contact else {}))
+        made = CrmRecord(entity, str(len(self.records) + 1), str(values.get("name", "")), dict(values))
+        self.records.append(made)
+        return made
+
+    async def update(self, entity: Entity, record_id: str, values: Mapping[str, Any]) -> CrmRecord | None:
+        """Change one, when it is there."""
+        self._go("update", entity=entity, id=record_id, values=dict(values))
+        for place, record in enumerate(self.records):
+            if (record.entity, record.id) == (entity, record_id):
+                changed = CrmRecord(entity, record_id, record.name, {**record.values, **values})
+                self.records[place] = changed
+                return changed
+        return None
+
+    async def note(self, entity: Entity, record_id: str, text: str) -> str:
+        """Keep a note."""
+        self._go("note", entity=entity, id=record_id, text=text)
+        return "note"
+
+    async def task(self, entity: Entity, record_id: str, task: CrmTask) -> str:
+        """Keep a task."""
+        self._go("task", entity=entity, id=record_id, text=task.text, due_at=task.due_at.isoformat())
+        return "task"
+
+
+@dataclass
 class FakeContext:
     """A whole NodeContext in memory. Fill in what the step reads, run it, look at what it did.
 
@@ -122,7 +186,8 @@ class FakeContext:
     memory: dict[str, Any] = field(default_factory=dict)
     i18n: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     models: dict[str, FakeModel] = field(default_factory=dict)
-    http_answers: list[tuple[int, Any] | Exception] = field(default_factory=list)
+    http_answers: list[HttpReply | tuple[int, Any] | Exception] = field(default_factory=list)
+    customers: FakeCrm = field(default_factory=FakeCrm)
     http_requests: list[dict[str, Any]] = field(default_factory=list)
     knowledge: list[KnowledgePassage | Exception] = field(default_factory=list)
     knowledge_queries: list[KnowledgeQuery] = field(default_factory=list)
@@ -264,17 +329,24 @@ class FakeContext:
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         seconds: float = 20.0,
-    ) -> tuple[int, Any]:
+        connection: str = "",
+        tries: int = 1,
+    ) -> HttpReply:
         """The next of `http_answers`. Raises: the scripted error; Unreachable when there is none."""
         self.http_requests.append(
             {"method": method, "url": url, "headers": dict(headers or {}), "body": body, "seconds": seconds}
+            | ({"connection": connection} if connection else {})
         )
         if not self.http_answers:
             raise Unreachable("No answer is scripted for this HTTP call. Fill http_answers.")
         answer = self.http_answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer if isinstance(answer, HttpReply) else HttpReply(answer[0], {}, answer[1])
+
+    def crm(self, connection: str) -> FakeCrm:
+        """The one customer system of this context."""
+        return self.customers
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +370,8 @@ class ExampleRun:
         """Sentences on what differs from an example's `expected`; empty when it holds.
 
         Keys: port, waits, ends (result label), goal_value, tags, said (all messages, or the parts' JSON),
-        said_contains (per message), buttons, person (who is asked for), on_call, variables, outputs, asked_model (parts of the last request).
+        said_contains (per message), buttons, person (who is asked for), on_call, variables, outputs, requests (HTTP requests, the named parts),
+        written (into the customer system), asked_model (parts of the last request).
         """
         ctx, out = self.context, self.outcome
         ended = out if isinstance(out, EndConversation) else None
@@ -315,6 +388,10 @@ class ExampleRun:
             "on_call": out.on_call.model_dump() if isinstance(out, AwaitReply) and out.on_call else None,
             "variables": {k: ctx.variables.get(k) for k in expected.get("variables", {})},
             "outputs": {k: ctx.outputs.get(k) for k in expected.get("outputs", {})},
+            "requests": [
+                {k: r.get(k) for k in e} for e, r in zip(expected.get("requests", ()), ctx.http_requests, strict=False)
+            ],
+            "written": ctx.customers.written,
         }
         wrong = [
             f"{key}: expected {value!r}, found {found[key]!r}"
@@ -333,7 +410,8 @@ async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> Exampl
 
     `given`: settings, variables, contact, language, channel, i18n, memory, history [[role, text]], message (the text
     the contact wrote before), workspace, time_passes (true: the awaited moment comes), replies (text,
-    {"option_id"}, {"attachments"}, or null for silence), model (answers, {"error": code}), http ([status, body]),
+    {"option_id"}, {"attachments"}, or null for silence), model (answers, {"error": code}),
+    http ([status, body, headers] or {"error": code}; status 0: not sent), crm {"records", "fails": {method: message}},
     knowledge ({"title", "text", "sure"} or {"error"}), queues (id → {name, number}), now (ISO),
     subflow {"exit", "variables"} for steps that run another flow.
     """
@@ -388,8 +466,18 @@ def _context(given: Mapping[str, Any]) -> FakeContext:
                 **{"number": number, "id": f"p_{number}", "document_id": f"d_{number}", "heading": "", **row}
             )
         )
-    ctx.http_answers.extend((status, body) for status, body in given.get("http", ()))
+    ctx.http_answers.extend(map(_http_answer, given.get("http", ())))
+    crm = given.get("crm", {})
+    ctx.customers.records.extend(CrmRecord.from_json(r) for r in crm.get("records", ()))
+    ctx.customers.failures.update({m: [Refused(text)] for m, text in crm.get("fails", {}).items()})
     return ctx
+
+
+def _http_answer(given: Any) -> HttpReply | Exception:
+    if isinstance(given, dict):
+        return Unreachable(f"The service is down ({given['error']}).")
+    status, body, *headers = given
+    return HttpReply(status, headers[0] if headers else {}, body, was_sent=status > 0)
 
 
 def _reply(given: str | Mapping[str, Any] | None) -> Reply | None:

@@ -30,6 +30,7 @@ PLACES: Final = (
     Place("letters", "mail-warning", "/undelivered"),
     Place("knowledge", "book-open", "/knowledge"),
     Place("models", "brain", "/models"),
+    Place("connections", "cable", "/connections"),
     Place("events", "webhook", "/events"),
     Place("api_keys", "key-round", "/api-keys"),
     Place("settings", "settings", "/settings"),

@@ -34,6 +34,7 @@ FILES: Final = (
     "telegram",
     "chains",
     "inbox",
+    "connections",
 )
 
 _FOLDER = Path(__file__).parent

@@ -87,6 +87,7 @@ class AgentPage(Session):
                 model=b.model or "",
             )
             for b in await services().agents.connections(who, agent_id)
+            if b.kind == "chat_model"
         ]
 
     @handler

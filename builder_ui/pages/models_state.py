@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from graph_runtime.services.principal import Principal
 
 
+FOR_MODELS = frozenset({"chat_model", "transcriber", "synthesizer"})
+"""What keys of this page bring; all others are under Connections."""
+
+
 class Models(Session):
     """Keys of model vendors. A secret passes through a handler's argument and is never kept here."""
 
@@ -39,11 +43,11 @@ class Models(Session):
     doomed_agents: list[str] = []
 
     def _connectors(self) -> dict[str, Connector]:
-        return {c.id: c for c in services().credentials.connectors() if c.needs_credential}
+        return {c.id: c for c in services().credentials.connectors() if c.needs_credential and c.kinds & FOR_MODELS}
 
     async def _refresh(self, who: Principal) -> None:
         connectors = self._connectors()
-        rows = await services().credentials.list(who)
+        rows = [r for r in await services().credentials.list(who) if r.connector in connectors]
         self.keys = [credential_item(r, connectors.get(r.connector), self.me.language) for r in rows]
         self.answering = [
             k

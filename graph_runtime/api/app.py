@@ -29,6 +29,7 @@ from graph_runtime.api.routes import (
     hooks,
     inbox,
     knowledge,
+    oauth,
     phone,
     recordings,
     session,
@@ -80,6 +81,7 @@ ROUTERS: Final = (
     contact_files.routes,
     knowledge.routes,
     knowledge.pages,
+    oauth.routes,
     unknown.routes,
     unknown.socket_routes,
 )

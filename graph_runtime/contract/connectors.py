@@ -9,8 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from graph_runtime.contract.channels import ChannelOffer
+from graph_runtime.contract.channels import ChannelOffer, Rate
+from graph_runtime.contract.crm import Crm
 from graph_runtime.contract.embedding import EmbedderOffer
+from graph_runtime.contract.http import ConnectorHttp, HttpAuth
 from graph_runtime.contract.models import ChatModel
 from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
 
@@ -49,6 +51,41 @@ class CheckResult:
     models: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class OAuthAddresses:
+    """Where a vendor's OAuth 2 lives, and who we are to it. `scope`: names separated by spaces, "" asks for none."""
+
+    authorize_url: str
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthOffer:
+    """The authorization code flow of a vendor; functions are called with its own settings object.
+
+    `addresses(settings)` is None when these settings use another way in (a long-lived token). `redirect_in_token_call`:
+    the vendor wants the redirect address again when a token is asked for, renewals included.
+    """
+
+    addresses: Callable[[Any], OAuthAddresses | None]
+    sends_json: bool = False
+    redirect_in_token_call: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOffer:
+    """How a credential of this connector authorises requests: `auth(settings, access_token)`.
+
+    `access_token` is the one of OAuth, "" without. `rate`: what the vendor allows one account.
+    """
+
+    auth: Callable[[Any, str], HttpAuth]
+    rate: Rate | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Connector:
     """One outside system.
@@ -58,6 +95,9 @@ class Connector:
     the host runs it in a thread. `channel`: what the connector knows about places where conversations happen; such a
     connector has "channel" among its kinds, and `settings` are then what one channel is set up with. `transcriber` and
     `synthesizer`: what it knows about speech, with the kinds of the same names; a credential serves them as it serves models.
+    `http`: how its credentials authorise requests (kind "http": steps may use it as it is). `oauth`: how access is
+    granted in a browser. `crm(settings, http)` builds a customer system (kind "crm"). `try_out(settings, http)` is
+    `check` for connectors that go out through `http`.
     """
 
     id: str
@@ -75,5 +115,9 @@ class Connector:
     synthesizer: SynthesizerOffer | None = None
     embedder: EmbedderOffer | None = None
     """What it knows about vectors of texts, for knowledge bases; its kind is "embedder"."""
+    http: HttpOffer | None = None
+    oauth: OAuthOffer | None = None
+    crm: Callable[[Any, ConnectorHttp], Crm] | None = None
+    try_out: Callable[[Any, ConnectorHttp], Awaitable[CheckResult]] | None = None
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
     folder: Path | None = None

@@ -104,6 +104,22 @@ class ModelAnswered(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideCalled(EngineEvent):
+    """A step called something outside. `what` names it ("POST https://…"), `outcome` how it ended ("200").
+
+    `is_planned`: a test that changes nothing outside only shows it; `details` is then what would have been sent (JSON).
+    """
+
+    node_id: str
+    what: str
+    outcome: str = ""
+    ms: float = 0.0
+    replayed: bool = False
+    is_planned: bool = False
+    details: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFailed(EngineEvent):
     """A step failed; `message` is safe to show to members."""
 

@@ -33,6 +33,7 @@ Widget = Literal[
     "queue",  # where conversations wait for a person, by id
     "duration",  # ISO 8601 duration, such as PT24H
     "schema",  # a JSON Schema, edited as JSON
+    "remote",  # one of what the connected system offers; `of` says what ("crm.fields")
     "id",  # made once, never shown
 ]
 

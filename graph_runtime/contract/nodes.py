@@ -10,7 +10,9 @@ from typing import Any, Literal, Protocol
 
 from graph_runtime.contract.calls import Listen, Record, Transfer
 from graph_runtime.contract.conditions import Condition
+from graph_runtime.contract.crm import CrmDoor
 from graph_runtime.contract.forms import FormField, NodeSettings, form_fields, setting
+from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Part, Reply, SaidMessage
 from graph_runtime.contract.models import ModelReply, ModelRequest
@@ -185,8 +187,20 @@ class NodeContext(Protocol):
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         seconds: float = 20.0,
-    ) -> tuple[int, Any]:
-        """Call an HTTP service (guarded against internal addresses); status and parsed JSON or text. Recorded."""
+        connection: str = "",
+        tries: int = 1,
+    ) -> HttpReply:
+        """Call an HTTP service (guarded against internal addresses). Recorded.
+
+        `body`: text, or a value that is sent as JSON. `connection`: the slot whose key the host adds, to requests to
+        the key's own hosts only. `tries`: how often at most; what changes something is only repeated when the service
+        said that it did nothing. In a test, only what changes nothing is sent.
+        Raises: ConnectorError.
+        """
+        ...
+
+    def crm(self, connection: str) -> CrmDoor:
+        """The customer system bound to a connection slot."""
         ...
 
 

@@ -14,7 +14,9 @@ from graph_runtime.contract import events as happened
 from graph_runtime.contract import templates
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import Condition, evaluate
-from graph_runtime.contract.errors import NodeFailed, StepLimitReached, TemplateInvalid, TooLarge, Unreachable
+from graph_runtime.contract.crm import CrmDoor
+from graph_runtime.contract.errors import StepLimitReached, TemplateInvalid, TooLarge, Unreachable
+from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Part, SaidMessage, dump_part, plain_text
 from graph_runtime.contract.models import ModelReply, ModelRequest
@@ -22,6 +24,8 @@ from graph_runtime.contract.people import QueueFacts
 from graph_runtime.engine.checkpoint import clean, json_values
 from graph_runtime.engine.effects import dump_reply, load_reply, once
 from graph_runtime.engine.models import in_time_for_a_call
+from graph_runtime.engine.outside_crm import StepCrm
+from graph_runtime.engine.outside_http import HttpCall, call_http
 from graph_runtime.engine.program import Step
 from graph_runtime.engine.render import resolve, roots, variable
 from graph_runtime.engine.turn import Half, Said, TurnRun
@@ -241,16 +245,14 @@ class StepContext:
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         seconds: float = 20.0,
-    ) -> tuple[int, Any]:
-        door = self._turn.doors.http
-        if door is None:
-            raise NodeFailed("Calling web services is not possible here.", node_id=self._step.id)
+        connection: str = "",
+        tries: int = 1,
+    ) -> HttpReply:
+        call = HttpCall(method.upper(), url, dict(headers or {}), body, seconds, connection, tries)
+        return await call_http(self._turn, self._step.id, self._effect_key(), call)
 
-        async def call() -> list[Any]:
-            return list(await door.call(method, url, headers=dict(headers or {}), body=body, seconds=seconds))
-
-        (status, answer), _ = await once(self._turn.doors.effects, self._effect_key(), "http", self._step.id, call)
-        return int(status), answer
+    def crm(self, connection: str) -> CrmDoor:
+        return StepCrm(self._turn, self._step.id, connection, self._effect_key)
 
     def _effect_key(self) -> str:
         self._ordinal += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from graph_runtime.contract.models import ModelReply, ModelUsage, ToolCall
@@ -25,6 +26,10 @@ class EffectJournal(Protocol):
         """Note its JSON result."""
         ...
 
+    async def begun_at(self, key: str) -> datetime | None:
+        """When an earlier run began this call (aware UTC), None when none did: it may have been carried out."""
+        ...
+
 
 class MemoryJournal:
     """For tests and simulations: lives as long as the object."""
@@ -32,12 +37,17 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.results: dict[str, Any] = {}
         self.begun: list[tuple[str, str, str]] = []
+        self.first_begun: dict[str, datetime] = {}
 
     async def recorded(self, key: str) -> Any | None:
         return self.results.get(key)
 
     async def begin(self, key: str, kind: str, node_id: str) -> None:
         self.begun.append((key, kind, node_id))
+        self.first_begun.setdefault(key, datetime.now(UTC))
+
+    async def begun_at(self, key: str) -> datetime | None:
+        return self.first_begun.get(key)
 
     async def finish(self, key: str, result: Any) -> None:
         self.results[key] = result

@@ -51,6 +51,8 @@ class Facts:
     shown: tuple[Read, ...] = ()
     writes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     connections: tuple[str, ...] = ()
+    connection_kinds: tuple[str, ...] = ()
+    """Of each connection, in their order."""
     subflow: str | None = None
     texts: tuple[str, ...] = ()
 
@@ -112,6 +114,11 @@ def look_at(node_id: str, node: Node, catalog: Catalog) -> Facts:
         ),
         connections=tuple(
             v.value for v in values if v.field.widget == "connection" and isinstance(v.value, str) and v.value
+        ),
+        connection_kinds=tuple(
+            v.field.of or "chat_model"
+            for v in values
+            if v.field.widget == "connection" and isinstance(v.value, str) and v.value
         ),
         subflow=str(node.settings.get(kind.subflow) or "") if kind.subflow else None,
         texts=tuple(path for v in values if v.field.outside for path in _places(v)),

@@ -16,6 +16,7 @@ import httpcore2
 
 from graph_runtime.contract.channels import KEPT_OF_AN_ANSWER, HttpAnswer
 from graph_runtime.contract.errors import OutcomeUnknown, Refused, Unreachable
+from graph_runtime.contract.http import HttpAuth, HttpReply, host_of
 
 MAX_BODY_BYTES = 5_000_000
 MAX_DECODED_BYTES = 20_000_000
@@ -69,7 +70,8 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         try:
-            addresses = await asyncio.wait_for(self._resolve(host, port), timeout)
+            async with asyncio.timeout(timeout):
+                addresses = await self._resolve(host, port)
         except (OSError, UnicodeError, TimeoutError):
             raise Unreachable(f"The address of {host} cannot be found. Check its spelling.", host=host) from None
         if f"{host}:{port}" not in self._private_hosts:
@@ -116,14 +118,22 @@ class HttpDoor:
         await self._pool.aclose()
 
     async def call(
-        self, method: str, url: str, *, headers: dict[str, str], body: Any, seconds: float
-    ) -> tuple[int, Any]:
-        """Status and parsed JSON or text. At most three redirects, 5 MB (20 MB unpacked).
+        self, method: str, url: str, *, headers: dict[str, str], body: Any, seconds: float, auth: HttpAuth | None = None
+    ) -> HttpReply:
+        """Status, headers and parsed JSON or text. At most three redirects, 5 MB (20 MB unpacked).
 
+        `auth` is added to requests to its own hosts, redirected ones included, and to no others.
         Raises: Refused (address, size, redirects), Unreachable, OutcomeUnknown (it may have been carried out).
         """
-        status, got, raw = await self._follow(method, url, headers, body, seconds)
-        return status, _parsed(got, raw)
+        status, got, raw = await self._follow(method, url, headers, body, seconds, auth)
+        return HttpReply(status, got, _parsed(got, raw))
+
+    async def exchange(
+        self, method: str, url: str, *, headers: dict[str, str], body: Any, seconds: float, auth: HttpAuth | None = None
+    ) -> HttpAnswer:
+        """As `call`, for connectors that read the bytes themselves. Raises: as `call`."""
+        status, got, raw = await self._follow(method, url, headers, body, seconds, auth)
+        return HttpAnswer(status, got, _unpacked(got, raw))
 
     async def fetch(self, url: str, *, seconds: float, headers: Mapping[str, str] | None = None) -> bytes:
         """A file at a public address, at most 5 MB.
@@ -139,14 +149,20 @@ class HttpDoor:
         return raw
 
     async def _follow(
-        self, method: str, url: str, headers: dict[str, str], body: Any, seconds: float
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Any,
+        seconds: float,
+        auth: HttpAuth | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         content, headers = _content(body, {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP})
         try:
             async with asyncio.timeout(seconds):
                 for _ in range(MAX_REDIRECTS + 1):
                     _check_url(url)
-                    status, got, raw = await self._once(method, url, headers, content)
+                    status, got, raw = await self._once(method, url, _authorised(headers, url, auth), content)
                     if status not in (301, 302, 303, 307, 308) or "location" not in got:
                         return status, got, raw
                     target = urljoin(url, got["location"])
@@ -228,6 +244,17 @@ class HttpDoor:
                 if len(raw) > MAX_BODY_BYTES:
                     raise Refused("The answer is larger than 5 MB. Ask the service for less.", limit=MAX_BODY_BYTES)
         return response.status, got, bytes(raw)
+
+
+def _authorised(headers: dict[str, str], url: str, auth: HttpAuth | None) -> dict[str, str]:
+    """The headers with those of the credential, when the address is one of its own. Raises: Refused."""
+    host = host_of(url)
+    if auth is None or host not in auth.hosts:
+        return headers
+    if urlsplit(url).scheme != "https" and host != auth.private_host:
+        raise Refused("A key is sent over https only. Write the address with https://.", host=host)
+    theirs = {name.lower() for name in auth.headers}
+    return {k: v for k, v in headers.items() if k.lower() not in theirs} | dict(auth.headers)
 
 
 def check_url(url: str) -> bool:

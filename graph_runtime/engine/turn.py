@@ -11,7 +11,9 @@ from typing import Any, Literal, Protocol
 
 from graph_runtime.contract import events as happened
 from graph_runtime.contract.calls import OnCall
+from graph_runtime.contract.crm import Crm
 from graph_runtime.contract.errors import BuilderError
+from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.messages import Reply, SaidMessage
 from graph_runtime.contract.models import ModelReply, ModelRequest
@@ -73,11 +75,24 @@ class AsksModels(Protocol):
 class CallsHttp(Protocol):
     """`http.HttpDoor.call`: guarded against internal addresses."""
 
-    async def call(
-        self, method: str, url: str, *, headers: dict[str, str], body: Any, seconds: float
-    ) -> tuple[int, Any]: ...
+    async def call(self, method: str, url: str, *, headers: dict[str, str], body: Any, seconds: float) -> HttpReply: ...
 
     async def close(self) -> None: ...
+
+
+class Connections(Protocol):
+    """The credentials behind the connection slots of an agent; secrets stay inside.
+
+    Raises: CredentialRejected when nothing usable is bound to the slot.
+    """
+
+    async def http(self, slot: str) -> CallsHttp:
+        """The way out that adds the slot's key to requests to its own hosts; `url` may begin with a slash."""
+        ...
+
+    async def crm(self, slot: str) -> Crm:
+        """The customer system behind the slot."""
+        ...
 
 
 Observer = Callable[[happened.EngineEvent], None]
@@ -95,6 +110,7 @@ class Doors:
     models: Callable[[str], Awaitable[Sequence[Any]]] | None = None
     http: CallsHttp | None = None
     knowledge: Callable[[KnowledgeQuery], Awaitable[KnowledgeAnswer]] | None = None
+    connections: Connections | None = None
     observers: tuple[Observer, ...] = ()
     budget: Budget = Budget()
     cut: asyncio.Event | None = None

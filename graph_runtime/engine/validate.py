@@ -134,8 +134,10 @@ class FlowCheck:
     def _connections(self, flow: Flow, facts: Mapping[str, Facts], around: Surroundings) -> Iterator[Problem]:
         told: set[str] = set()
         for node_id, fact in facts.items():
-            for slot in fact.connections:
-                if slot not in told and not around.bound & {slot, "*"}:
+            for slot, kind in zip(fact.connections, fact.connection_kinds, strict=True):
+                # A workspace's default answers for models only.
+                answering = {slot, "*"} if kind == "chat_model" else {slot}
+                if slot not in told and not around.bound & answering:
                     told.add(slot)
                     declared = flow.connections.get(slot)
                     label = declared.label if declared and declared.label else slot

@@ -71,6 +71,8 @@ class Binding:
     credential_id: str | None
     connector: str
     model: str
+    kind: str = "chat_model"
+    """What the flows want there: a model, a key ("http") or a customer system ("crm")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,13 +294,20 @@ class Agents:
             await self._found(connection, agent_id)
             bound = {b["slot"]: b for b in await rows.bindings(connection, agent_id)}
             slots: dict[str, str] = dict.fromkeys(bound, "")
-            for flow in await self._flows(connection, agent_id):
+            flows = await self._flows(connection, agent_id)
+            for flow in flows:
                 used = {s for i, n in flow.nodes.items() for s in look_at(i, n, self._catalog).connections}
                 slots |= {s: slots.get(s, "") for s in sorted(used)}
                 slots |= {s: c.label or slots.get(s, "") for s, c in flow.connections.items()}
+        kinds = self._kinds_of(flows)
         empty: Row = {"credential_id": None, "connector": "", "model": ""}
         return [
-            Binding(slot, label or slot, **{k: v for k, v in bound.get(slot, empty).items() if k != "slot"})
+            Binding(
+                slot,
+                label or slot,
+                **{k: v for k, v in bound.get(slot, empty).items() if k != "slot"},
+                kind=_SLOT_KINDS.get(slot) or kinds.get(slot, "chat_model"),
+            )
             for slot, label in slots.items()
         ]
 
@@ -318,7 +327,8 @@ class Agents:
         """
         principal.require("agent.edit", "credential.use")
         kind = self._catalog.connectors.get(connector)
-        if connector and (kind is None or _SLOT_KINDS.get(slot, "chat_model") not in kind.kinds):
+        wanted = _SLOT_KINDS.get(slot) or await self._kind_of(principal, agent_id, slot)
+        if connector and (kind is None or wanted not in kind.kinds):
             raise InputInvalid("This connector offers nothing for this place. Choose another one.", field="connector")
         if kind is not None and kind.needs_credential and credential_id is None:
             raise InputInvalid("Choose a key for this model, or add one under Models & keys.", field="credential_id")
@@ -334,6 +344,18 @@ class Agents:
             )
             ids = {"agent": agent_id, "credential": credential_id}
             await audit.append(connection, principal.actor, "agent.bound", ids, self._clock())
+
+    async def _kind_of(self, principal: Principal, agent_id: str, slot: str) -> str:
+        """What the agent's flows want behind a slot."""
+        async with self._database.workspace(principal.workspace_id) as connection:
+            flows = await self._flows(connection, agent_id)
+        return self._kinds_of(flows).get(slot, "chat_model")
+
+    def _kinds_of(self, flows: Flows) -> dict[str, str]:
+        """What is wanted behind each slot: as the flows declare it, else as their steps use it."""
+        looked = [look_at(i, n, self._catalog) for flow in flows for i, n in flow.nodes.items()]
+        used = {s: k for fact in looked for s, k in zip(fact.connections, fact.connection_kinds, strict=True)}
+        return used | {s: c.kind for flow in flows for s, c in flow.connections.items()}
 
     async def _insert(self, connection: Connection, values: dict[str, Any], main: Flow, subs: dict[str, Flow]) -> str:
         row = {"description": "", "settings": {}} | values

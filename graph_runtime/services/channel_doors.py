@@ -29,6 +29,10 @@ class ChannelDoors:
 
     def to(self, private_host: str) -> ChannelHttp:
         """The door for a channel; `private_host` "" when only public addresses are allowed."""
+        return self.guarded(private_host)
+
+    def guarded(self, private_host: str) -> HttpDoor:
+        """The same door with everything it can do."""
         if private_host not in self._doors:
             self._doors[private_host] = self._make(frozenset({private_host} if private_host else ()))
         return self._doors[private_host]

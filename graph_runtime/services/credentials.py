@@ -14,12 +14,14 @@ from pydantic import SecretStr, ValidationError
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings
 from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, NotFound
+from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import audit
 from graph_runtime.storage import credentials as rows
+from graph_runtime.storage import oauth as access_rows
 from graph_runtime.storage.database import Connection, Database, Row
 
 CHECK_SECONDS = 25.0
@@ -43,6 +45,9 @@ class CredentialRow:
     used_by: int
     agents: tuple[str, ...]
     created_at: datetime
+    access: str = ""
+    """Of OAuth: "none", "ready" or "needs_reconnect"; "" when nothing is granted in a browser."""
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,15 @@ class _Entered:
 class Credentials:
     """The workspace's keys to outside systems."""
 
-    def __init__(self, database: Database, catalog: Catalog, vault: Vault, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        vault: Vault,
+        clock: Clock = system_clock,
+        connections: BoundConnections | None = None,
+    ) -> None:
+        self._connections = connections
         self._database = database
         self._catalog = catalog
         self._vault = vault
@@ -81,13 +94,13 @@ class Credentials:
         """Newest first, never with a secret. Raises: AccessDenied."""
         principal.require("credential.use")
         async with self._database.workspace(principal.workspace_id) as connection:
-            return [_shown(row) for row in await rows.list_credentials(connection)]
+            return [self._shown(row) for row in await rows.list_credentials(connection)]
 
     async def get(self, principal: Principal, credential_id: str) -> CredentialRow:
         """Raises: AccessDenied, NotFound."""
         principal.require("credential.use")
         async with self._database.workspace(principal.workspace_id) as connection:
-            return _shown(await _found(connection, credential_id))
+            return self._shown(await _found(connection, credential_id))
 
     async def create(
         self, principal: Principal, connector: str, label: str, values: Mapping[str, Any]
@@ -112,7 +125,7 @@ class Credentials:
             }
             await rows.add_credential(connection, row)
             await self._note(connection, principal, "credential.created", credential_id)
-            return _shown(await _found(connection, credential_id))
+            return self._shown(await _found(connection, credential_id))
 
     async def replace_secret(
         self, principal: Principal, credential_id: str, values: Mapping[str, Any], *, label: str | None = None
@@ -161,8 +174,10 @@ class Credentials:
                 "version": version,
             }
             await rows.replace_values(connection, row["id"], changed)
+            if entered.public != row["public"] or not missing:
+                await access_rows.drop(connection, row["id"])  # granted to what it was, not to what it is now
             await self._note(connection, principal, "credential.replaced", credential_id)
-            return _shown(await _found(connection, credential_id))
+            return self._shown(await _found(connection, credential_id))
 
     async def check(self, principal: Principal, credential_id: str) -> CheckResult:
         """Try the credential with its vendor, and remember the answer.
@@ -174,7 +189,7 @@ class Credentials:
             row = await _found(connection, credential_id)
             kind = self._connector(row["connector"])
             settings = await saved_settings(self._vault, connection, principal.workspace_id, kind, row)
-        result = await _try(kind, settings)
+        result = await self._try(principal, kind, settings, row)
         noted = {
             "is_ok": result.ok,
             "message": result.message,
@@ -213,6 +228,42 @@ class Credentials:
             await self._note(connection, principal, "credential.deleted", credential_id)
         return used
 
+    async def _try(self, principal: Principal, kind: Connector, settings: CredentialSettings, row: Row) -> CheckResult:
+        if kind.check is None and (kind.try_out is None or self._connections is None):
+            return CheckResult(ok=True, message="Saved. This connector has no way to try a key.")
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                if kind.try_out is not None and self._connections is not None:
+                    opened = await self._connections.open_credential(principal, str(row["id"]), "")
+                    return await kind.try_out(settings, self._connections.way_out(opened))
+                assert kind.check is not None
+                return await kind.check(settings)
+        except TimeoutError:
+            return CheckResult(
+                ok=False, message=f"{kind.label} did not answer within {CHECK_SECONDS:.0f} seconds. Try again later."
+            )
+        except BuilderError as error:
+            return CheckResult(ok=False, message=error.message)
+
+    def _shown(self, row: Row) -> CredentialRow:
+        kind = self._catalog.connectors.get(row["connector"])
+        return CredentialRow(
+            id=row["id"],
+            connector=row["connector"],
+            label=row["label"],
+            settings=row["public"],
+            hints=row["hints"],
+            check_ok=row["is_ok"],
+            check_message=row["access_problem"] or row["check_message"],
+            checked_at=row["checked_at"],
+            models=tuple(row["models"]),
+            used_by=len(row["used_by"]),
+            agents=tuple(row["used_by"]),
+            created_at=row["created_at"],
+            access=(row["access_state"] or "none") if kind is not None and _signs_in(kind, row["public"]) else "",
+            last_used_at=row["last_used_at"],
+        )
+
     def _connector(self, connector: str) -> Connector:
         kind = self._catalog.connectors.get(connector)
         if kind is None:
@@ -228,20 +279,6 @@ async def _found(connection: Connection, credential_id: str, *, for_update: bool
     if row is None:
         raise NotFound("There is no such credential. It may have been deleted; reload the list.")
     return row
-
-
-async def _try(kind: Connector, settings: CredentialSettings) -> CheckResult:
-    if kind.check is None:
-        return CheckResult(ok=True, message="Saved. This connector has no way to try a key.")
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await kind.check(settings)
-    except TimeoutError:
-        return CheckResult(
-            ok=False, message=f"{kind.label} did not answer within {CHECK_SECONDS:.0f} seconds. Try again later."
-        )
-    except BuilderError as error:
-        return CheckResult(ok=False, message=error.message)
 
 
 def _sort(kind: Connector, values: Mapping[str, Any]) -> _Entered:
@@ -273,18 +310,11 @@ def _label(text: str) -> str:
     return label
 
 
-def _shown(row: Row) -> CredentialRow:
-    return CredentialRow(
-        id=row["id"],
-        connector=row["connector"],
-        label=row["label"],
-        settings=row["public"],
-        hints=row["hints"],
-        check_ok=row["is_ok"],
-        check_message=row["check_message"],
-        checked_at=row["checked_at"],
-        models=tuple(row["models"]),
-        used_by=len(row["used_by"]),
-        agents=tuple(row["used_by"]),
-        created_at=row["created_at"],
-    )
+def _signs_in(kind: Connector, public: Mapping[str, Any]) -> bool:
+    """Whether a credential with these settings is granted access in a browser."""
+    if kind.oauth is None:
+        return False
+    try:
+        return kind.oauth.addresses(kind.settings.model_validate(dict(public))) is not None
+    except ValidationError:
+        return False

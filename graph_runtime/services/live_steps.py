@@ -43,6 +43,9 @@ class LiveObserver:
             return [{"type": "step", "node_id": event.node_id, "state": "left", "port": event.port}]
         if isinstance(event, happened.TurnStarted):
             return [{"type": "typing"}]
+        if isinstance(event, happened.OutsideCalled):
+            called = {"what": event.what, "outcome": event.outcome, "ms": event.ms, "planned": event.is_planned}
+            return [{"type": "outside", "node_id": event.node_id, "details": event.details, **called}]
         if isinstance(event, happened.NodeFailed):
             return [
                 {"type": "step", "node_id": event.node_id, "state": "failed", "port": ""},

@@ -21,7 +21,7 @@ from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.contract.opt_out import Wish
 from graph_runtime.contract.people import PRIORITIES, QueueFacts
 from graph_runtime.engine.run import TurnResult, run_turn, sorry
-from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Said, Trigger
+from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Connections, Doors, Said, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
 from graph_runtime.services.heartbeat import Heart
@@ -47,6 +47,8 @@ FindModels = Callable[[str, str, str], Awaitable[Sequence[Any]]]
 
 FindKnowledge = Callable[[str, KnowledgeQuery], Awaitable[KnowledgeAnswer]]
 """(workspace, query) → what was found."""
+FindConnections = Callable[[str, str], Connections]
+"""(workspace, agent) → the credentials behind its slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Outside:
     models: FindModels | None = None
     http: CallsHttp | None = None
     knowledge: FindKnowledge | None = None
+    connections: FindConnections | None = None
     budget: Budget = field(default_factory=Budget)
 
 
@@ -284,6 +287,7 @@ class TurnRunner:
                 models=self._models_of(workspace_id, str(turn.agent_id)),
                 http=self._outside.http,
                 knowledge=self._knowledge_of(workspace_id),
+                connections=find(workspace_id, str(turn.agent_id)) if (find := self._outside.connections) else None,
                 observers=(recorder, LiveObserver(self._live, says_at_once=is_call), count_event),
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,

@@ -9,6 +9,7 @@ from graph_runtime.storage import call_recordings as recording_rows
 from graph_runtime.storage import channels as channel_rows
 from graph_runtime.storage import credentials as rows
 from graph_runtime.storage import event_subscriptions as subscription_rows
+from graph_runtime.storage import oauth as access_rows
 from graph_runtime.storage import triggers as trigger_rows
 from graph_runtime.storage.database import Connection, Database
 from graph_runtime.storage.encryption import DataKey, KeyRing, VaultLocked, new_data_key, number_of
@@ -77,7 +78,7 @@ class Vault:
                     opened = await self.open(connection, workspace_id, credential, row["secrets"])
                     sealed, _ = await self.seal(connection, workspace_id, credential, opened)
                     await rows.reseal(connection, row["id"], sealed, number)
-            for others in (channel_rows, subscription_rows, recording_rows, trigger_rows):
+            for others in (channel_rows, subscription_rows, recording_rows, trigger_rows, access_rows):
                 for row in await others.with_secrets(connection):
                     place = (row["id"], row["secrets_version"])
                     opened = await self.open(connection, workspace_id, place, row["secrets"])

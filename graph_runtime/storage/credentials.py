@@ -12,7 +12,9 @@ from graph_runtime.storage.database import Connection, Row
 _JSON = frozenset({"public", "hints", "secrets", "models"})
 _LIST = (
     "SELECT c.*, coalesce((SELECT array_agg(DISTINCT a.name ORDER BY a.name) FROM agent_connection b"
-    " JOIN agent a ON a.id = b.agent_id WHERE b.credential_id = c.id), '{}') AS used_by FROM credential c"
+    " JOIN agent a ON a.id = b.agent_id WHERE b.credential_id = c.id), '{}') AS used_by,"
+    " (SELECT o.state FROM oauth_access o WHERE o.credential_id = c.id) AS access_state,"
+    " (SELECT o.problem FROM oauth_access o WHERE o.credential_id = c.id) AS access_problem FROM credential c"
 )
 
 
@@ -58,6 +60,15 @@ async def note_check(connection: Connection, credential_id: str, values: Mapping
         "UPDATE credential SET is_ok = %(is_ok)s, check_message = %(message)s, models = %(models)s,"
         " checked_at = %(now)s WHERE id = %(id)s AND version = %(version)s",
         _as_json({**values, "id": credential_id}),
+    )
+
+
+async def note_use(connection: Connection, credential_id: str) -> None:
+    """It is used now. A row that somebody changes at this moment is left alone: nobody waits for a note."""
+    await connection.execute(
+        "UPDATE credential SET last_used_at = now()"
+        " WHERE id = (SELECT id FROM credential WHERE id = %s FOR UPDATE SKIP LOCKED)",
+        (credential_id,),
     )
 
 

@@ -308,6 +308,11 @@ class EffectRows:
         if not is_ours:
             raise LeaseLost(LEASE_LOST)
 
+    async def begun_at(self, key: str) -> datetime | None:
+        """When an earlier run of this turn began the call, by the database's clock; None when none did."""
+        found: datetime | None = await self._store.value(_EFFECT_BEGUN_AT, self._workspace_id, key)
+        return found
+
     async def finish(self, key: str, result: Any) -> None:
         """Note its result."""
         self._known[key] = result
@@ -348,6 +353,7 @@ _BEGIN_EFFECT = (
     "SELECT begin_effect(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::text, %s::integer, %s::text, %s::text)"
 )
 _FINISH_EFFECT = "SELECT finish_effect(%s::uuid, %s::text, %s::jsonb)"
+_EFFECT_BEGUN_AT = "SELECT effect_begun_at(%s::uuid, %s::text)"
 _CALL_FACTS = "SELECT call_facts(%s::uuid, %s::uuid)"
 _QUEUE = "SELECT id::text, name, number FROM queue WHERE id::text = %s"
 _ATTEMPTS = "SELECT attempts FROM inbox WHERE conversation_id = %s::uuid AND state = 'pending' ORDER BY id LIMIT 1"

@@ -6,11 +6,29 @@ import asyncio
 
 import structlog
 
+from graph_runtime.services.oauth import OAuth
 from graph_runtime.services.retention import Retention
 
 log = structlog.get_logger(__name__)
 FIRST_LOOK_SECONDS = 60.0
 LOOK_SECONDS = 600.0
+
+
+class AccessRenewal:
+    """Keeps granted access alive while nobody uses it: a refresh token that rests for months expires."""
+
+    def __init__(self, oauth: OAuth) -> None:
+        self._oauth = oauth
+
+    async def run(self) -> None:
+        """For ever; what fails is tried again at the next look."""
+        while True:
+            await asyncio.sleep(FIRST_LOOK_SECONDS)
+            try:
+                if done := await self._oauth.renew_due():
+                    log.info("access_renewed", count=done)
+            except Exception:
+                log.exception("access_renewal_failed")
 
 
 class Daily:

@@ -27,7 +27,7 @@ from graph_runtime.storage.trigger_runs import TriggerSweep
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.chains import ChainTimers
 from graph_runtime.worker.contact_imports import ContactImporter
-from graph_runtime.worker.daily import Daily
+from graph_runtime.worker.daily import AccessRenewal, Daily
 from graph_runtime.worker.health import Health
 from graph_runtime.worker.ingest import Ingest
 from graph_runtime.worker.listener import Listener
@@ -65,6 +65,7 @@ async def serve(settings: Settings) -> None:
             TriggerTimers(TriggerSweep(services.database), services.trigger_runner, services.database.listen).run(),
             Ingest(services.knowledge_ingest, services.database.listen).run(),
             ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
+            AccessRenewal(services.oauth).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             keeper=services.channel_keeper,

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0018_hand_off"
-down_revision = "0016_channel_links"
+down_revision = "0017_connections"
 branch_labels = None
 depends_on = None
 

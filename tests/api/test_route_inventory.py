@@ -89,6 +89,12 @@ WAYS: dict[str, Way] = {
     "DELETE /api/builder/calls/{call_id}/recording": Way("member", owner=204, other=404),
     "POST /api/builder/agents/{agent_id}/flows": Way("member", body={"name": "Sub"}, owner=201, other=404),
     "PUT /api/builder/agents/{agent_id}/connections/{slot}": Way("member", body=BIND, owner=204, other=404),
+    # Nothing is bound to the slot; tests/services/test_connections.py has a system that answers.
+    "GET /api/builder/agents/{agent_id}/connections/{slot}/options": Way("member", owner=422, other=404),
+    # Only some steps can be tried; tests/services/test_connections.py tries one.
+    "POST /api/builder/flows/{flow_id}/steps/{node_id}/try": Way("member", body={}, owner=404, other=404),
+    # The visit is over: back to the page, which says so. tests/services/test_oauth.py comes in time.
+    "GET /oauth/callback": Way("member", owner=303, other=303),
     "GET /api/builder/agents/{agent_id}/channels": Way("member", other=404),
     "POST /api/builder/agents/{agent_id}/channels": Way("member", body=WEBHOOK, owner=201, other=404),
     "PATCH /api/builder/channels/{channel_id}": Way("member", body={"label": "Ours"}, other=404),

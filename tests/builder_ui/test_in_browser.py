@@ -35,7 +35,10 @@ FLAGS = [
     "--disable-background-networking",
 ]
 FIRST_PAGE_BYTES = 500_000
-PAGES = ("/", "/models", "/api-keys", "/conversations", "/undelivered", "/follow-ups", "/events", "/settings")
+PAGES = (
+    "/", "/models", "/connections", "/api-keys", "/conversations", "/undelivered", "/follow-ups", "/knowledge", "/contacts",
+    "/events", "/settings",
+)  # fmt: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120, func_only=True)]
 

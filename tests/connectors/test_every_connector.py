@@ -17,7 +17,11 @@ from connectors._langchain import answer, checking, errors
 from connectors._speech import errors as speech_errors
 from connectors.faster_whisper import texts as whisper_texts
 from connectors.google_speech import connector as google_speech
+from connectors.http_key import connector as http_key
+from connectors.kommo import errors as kommo_errors
+from connectors.oauth_app import connector as oauth_app
 from connectors.offline_speech import texts as offline_texts
+from connectors.rest_crm import client as rest_crm
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields
@@ -64,6 +68,7 @@ def shown_texts(connector: Connector) -> set[str]:
         out |= {field.label, field.help, *(label for _, label in field.options)}
     if "chat_model" in connector.kinds and connector.needs_credential:
         out |= {*errors.SENTENCES, checking.WORKS, checking.NO_MODELS, answer.EMPTY, answer.CUT_BY_LIMIT}
+    out |= _OWN_TEXTS.get(connector.id, set())
     if connector.transcriber is not None:
         out |= {model.label for model in connector.transcriber.models}
     if connector.synthesizer is not None:
@@ -78,6 +83,10 @@ def _sentences(module: Any) -> set[str]:
     return {v for k, v in vars(module).items() if k.isupper() and isinstance(v, str)}
 
 
+_OWN_TEXTS = {
+    "http_key": _sentences(http_key), "oauth_app": _sentences(oauth_app),
+    "kommo": _sentences(kommo_errors), "rest_crm": _sentences(rest_crm),
+}  # fmt: skip
 _SHARED_BY_OPENAI = {speech_errors.SLOW, speech_errors.CUT, speech_errors.BEHIND, speech_errors.TOO_LONG}
 _OWN_SPEECH_TEXTS = {
     "offline_speech": _sentences(offline_texts),

@@ -11,6 +11,7 @@ import httpcore2
 import pytest
 
 from graph_runtime.contract.errors import OutcomeUnknown, Refused, Unreachable
+from graph_runtime.contract.http import HttpReply
 from graph_runtime.engine.http import HttpDoor, is_public
 
 INSIDE = [
@@ -45,7 +46,7 @@ class Names:
         return self.answers[min(self.asked, len(self.answers)) - 1]
 
 
-async def get(door: HttpDoor, url: str, method: str = "GET", **headers: str) -> tuple[int, object]:
+async def get(door: HttpDoor, url: str, method: str = "GET", **headers: str) -> HttpReply:
     try:
         return await door.call(method, url, headers=headers, body=None, seconds=2)
     finally:
@@ -122,7 +123,7 @@ async def test_json_text_and_packed_answers_are_read() -> None:
     for raw, expected in answers:
         async with server(raw) as (port, _):
             door = HttpDoor(private_hosts=frozenset({f"127.0.0.1:{port}"}))
-            assert (await get(door, f"http://127.0.0.1:{port}/x"))[1] == expected
+            assert (await get(door, f"http://127.0.0.1:{port}/x")).body == expected
 
 
 async def test_a_redirect_inside_is_refused() -> None:
@@ -137,7 +138,7 @@ async def test_credentials_do_not_follow_a_redirect_to_another_origin() -> None:
         to = answer(b"", f"Location: http://127.0.0.1:{second}/b", status="307 Moved")
         async with server(to) as (first, _):
             door = HttpDoor(private_hosts=frozenset({f"127.0.0.1:{first}", f"127.0.0.1:{second}"}))
-            assert (await get(door, f"http://127.0.0.1:{first}/", Authorization="Bearer x", Other="y"))[1] == "done"
+            assert (await get(door, f"http://127.0.0.1:{first}/", Authorization="Bearer x", Other="y")).body == "done"
     assert b"Bearer" not in got[0]
     assert b"Other: y" in got[0]
 

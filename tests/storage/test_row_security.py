@@ -35,6 +35,10 @@ channels AS (INSERT INTO channel (workspace_id, agent_id, connector, public_id)
 keys AS (INSERT INTO data_key (workspace_id, number, wrapped, wrapped_by) VALUES (%(w)s, 1, 'x', 'k')),
 credentials AS (INSERT INTO credential (workspace_id, connector, label, data_key_number)
     VALUES (%(w)s, 'openai', 'L', 1) RETURNING id),
+accesses AS (INSERT INTO oauth_access (id, workspace_id, credential_id, redirect_uri)
+    SELECT gen_random_uuid(), %(w)s, id, '' FROM credentials),
+visits AS (INSERT INTO oauth_attempt (state_hash, workspace_id, credential_id, member_id, secrets, redirect_uri, expires_at)
+    SELECT sha256(%(r)s::bytea), %(w)s, id, %(m)s, '{}', '', now() FROM credentials),
 connections AS (INSERT INTO agent_connection (workspace_id, agent_id, slot, credential_id, connector)
     SELECT %(w)s, a.id, 'llm', c.id, 'openai' FROM agents a, credentials c),
 sessions AS (INSERT INTO session (workspace_id, member_id, token_hash, created_at, used_at, expires_at)

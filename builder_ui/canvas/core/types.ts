@@ -121,7 +121,11 @@ export type OpenFlow = {
   me: Me;
   models: any[];
   knowledge?: KnowledgeBase[];
+  keys?: Key[];
 };
+
+/** A credential that steps may be bound to: a key of a web service, or a customer system. */
+export type Key = { id: string; label: string; connector: string; kinds: string[]; access: string };
 
 /** One event of a running test conversation. */
 export type LiveEvent = { type: string; [key: string]: any };

@@ -7,6 +7,7 @@ import { newId } from "../core/ids";
 import { everythingSaved, reloadFlow, toast, useEditor } from "../core/store";
 import { asText, useForm, type WidgetProps } from "./form_context";
 import { Select, type Option } from "./inputs";
+import { KeyField } from "./key_field";
 
 export type Binding = { bound: boolean; label: string; connector?: string; model?: string; credential_id?: string | null };
 type Offer = { connector: string; label: string; needs_credential?: boolean; credentials?: { id: string; label: string }[]; models: { name: string; label: string }[] };
@@ -16,6 +17,7 @@ const ADD = "__new__";
 export function ConnectionField({ id, field, value, describedBy, onChange }: WidgetProps) {
   const slots = useEditor((s) => s.doc.connections);
   const { disabled } = useForm();
+  if (field.of && field.of !== "chat_model") return <KeyField id={id} field={field} value={value} describedBy={describedBy} onChange={onChange} />;
   const fitting = Object.entries(slots).filter(([, slot]) => !field.of || slot.kind === field.of);
   const options: Option[] = fitting.map(([key, slot]) => [key, slot.label || key]);
   if (!field.required) options.unshift(["", t("fields.nothing")]);

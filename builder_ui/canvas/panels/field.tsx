@@ -15,6 +15,7 @@ import { KnowledgeField } from "./knowledge_field";
 import { HelpText } from "./help_text";
 import { Choices, LongText, NumberInput, Select, ShortText, Strings, Switch } from "./inputs";
 import { QueueField } from "./queue_field";
+import { RemoteField } from "./remote_field";
 import { Group, Rows } from "./rows";
 import { TemplateField } from "./template_field";
 import { SaveToField, VariableField } from "./variable_field";
@@ -76,6 +77,7 @@ function Widget(props: WidgetProps) {
     case "chain": return <ChainField {...props} />;
     case "flow": return <FlowField {...props} />;
     case "queue": return <QueueField {...props} />;
+    case "remote": return <RemoteField {...props} />;
     case "duration": return <DurationField {...props} />;
     case "schema": return <SchemaField {...props} />;
     default: return <ShortText {...props} />;

@@ -106,7 +106,8 @@ function PaceOfAnswers() {
 }
 
 function Connections({ disabled }: { disabled: boolean }) {
-  const slots = useEditor((s) => s.doc.connections);
+  const declared = useEditor((s) => s.doc.connections);
+  const slots = Object.fromEntries(Object.entries(declared).filter(([, slot]) => slot.kind === "chat_model"));
   const nodes = useEditor((s) => s.doc.nodes);
   const types = useEditor((s) => s.types);
   const usedBy = (slot: string) =>

@@ -2,6 +2,7 @@
 import "../styles/panels.css";
 import "../styles/panels_fields.css";
 import "../styles/panels_builders.css";
+import "../styles/panels_connections.css";
 import { SlidersHorizontal } from "lucide-react";
 import { t } from "../core/i18n";
 import { show, useEditor } from "../core/store";

@@ -11,6 +11,7 @@ import { Field, ProblemNotes } from "./field";
 import { FormContext, useFollowing, useIsAskedInside } from "./form_context";
 import { concerns, isEmpty, textPlaces, valueOf, visible } from "./form_logic";
 import { HelpText } from "./help_text";
+import { HttpTrial } from "./http_trial";
 import { usePanels } from "./panel_state";
 import { Actions, Exits, NameField } from "./step_parts";
 import { LanguageTabs, Translations, useLanguages } from "./translations";
@@ -58,6 +59,7 @@ export function StepPanel({ id }: { id: string }) {
           {!type && <p className="pp-empty">{t("inspector.missing")}</p>}
           <ProblemNotes problems={elsewhere} />
           {isTranslating ? <Translations nodeId={id} language={language} form={form} settings={node.settings} /> : <Fields id={id} shown={shown} settings={node.settings} />}
+          {node.type === "http_request" && !disabled && <HttpTrial id={id} settings={node.settings} />}
           <Exits id={id} disabled={disabled} />
           <Note id={id} note={node.note} disabled={disabled} />
         </div>

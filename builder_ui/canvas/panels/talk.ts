@@ -198,6 +198,11 @@ const HANDLERS: Record<string, (event: LiveEvent) => void> = {
     });
   },
   person: (event) => set({ person: event.state, isTyping: false }),
+  outside(event) {
+    if (!event.planned) return;
+    const details = Object.entries(event.details ?? {}).filter(([, v]) => v !== null && v !== "" && JSON.stringify(v) !== "{}").map(([k, v]) => `${k}: ${typeof v === "string" ? v : JSON.stringify(v)}`);
+    note([t("test.not_sent", { what: event.what }), ...details].join("\n").slice(0, 2000), undefined, onScreen(event.node_id));
+  },
   error(event) {
     window.clearTimeout(startTimer);
     const starting = get().phase === "starting";

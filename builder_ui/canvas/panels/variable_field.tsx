@@ -71,11 +71,11 @@ export function SaveToField({ id, field, value, describedBy, onChange }: WidgetP
   );
 }
 
-type NewProps = { onMake(label: string, type: string): void; onCancel(): void };
+type NewProps = { suggested?: string; type?: string; onMake(label: string, type: string): void; onCancel(): void };
 
-export function NewVariable({ onMake, onCancel }: NewProps) {
-  const [label, setLabel] = useState("");
-  const [type, setType] = useState("text");
+export function NewVariable({ suggested = "", type: likely = "text", onMake, onCancel }: NewProps) {
+  const [label, setLabel] = useState(suggested);
+  const [type, setType] = useState(likely);
   const make = () => label.trim() && onMake(label.trim(), type);
   return (
     <div className="pp-new-variable" role="group" aria-label={t("variables.new")} onKeyDown={(e) => {

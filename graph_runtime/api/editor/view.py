@@ -50,6 +50,7 @@ async def open_flow(services: Services, who: Principal, flow_id: str) -> dict[st
         "models": await _models(services, who),
         "knowledge": [{"id": b.id, "name": b.name} for b in await services.knowledge_bases.list(who)],
         "queues": [{"id": q.id, "name": q.name} for q in await services.queues.list(who)],
+        "keys": await _keys(services, who),
     }
 
 
@@ -66,6 +67,22 @@ async def _models(services: Services, who: Principal) -> list[dict[str, Any]]:
         }
         for c in services.catalog.connectors.values()
         if "chat_model" in c.kinds
+    ]
+
+
+async def _keys(services: Services, who: Principal) -> list[dict[str, Any]]:
+    """What may be bound to slots that want a key or a customer system."""
+    kinds = services.catalog.connectors
+    return [
+        {
+            "id": k.id,
+            "label": k.label,
+            "connector": k.connector,
+            "kinds": sorted(kinds[k.connector].kinds),
+            "access": k.access,
+        }
+        for k in await services.credentials.list(who)
+        if k.connector in kinds and kinds[k.connector].kinds & {"http", "crm"}
     ]
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -76,6 +76,20 @@ class BindingIn(_Body):
     credential_id: str | None = None
     connector: str = Field(max_length=60)
     model: str = Field(default="", max_length=200)
+
+
+class OptionsIn(_Body):
+    """What a field of the inspector wants to offer; `refresh` asks the connected system anew."""
+
+    of: Literal["crm.fields", "crm.people"] = "crm.fields"
+    entity: Literal["contact", "company", "lead"] = "contact"
+    refresh: bool = False
+
+
+class TryIn(_Body):
+    """Example values of variables, by id."""
+
+    values: dict[str, Any] = Field(default_factory=dict, max_length=200)
 
 
 def rooms_of(request: Request) -> Rooms:
@@ -177,6 +191,26 @@ async def bind(request: Request, agent_id: str, slot: Slot, body: BindingIn, who
     await services_of(request).agents.bind(
         who, agent_id, slot, credential_id=body.credential_id, connector=body.connector, model=body.model
     )
+
+
+@routes.get("/agents/{agent_id}/connections/{slot}/options")
+async def options(
+    request: Request, agent_id: str, slot: Slot, who: Member, wanted: Annotated[OptionsIn, Query()]
+) -> dict[str, Any]:
+    """What the connected system offers to choose from; remembered for some minutes."""
+    remote = services_of(request).remote_options
+    found = await remote.of(who, agent_id, slot, wanted.of, wanted.entity, refresh=wanted.refresh)
+    return {"options": [rows_json(row) for row in found]}
+
+
+@routes.post("/flows/{flow_id}/steps/{node_id}/try")
+async def try_step(request: Request, flow_id: str, node_id: Slot, body: TryIn, who: Member) -> dict[str, Any]:
+    """Run one step of the draft for real, with example values; what was sent and what came back."""
+    tried = await services_of(request).step_trial.run(who, flow_id, node_id, body.values)
+    return {
+        "requests": tried.requests, "variables": tried.variables, "port": tried.port,
+        "error": tried.error, "ms": tried.ms,
+    }  # fmt: skip
 
 
 def rows_json(rows: Any) -> Any:

@@ -20,6 +20,7 @@ WORDS = {"en": "Agents", "ru": "Агенты", "uk": "Агенти"}
 PAGES = {
     "agents": "/",
     "models": "/models",
+    "connections": "/connections",
     "conversations": "/conversations",
     "keys": "/api-keys",
     "undelivered": "/undelivered",

@@ -1,0 +1,1 @@
+"""Kommo, also known as amoCRM."""

@@ -1,0 +1,70 @@
+"""Kommo's refusals in our words; every sentence says what to do."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from graph_runtime.contract.channels import HttpAnswer, retry_after
+from graph_runtime.contract.errors import (
+    BadAnswer,
+    CredentialRejected,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    Unreachable,
+)
+
+REJECTED: Final = "Kommo refuses the access. Open Connections and connect again, or enter a new token."
+FORBIDDEN: Final = "Kommo allows this user too little, or blocks this server. Check the user's rights in Kommo."
+UNPAID: Final = "The Kommo account is not paid for, so it takes nothing. Check its subscription."
+BUSY: Final = "Kommo asks for a pause. Try again in a moment."
+DOWN: Final = "Kommo has trouble on its own side. Try again later."
+UNCLEAR: Final = "Kommo broke off, and may have saved it all the same."
+UNREADABLE: Final = "Kommo answered with something that cannot be read."
+WORKS: Final = "Kommo answers."
+
+
+def judge(answer: HttpAnswer, *, is_write: bool) -> Any:
+    """The JSON of a good answer; None when there is nothing (204) or no such thing (404).
+
+    Raises: CredentialRejected, RateLimited, Unreachable, OutcomeUnknown, Refused, BadAnswer.
+    """
+    status = answer.status
+    if status in (204, 404):
+        return None
+    if 200 <= status < 300:
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            raise BadAnswer(UNREADABLE) from None
+    if status == 401:
+        raise CredentialRejected(REJECTED)
+    if status == 402:
+        raise Refused(UNPAID)
+    if status == 403:
+        raise CredentialRejected(FORBIDDEN)
+    if status == 429:
+        raise RateLimited(BUSY, retry_after=retry_after(answer, datetime.now(UTC)))
+    if status in (502, 504) and is_write:
+        raise OutcomeUnknown(UNCLEAR)
+    if status >= 500:
+        raise Unreachable(DOWN)
+    what, field = _detail(answer.body)
+    raise Refused(f"Kommo does not accept this: {what}.", detail=what, field=field)
+
+
+def _detail(body: bytes) -> tuple[str, str]:
+    """What Kommo says and the field it means, from its `application/problem+json`."""
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return "no reason given", ""
+    if not isinstance(problem, dict):
+        return "no reason given", ""
+    for entry in problem.get("validation-errors") or ():
+        for error in entry.get("errors") or ():
+            path, detail = str(error.get("path", "")), str(error.get("detail", "")).rstrip(".")
+            return (f"{path}: {detail}" if path else detail)[:300], path
+    return str(problem.get("detail") or problem.get("title") or "no reason given").rstrip(".")[:300], ""

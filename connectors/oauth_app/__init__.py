@@ -1,0 +1,1 @@
+"""Any web service with OAuth 2."""

@@ -1,0 +1,1 @@
+"""A customer system of your own, behind a REST interface."""

@@ -1,0 +1,71 @@
+"""What a connected system offers to choose from, for the inspector: fields, stages, people; remembered for minutes."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from graph_runtime.contract.crm import Entity
+from graph_runtime.contract.errors import NotFound
+from graph_runtime.services.bound_connections import BoundConnections
+from graph_runtime.services.principal import Principal
+from graph_runtime.storage.agents import get_agent
+from graph_runtime.storage.database import Database
+
+KEPT_SECONDS: Final = 300.0
+KEPT: Final = 500
+_LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOption:
+    """One choice. `kind` is a field's type, `options` what a field itself offers."""
+
+    id: str
+    label: str
+    kind: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+
+class RemoteOptions:
+    """One for a process; `clock` in seconds, monotonic."""
+
+    def __init__(
+        self, database: Database, connections: BoundConnections, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = database
+        self._connections = connections
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, ...], tuple[float, tuple[RemoteOption, ...]]] = OrderedDict()
+
+    async def of(
+        self, principal: Principal, agent_id: str, slot: str, what: str, entity: Entity, *, refresh: bool = False
+    ) -> tuple[RemoteOption, ...]:
+        """`what`: "crm.fields" or "crm.people". `refresh` asks the system again.
+
+        Raises: AccessDenied, NotFound, ConnectorError.
+        """
+        principal.require("flow.edit", "credential.use")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            agent = await get_agent(connection, agent_id, today=_LONG_AGO)
+        if agent is None:
+            raise NotFound("This agent does not exist any more. Go back to the list of agents.")
+        opened = await self._connections.open_slot(principal.workspace_id, agent_id, slot, "crm")
+        key = (opened.id, what, entity)
+        known = self._kept.get(key)
+        if known is not None and not refresh and self._clock() - known[0] < KEPT_SECONDS:
+            return known[1]
+        crm = self._connections.crm(opened)
+        if what == "crm.people":
+            found = tuple(RemoteOption(i, name) for i, name in await crm.people())
+        else:
+            found = tuple(RemoteOption(f.id, f.label, f.kind, f.options) for f in await crm.fields(entity))
+        self._kept[key] = (self._clock(), found)
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found

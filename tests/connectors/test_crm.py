@@ -1,0 +1,201 @@
+"""Customer systems over the wire: one contract for all of them, then what only Kommo has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from connectors.kommo.connector import CONNECTOR as KOMMO
+from connectors.kommo.connector import Settings as KommoSettings
+from connectors.rest_crm.connector import CONNECTOR as REST
+from connectors.rest_crm.connector import Settings as RestSettings
+from graph_runtime.contract.channels import HttpAnswer
+from graph_runtime.contract.crm import Crm, CrmQuery, CrmTask
+from graph_runtime.contract.errors import CredentialRejected, OutcomeUnknown, RateLimited, Refused, Unreachable
+from graph_runtime.engine.http import HttpDoor
+from tests.fakes.kommo import LONG_TOKEN, Kommo, kommo
+
+PHONE = "+380 50 111-22-33"
+
+
+class Direct:
+    """A connector's way out without a database: the credential's headers, the guarded door."""
+
+    def __init__(self, connector: Any, settings: Any) -> None:
+        self._auth = connector.http.auth(settings, "")
+        self._door = HttpDoor(private_hosts=frozenset({self._auth.private_host}))
+
+    async def exchange(
+        self, method: str, url: str, *, headers: Any = None, body: Any = None, seconds: float = 5.0
+    ) -> HttpAnswer:
+        url = self._auth.base_url + url
+        return await self._door.exchange(
+            method, url, headers=dict(headers or {}), body=body, seconds=min(seconds, 2.0), auth=self._auth
+        )
+
+    async def close(self) -> None:
+        await self._door.close()
+
+
+@pytest.fixture
+def fake() -> Iterator[Kommo]:
+    with kommo() as account:
+        yield account
+
+
+@asynccontextmanager
+async def small_rest() -> AsyncIterator[tuple[str, dict[str, list[dict[str, Any]]]]]:
+    """A customer system as somebody wrote it on an afternoon: lists of JSON objects behind paths."""
+    kept: dict[str, list[dict[str, Any]]] = {"contacts": [], "leads": [], "companies": []}
+
+    def answer(method: str, path: str, body: Any) -> tuple[int, Any]:
+        where = urlsplit(path)
+        parts = where.path.strip("/").split("/")
+        rows = kept[parts[0]]
+        if method == "POST" and len(parts) == 1:
+            rows.append({"id": len(rows) + 1, **body})
+            return 201, rows[-1]
+        if len(parts) == 1:
+            wanted = {k: v[0] for k, v in parse_qs(where.query).items()}
+            return 200, [r for r in rows if all(str(r.get(k)) == v for k, v in wanted.items())]
+        row = next((r for r in rows if str(r["id"]) == parts[1]), None)
+        if row is None:
+            return 404, {}
+        if method == "PATCH":
+            row.update(body)
+        return 200, {"id": 99} if len(parts) == 3 else row
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        lines = head.split("\r\n")
+        length = next((int(x.split(":")[1]) for x in lines if x.lower().startswith("content-length")), 0)
+        raw = await reader.readexactly(length)
+        method, path, _ = lines[0].split(" ")
+        is_known = "Authorization: Bearer my-crm-secret" in lines
+        status, found = answer(method, path, json.loads(raw) if raw else None) if is_known else (401, {})
+        text = json.dumps(found).encode()
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n".encode() + text)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", kept
+
+
+@asynccontextmanager
+async def opened(name: str, fake: Kommo) -> AsyncIterator[Crm]:
+    """One of the systems, empty."""
+    if name == "kommo":
+        settings: Any = KommoSettings(base_url=fake.url, long_token=SecretStr(LONG_TOKEN), allow_private_host=True)
+        way = Direct(KOMMO, settings)
+        assert KOMMO.crm is not None
+        try:
+            yield KOMMO.crm(settings, way)
+        finally:
+            await way.close()
+        return
+    async with small_rest() as (url, _):
+        settings = RestSettings(base_url=url, secret=SecretStr("my-crm-secret"), allow_private_host=True)
+        way = Direct(REST, settings)
+        assert REST.crm is not None
+        try:
+            yield REST.crm(settings, way)
+        finally:
+            await way.close()
+
+
+@pytest.mark.parametrize("name", ["kommo", "rest_crm"])
+async def test_the_contract(name: str, fake: Kommo) -> None:
+    async with opened(name, fake) as crm:
+        assert await crm.find(CrmQuery("contact", "phone", PHONE)) is None
+        assert await crm.find(CrmQuery("contact", "id", "404404")) is None
+        assert await crm.find_made("contact", "pc-1") is None
+        made = await crm.create("contact", {"name": "Олена", "phone": PHONE, "email": "o@example.org"}, key="pc-1")
+        assert made.name == "Олена"
+        for query in (
+            CrmQuery("contact", "phone", PHONE),
+            CrmQuery("contact", "email", "o@example.org"),
+            CrmQuery("contact", "id", made.id),
+            CrmQuery("contact", "field", "Олена", "name"),
+        ):
+            found = await crm.find(query)
+            assert found is not None, query
+            assert (found.id, found.name) == (made.id, "Олена")
+        again = await crm.find_made("contact", "pc-1")
+        assert again is not None
+        assert again.id == made.id
+        lead = await crm.create("lead", {"name": "Bouquet"}, key="pc-2", contact=made.id)
+        changed = await crm.update("lead", lead.id, {"name": "Roses"})
+        assert changed is not None
+        looked = await crm.find(CrmQuery("lead", "id", lead.id))
+        assert looked is not None
+        assert looked.name == "Roses"
+        assert await crm.update("lead", "404404", {"name": "x"}) is None
+        assert await crm.add_note("lead", lead.id, "Wants it on Friday")
+        assert await crm.add_task("lead", lead.id, CrmTask("Call", datetime.now(UTC) + timedelta(hours=1)))
+        assert {"name", "phone"} <= {f.id for f in await crm.fields("contact")}
+
+
+async def test_kommos_fields_stages_and_types(fake: Kommo) -> None:
+    async with opened("kommo", fake) as crm:
+        fields = {f.id: f for f in await crm.fields("lead")}
+        assert fields["cf_501"].options == (("61", "Site"), ("62", "Phone"))
+        assert [label for _, label in fields["stage"].options] == ["New", "Offer sent", "Won"]
+        assert await crm.people() == (("9", "Anna"), ("10", "Oleh"))
+        values = {"price": "1 500,4", "stage": "1:12", "cf_501": "phone", "cf_502": 4, "tags": ["vip"], "name": ""}
+        made = await crm.create("lead", values, key="pc-3")
+        sent = fake.calls("POST", "/api/v4/leads")[0].body[0]
+        assert (sent["price"], sent["pipeline_id"], sent["status_id"]) == (1500, 1, 12)
+        assert {"field_id": 501, "values": [{"enum_id": 62}]} in sent["custom_fields_values"]
+        assert {"field_id": 502, "values": [{"value": 4}]} in sent["custom_fields_values"]
+        assert "name" not in sent, "an empty value wipes nothing"
+        for wrong in ({"cf_501": "Fax"}, {"cf_502": "many"}, {"cf_777": "x"}, {"stage": "later"}, {"price": "dear"}):
+            with pytest.raises(Refused):
+                await crm.update("lead", made.id, wrong)
+        assert len(fake.calls("PATCH", f"/api/v4/leads/{made.id}")) == 0
+
+
+async def test_kommo_finds_the_newest_open_deal_of_a_phone_however_it_is_written(fake: Kommo) -> None:
+    leads = [fake.add("leads", name=n, status_id=s) for n, s in (("old", 11), ("open", 12), ("won", 142))]
+    fake.add("contacts", name="Other", phone="+380509999999", note="0501112233 is a friend")
+    fake.add("contacts", name="Olena", phone="(050) 111 22 33", _embedded={"leads": [{"id": i} for i in leads]})
+    async with opened("kommo", fake) as crm:
+        found = await crm.find(CrmQuery("contact", "phone", PHONE))
+        assert found is not None
+        assert found.name == "Olena"
+        lead = await crm.find(CrmQuery("lead", "phone", PHONE))
+        assert lead is not None
+        assert lead.name == "open"
+        assert await crm.find(CrmQuery("contact", "phone", "12")) is None, "too few digits mean nobody"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("rate_limited", RateLimited), ("server_error", Unreachable), ("unauthorized", CredentialRejected),
+        ("refused", Refused), ("reset_before_accept", OutcomeUnknown), ("reset_after_accept", OutcomeUnknown),
+        ("slow", OutcomeUnknown),
+    ],
+)  # fmt: skip
+async def test_kommos_faults_are_told_apart(fake: Kommo, fault: Any, error: type[Exception]) -> None:
+    number = fake.add("leads", name="Bouquet")
+    async with opened("kommo", fake) as crm:
+        fake.fail(fault, seconds=3, path="/notes")
+        with pytest.raises(error) as raised:
+            await crm.add_note("lead", str(number), "Hello")
+        if error is Refused:
+            assert "price" in str(raised.value)
+        since = datetime.now(UTC) - timedelta(seconds=5)
+        was_written = await crm.find_note("lead", str(number), "Hello", since) is not None
+        assert was_written is (fault in ("reset_after_accept", "slow"))
+        assert await crm.find_note("lead", str(number), "Hello", datetime.now(UTC) + timedelta(hours=1)) is None
