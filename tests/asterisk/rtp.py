@@ -98,6 +98,7 @@ class Stream(asyncio.DatagramProtocol):
         self._sending: asyncio.Task[None] | None = None
         self._waiting = bytearray()
         self._keys: list[str] = []
+        self._is_down = False
         self._ssrc, self._sequence = secrets.randbits(32), secrets.randbits(16)
         self._timestamp = secrets.randbits(31)
         self._other: tuple[int, int, int] | None = None
@@ -126,6 +127,11 @@ class Stream(asyncio.DatagramProtocol):
         self._waiting += pcm
         self.said.clear()
 
+    @property
+    def is_pressed(self) -> bool:
+        """Every key was sent."""
+        return not self._keys and not self._is_down
+
     def press(self, keys: str) -> None:
         """Keys, one after another."""
         assert all(key in KEYS for key in keys)
@@ -151,7 +157,9 @@ class Stream(asyncio.DatagramProtocol):
 
     async def _frame(self) -> None:
         if self._keys:
+            self._is_down = True
             await self._key(self._keys.pop(0))
+            self._is_down = False
         elif not self.is_muted:
             size = FRAME_SAMPLES * 2
             piece = bytes(self._waiting[:size]).ljust(size, b"\0")
