@@ -20,6 +20,8 @@ from builder_ui.pages.agents import agents_page
 from builder_ui.pages.agents_state import Agents
 from builder_ui.pages.api_keys import api_keys_page
 from builder_ui.pages.api_keys_state import ApiKeys
+from builder_ui.pages.calls import calls_page
+from builder_ui.pages.calls_state import Calls
 from builder_ui.pages.conversations import conversations_page
 from builder_ui.pages.conversations_state import Talks
 from builder_ui.pages.entrance import Entrance, login_page, missing_page, setup_page
@@ -65,6 +67,7 @@ app.add_page(
     agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load, PhoneLines.load]
 )
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
+app.add_page(calls_page, route="/calls", title="Patchcord", on_load=Calls.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)

@@ -15,6 +15,7 @@ from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
+from graph_runtime.services.call_log import CallLog
 from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
@@ -91,6 +92,7 @@ class Services:
     calls_out: CallsOut
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
+    call_log: CallLog
     rehearsal: Rehearsal
     files: Files
     idempotency: Idempotency
@@ -204,6 +206,7 @@ async def build(
         calls_out=CallsOut(database, lines),
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
+        call_log=CallLog(database, lines),
         rehearsal=Rehearsal(side),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,

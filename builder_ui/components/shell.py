@@ -24,6 +24,7 @@ class Place:
 PLACES: Final = (
     Place("agents", "bot", "/"),
     Place("conversations", "messages-square", "/conversations"),
+    Place("calls", "phone", "/calls"),
     Place("letters", "mail-warning", "/undelivered"),
     Place("models", "brain", "/models"),
     Place("events", "webhook", "/events"),

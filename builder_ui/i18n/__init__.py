@@ -18,7 +18,18 @@ Entry: TypeAlias = Mapping[str, str | Mapping[str, str]]
 
 LANGUAGES: Final = ("en", "ru", "uk")
 LANGUAGE_NAMES: Final = {"en": "English", "ru": "Русский", "uk": "Українська"}
-FILES: Final = ("shell", "errors", "agents", "channels", "models", "conversations", "letters", "events", "settings")
+FILES: Final = (
+    "shell",
+    "errors",
+    "agents",
+    "channels",
+    "models",
+    "conversations",
+    "calls",
+    "letters",
+    "events",
+    "settings",
+)
 
 _FOLDER = Path(__file__).parent
 TEXTS: Final[Mapping[str, Entry]] = {

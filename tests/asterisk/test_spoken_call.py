@@ -144,7 +144,9 @@ async def test_a_whole_spoken_call(
 
         killed = time.monotonic()
         await processes.kill()
-        one.figures["kill -9 of the voice process → the spare speaks, ms"] = (await one.hears(after=killed) - killed) * 1000
+        one.figures["kill -9 of the voice process → the spare speaks, ms"] = (
+            await one.hears(after=killed) - killed
+        ) * 1000
         await one.is_asked("n_count", after=killed)
         gaps = call.sound.heard.figures(since=killed)
         one.figures["longest gap of RTP around the kill, ms"] = gaps.longest

@@ -35,7 +35,7 @@ FLAGS = [
     "--disable-background-networking",
 ]
 FIRST_PAGE_BYTES = 500_000
-PAGES = ("/", "/models", "/api-keys", "/conversations", "/undelivered", "/events", "/settings")
+PAGES = ("/", "/models", "/api-keys", "/conversations", "/calls", "/undelivered", "/events", "/settings")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120, func_only=True)]
 

@@ -17,6 +17,7 @@ from voice import main
 from voice.audiosocket.server import Server
 from voice.voice_activity import ModelMissing
 
+
 async def nothing() -> None:
     """Of a process that is no spare nothing is asked beforehand."""
     raise AssertionError
