@@ -65,7 +65,7 @@ class Settings(BaseSettings):
 
     plugin_packages: tuple[str, ...] = ("nodes", "connectors")
     screens: str = "builder_ui.serve:screens_app"
-    """The function that makes the screens' ASGI app, as "module:name"; empty serves the API alone."""
+    """The function that makes the screens' ASGI app, as "module:name"; `none` serves the API alone."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     turns: Literal["here", "workers"] = "here"

@@ -121,3 +121,8 @@ def confirm(
         open=is_open,
         on_open_change=on_close,
     )
+
+
+def answering(live_version: rx.Var[int], is_on: rx.Var[bool]) -> rx.Var[str]:
+    """In one word whether the agent answers people; without a published version it cannot."""
+    return rx.cond(live_version > 0, rx.cond(is_on, t("common.on"), t("common.off")), t("agents.draft"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from builder_ui.browser import CodeBlock, CopyButton, SiteLink, When
-from builder_ui.components.parts import card, empty, field, skeleton
+from builder_ui.components.parts import answering, card, empty, field, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t
 from builder_ui.pages.agent_phone import phone
@@ -34,12 +34,13 @@ def agent_page() -> rx.Component:
 
 
 def _head() -> rx.Component:
+    is_silent = ~AgentPage.is_on | (AgentPage.live_version == 0)
     return rx.fragment(
         rx.link(
             rx.icon("arrow-left", size=14), t("agent.back"), href="/", size="2", color_scheme="gray", class_name="ps-back"
         ),
         rx.el.header(
-            rx.el.div(AgentPage.name[:1], class_name="ps-tile", data_off=~AgentPage.is_on, custom_attrs={"aria-hidden": "true"}),
+            rx.el.div(AgentPage.name[:1], class_name="ps-tile", data_off=is_silent, custom_attrs={"aria-hidden": "true"}),
             rx.el.div(
                 rx.heading(AgentPage.name, as_="h1", size="6", trim="start", class_name="ps-truncate"),
                 rx.el.div(
@@ -58,7 +59,7 @@ def _head() -> rx.Component:
                     on_change=AgentPage.switch,
                     aria_label=t("agents.switch", name=AgentPage.name),
                 ),
-                rx.el.span(rx.cond(AgentPage.is_on, t("common.on"), t("common.off")), class_name="ps-cell"),
+                rx.el.span(answering(AgentPage.live_version, AgentPage.is_on), class_name="ps-cell"),
                 spacing="2",
                 align="center",
                 height="32px",

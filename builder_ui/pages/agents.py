@@ -5,7 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from builder_ui.browser import When
-from builder_ui.components.parts import confirm, empty, head, search_box, skeleton
+from builder_ui.components.parts import answering, confirm, empty, head, search_box, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t
 from builder_ui.pages.agents_state import Agents
@@ -64,10 +64,16 @@ def _list() -> rx.Component:
     )
 
 
+def _is_silent(agent: rx.Var[AgentItem]) -> rx.Var[bool]:
+    return ~agent.is_on | (agent.live_version == 0)
+
+
 def _row(agent: rx.Var[AgentItem]) -> rx.Component:
     about = rx.cond(agent.description != "", agent.description, t("agents.flows_n", n=agent.flows))
     return rx.el.div(
-        rx.el.div(agent.initial, class_name="ps-tile", data_off=~agent.is_on, custom_attrs={"aria-hidden": "true"}),
+        rx.el.div(
+            agent.initial, class_name="ps-tile", data_off=_is_silent(agent), custom_attrs={"aria-hidden": "true"}
+        ),
         rx.el.div(
             rx.flex(
                 rx.link(agent.name, href=f"/agents/{agent.id}", class_name="ps-cover ps-truncate", underline="none"),
@@ -91,7 +97,7 @@ def _row(agent: rx.Var[AgentItem]) -> rx.Component:
                 aria_label=t("agents.switch", name=agent.name),
                 size="1",
             ),
-            rx.el.span(rx.cond(agent.is_on, t("common.on"), t("common.off")), class_name="ps-cell"),
+            rx.el.span(answering(agent.live_version, agent.is_on), class_name="ps-cell"),
             class_name="ps-above",
             spacing="2",
             align="center",

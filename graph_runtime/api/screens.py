@@ -25,7 +25,7 @@ _NOT_BUILT: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><tit
 
 def load_screens(settings: Settings) -> ASGIApp | None:
     """The screens' application, or None when it is switched off, not installed or not built."""
-    if not settings.screens:
+    if settings.screens in ("", "none"):
         return None
     module, _, name = settings.screens.partition(":")
     os.environ.setdefault("PATCHCORD_PUBLIC_URL", settings.public_url)

@@ -21,6 +21,7 @@ from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Doors, Trig
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
 from graph_runtime.services.heartbeat import Heart
+from graph_runtime.services.isolation import Isolation
 from graph_runtime.services.live import Live
 from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
 from graph_runtime.services.versions import PinnedVersion, Versions
@@ -73,7 +74,7 @@ class TurnRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_conversation: dict[str, asyncio.Task[None]] = {}
         self._answers: OrderedDict[tuple[str, str], Answered] = OrderedDict()
-        self._one_at_a_time = asyncio.Lock()
+        self.isolation = Isolation()
         self._last_attempts: set[str] = set()
         self._cuts: dict[str, asyncio.Event] = {}
         self._is_closing = False
@@ -108,6 +109,11 @@ class TurnRunner:
     def is_closing(self) -> bool:
         """Whether nothing new should be begun here."""
         return self._is_closing
+
+    @property
+    def kept_apart(self) -> frozenset[str]:
+        """Conversations whose last attempt runs here, or waits until it may run alone."""
+        return frozenset(self._last_attempts)
 
     @property
     def running(self) -> list[asyncio.Task[None]]:
@@ -151,14 +157,28 @@ class TurnRunner:
         """Run turns until none waits, or another process has the conversation. Never raises for a failing turn."""
         if turn is None and conversation_id in self._last_attempts:
             return
-        if is_left and await self._store.attempts(workspace_id, conversation_id) == MAX_ATTEMPTS - 1:
-            await self._run_alone(workspace_id, conversation_id)
-        turn = turn or await self._store.lease(workspace_id, conversation_id)
-        if turn is not None and is_steal:
-            LEASE_STEALS.inc()
-        if turn is not None and turn.attempts == MAX_ATTEMPTS:
+        if turn is not None:
+            if turn.attempts != MAX_ATTEMPTS:
+                await self._run_on(workspace_id, conversation_id, turn)
+                return
             await self._run_alone(workspace_id, conversation_id, turn)
-            turn = await self._store.lease(workspace_id, conversation_id)
+        elif is_left and await self._store.attempts(workspace_id, conversation_id) == MAX_ATTEMPTS - 1:
+            await self._run_alone(workspace_id, conversation_id)
+        while True:
+            async with self.isolation.together():
+                turn = await self._store.lease(workspace_id, conversation_id)
+                if turn is None:
+                    return
+                if is_steal:
+                    LEASE_STEALS.inc()
+                if turn.attempts != MAX_ATTEMPTS:
+                    await self._run_on(workspace_id, conversation_id, turn)
+                    return
+            await self._run_alone(workspace_id, conversation_id, turn)
+
+    async def _run_on(self, workspace_id: str, conversation_id: str, first: LeasedTurn) -> None:
+        """A turn that was leased, and those that wait behind it."""
+        turn: LeasedTurn | None = first
         while turn is not None:
             has_more = await self._run_guarded(workspace_id, conversation_id, turn)
             if not has_more:
@@ -179,7 +199,7 @@ class TurnRunner:
         try:
             if turn is not None:
                 await self._hand_over((workspace_id, conversation_id), turn, uncount=True)
-            async with self._one_at_a_time:
+            async with self.isolation.alone():
                 again = await self._store.lease(workspace_id, conversation_id)
                 if again is not None and await self._run_guarded(workspace_id, conversation_id, again):
                     await self._hand_over((workspace_id, conversation_id), again, uncount=False)

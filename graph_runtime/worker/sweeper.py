@@ -41,10 +41,13 @@ class Sweeper:
     async def once(self) -> int:
         """One look; how many conversations were taken up."""
         await self._sweep.drop_unanswered()
-        free = AT_ONCE - len(self._runner.running)
+        # Those that wait to run alone take no place, and are found again at every look until they have run.
+        apart = self._runner.kept_apart
+        free = AT_ONCE - len(self._runner.running) + len(apart)
         if free <= 0:
             return 0
-        left_behind = await self._sweep.left_behind(free)
+        found = await self._sweep.left_behind(free + len(apart))
+        left_behind = [row for row in found if row[1] not in apart][:free]
         self._is_full = len(left_behind) == free
         for workspace_id, conversation_id, was_leased in left_behind:
             self._runner.start(workspace_id, conversation_id, is_steal=was_leased, is_left=True)

@@ -229,7 +229,7 @@ async def test_without_screens_a_plain_page_says_so(
     answer = await anonymous.get("/")
     assert (answer.status_code, "not built" in answer.text) == (200, True)
     assert (await anonymous.get("/agents")).status_code == 404
-    assert load_screens(services.settings.model_copy(update={"screens": ""})) is None
+    assert load_screens(services.settings.model_copy(update={"screens": "none"})) is None
     assert load_screens(services.settings.model_copy(update={"screens": "no_such_package:app"})) is None
     assert load_screens(services.settings.model_copy(update={"screens_dir": tmp_path})) is None
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from graph_runtime.contract.answers import (
@@ -295,5 +295,6 @@ def test_matching_never_raises_and_finds_only_what_is_there(text: str, labels: l
 
 
 @given(text=st.text(min_size=1, max_size=30).filter(lambda t: t.strip() and any(c.isalpha() for c in t)))
+@example(text=":2A")
 def test_an_option_is_found_by_its_own_name(text: str) -> None:
     assert match_choice(text, [Choice("it", text), Choice("rest", "~")]) == "it"

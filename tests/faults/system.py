@@ -223,7 +223,7 @@ class System:
             "PATCHCORD_DATABASE_URL": url,
             "PATCHCORD_SECRET_KEY": self.canaries["secret key"],
             "PATCHCORD_DATA_DIR": str(data),
-            "PATCHCORD_SCREENS": "no_screens:none",
+            "PATCHCORD_SCREENS": "none",
             "PATCHCORD_PLUGIN_PACKAGES": json.dumps(["nodes", "connectors", "tests.faults.plugins"]),
             **({"PATCHCORD_PORT": str(port)} if port else {}),
             **(self._with_redis() if self.redis else {}),

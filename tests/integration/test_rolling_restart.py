@@ -51,7 +51,7 @@ async def command(name: str, port: int, folder: Path, **environment: str) -> Asy
     """One process of the program, ready."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PATCHCORD_", "DATABASE", "REDIS"))}
     told = {
-        "PYTHONPATH": str(REPOSITORY), "PATCHCORD_DATA_DIR": str(folder), "PATCHCORD_SCREENS": "",
+        "PYTHONPATH": str(REPOSITORY), "PATCHCORD_DATA_DIR": str(folder), "PATCHCORD_SCREENS": "none",
         "PATCHCORD_PORT": str(port), "PATCHCORD_WORKER_PORT": str(port), "PATCHCORD_DRAIN_SECONDS": "10",
         "PATCHCORD_DRAIN_NOTICE_SECONDS": str(NOTICE_SECONDS),
     }  # fmt: skip

@@ -1,13 +1,15 @@
-"""A message that kills its process must not take others to the dead letters: last attempts run one at a time."""
+"""A message that kills its process must not take others to the dead letters: last attempts run alone."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 
 from graph_runtime.contract.models import ModelReply
+from graph_runtime.services.isolation import Isolation
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.conversation_world import process, publish
@@ -26,12 +28,14 @@ class Gate:
     def __init__(self) -> None:
         self.inside: list[str] = []
         self.most = 0
+        self.order: list[str] = []
         self.entered = asyncio.Event()
         self.may_leave = asyncio.Event()
 
     async def run(self, request: Any, *_: Any) -> ModelReply:
         text = request.messages[-1].text
         self.inside.append(text)
+        self.order.append(text)
         self.most = max(self.most, len(self.inside))
         self.entered.set()
         await self.may_leave.wait()
@@ -104,6 +108,54 @@ async def test_a_last_attempt_that_was_found_waiting_is_not_leased_before_it_run
     assert _attempts(admin, conversations) == [3, 3, 3]
     assert _epochs(admin, conversations) == [epoch + 1 for epoch in before]
     assert gate.most == 1
+
+
+async def test_a_last_attempt_runs_after_what_was_taken_up_before_and_before_what_comes_later(
+    postgres: EmbeddedPostgres, admin: psycopg.Connection[tuple[Any, ...]]
+) -> None:
+    access, gate = publish(postgres.admin_url, FLOW), Gate()
+    async with process(postgres.app_url, gate.outside) as p:
+        names = ("earlier", "last", "later")
+        conversations = {name: await p.begin(access) for name in names}
+        for name, conversation in conversations.items():
+            await p.store.accept(
+                access.workspace_id, conversation, dedupe_key=name, kind="message",
+                payload={"reply": {"text": name}}, parts=[],
+            )  # fmt: skip
+            tries = 2 if name == "last" else 1
+            admin.execute(
+                "UPDATE inbox SET attempts = %s WHERE conversation_id = %s AND kind = 'message'", (tries, conversation)
+            )
+            admin.execute("UPDATE conversation SET lease_until = now() WHERE id = %s", (conversation,))
+
+        async def until(what: Callable[[], bool]) -> None:
+            async with asyncio.timeout(10):
+                while not what():  # noqa: ASYNC110  # nothing tells of it
+                    await asyncio.sleep(0.01)
+
+        p.runner.isolation = Isolation(patience=60)
+        p.runner.start(access.workspace_id, conversations["earlier"], is_left=True)
+        await until(lambda: gate.inside == ["earlier"])
+        p.runner.start(access.workspace_id, conversations["last"], is_left=True)
+        await until(lambda: p.runner.isolation.is_closed)
+        assert p.runner.kept_apart == {conversations["last"]}
+        p.runner.start(access.workspace_id, conversations["later"], is_left=True)
+        assert gate.inside == ["earlier"]
+        gate.may_leave.set()
+        await p.settle()
+        for name, conversation in conversations.items():
+            assert (await p.texts(access, conversation))[-2:] == [f"Answer to {name}", "?"]
+    assert gate.order == ["earlier", "last", "later"]
+    assert gate.most == 1
+
+
+async def test_nobody_waits_for_ever_for_a_slow_one() -> None:
+    isolation = Isolation(patience=0.05)
+    async with isolation.together(), isolation.alone():
+        assert isolation.is_closed
+        async with isolation.together():
+            pass
+    assert not isolation.is_closed
 
 
 def _epochs(admin: psycopg.Connection[tuple[Any, ...]], conversations: list[str]) -> list[Any]:

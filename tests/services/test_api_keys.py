@@ -7,6 +7,7 @@ import pytest
 
 from graph_runtime.bootstrap import Services
 from graph_runtime.contract.errors import AccessDenied, InputInvalid, NotFound, NotSignedIn
+from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.testing import FakeClock
 
@@ -61,12 +62,27 @@ async def test_a_revoked_or_expired_key_opens_nothing(services: Services, owner:
             await services.api_keys.principal(made_up)
 
 
-async def test_a_key_shrinks_with_its_creator(services: Services, owner: Principal, admin: Admin) -> None:
+async def test_a_key_in_use_stops_with_its_revocation(services: Services, owner: Principal, clock: FakeClock) -> None:
+    row, secret = await services.api_keys.create(owner, "A", ["flows:read"])
+    elsewhere = ApiKeys(services.database, clock.now)
+    assert await services.api_keys.principal(secret) == await elsewhere.principal(secret)
+    await services.api_keys.revoke(owner, row.id)
+    with pytest.raises(NotSignedIn):
+        await services.api_keys.principal(secret)
+    clock.advance(seconds=3)
+    with pytest.raises(NotSignedIn):
+        await elsewhere.principal(secret)
+
+
+async def test_a_key_shrinks_with_its_creator(
+    services: Services, owner: Principal, admin: Admin, clock: FakeClock
+) -> None:
     _, secret = await services.api_keys.create(owner, "A", ["flows:write", "flows:read", "conversations:read"])
     admin.execute("UPDATE member SET role = 'viewer' WHERE id = %s", (owner.member_id,))
     program = await services.api_keys.principal(secret)
     assert program.scopes == {"flows:read", "conversations:read", "agent.read", "conversation.read"}
     admin.execute("DELETE FROM member WHERE id = %s", (owner.member_id,))
+    clock.advance(seconds=3)
     with pytest.raises(NotSignedIn):
         await services.api_keys.principal(secret)
 

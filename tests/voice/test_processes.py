@@ -147,7 +147,7 @@ class Caller:
     def leg(self) -> Leg:
         return self.plan.legs[-1]
 
-    async def is_asked(self, node_id: str, *, legs: int, seconds: float = 40) -> Leg:
+    async def is_asked(self, node_id: str, *, legs: int, seconds: float = 80) -> Leg:
         """Until that step has asked on that connection, and it is quiet."""
         async with self._in_time(node_id, seconds):
             # Another process writes the database, and the phone has no event for silence.
@@ -155,7 +155,7 @@ class Caller:
                 await asyncio.sleep(LOOK_SECONDS)
         return self.leg
 
-    async def hears(self, node_id: str, *, seconds: float = 40) -> None:
+    async def hears(self, node_id: str, *, seconds: float = 80) -> None:
         """Until that step waits and something is being said."""
         async with self._in_time(node_id, seconds):
             while not self._loud_after(time.monotonic() - LOOK_SECONDS * 2) or await self._waits_at() != node_id:  # noqa: ASYNC110 (see above)

@@ -17,6 +17,7 @@ _ORDINALS = tuple(
     )
 )  # fmt: skip
 _NUMBERED = re.compile(r"(?:#|no?|номер)?\s?(\d{1,3})\s?[.):]?")
+_AROUND = " .,!?;:\"'«»()"
 _SMALL = vocabulary(
     "a an the of to in on for and or is are i my me it do you your we with please can want need",
     "и в на с о по за для не я мне мой моя мое у вы вас мы это как что пожалуйста хочу нужно",
@@ -39,13 +40,16 @@ def match_choice(text: str, choices: Sequence[Choice]) -> str | None:
     Rules: the whole name or synonym · its number · its beginning · its words inside the text · the text's words
     inside it · a typing slip.
     """
-    plain = normal(text).strip(" .,!?;:\"'«»()")
+    whole = normal(text)
+    plain = whole.strip(_AROUND)
     if not plain or len(plain) > 500:
         return None
     names = {c.id: [n for n in map(normal, (c.label, *c.synonyms)) if n] for c in choices}
-    exact = [i for i, options in names.items() if plain in options]
-    if exact:
-        return exact[0] if len(exact) == 1 else None
+    bare = {i: [name.strip(_AROUND) for name in options] for i, options in names.items()}
+    for said, known in ((whole, names), (plain, bare)):
+        exact = [i for i, options in known.items() if said in options]
+        if exact:
+            return exact[0] if len(exact) == 1 else None
     index = _number(plain)
     if index is not None and 1 <= index <= len(choices):
         return choices[index - 1].id
