@@ -173,7 +173,7 @@ class Switchboard:
         try:
             self._house = self._house or self._furnish()
         except Exception as error:
-            log.warning("voice_not_prepared", reason=str(error))
+            log.warning("voice_not_prepared", reason=str(error), exc_info=error)
 
     async def close(self) -> None:
         """Keep what was recorded last."""

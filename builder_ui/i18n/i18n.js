@@ -5,6 +5,7 @@ import channels from "./channels.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
 import events from "./events.json";
+import calls from "./calls.json";
 import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
@@ -12,7 +13,7 @@ import shell from "./shell.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...letters, ...events, ...settings };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...calls, ...letters, ...events, ...settings };
 const listeners = new Set();
 let current = null;
 

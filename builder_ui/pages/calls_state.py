@@ -111,7 +111,7 @@ class Calls(Session):
             self.rows = rows
         if lines != self.lines:
             self.lines = lines
-            self.agents = [NamedItem(i, n) for i, n in dict((_agent_id(line), line.agent) for line in lines).items()]
+            self.agents = [NamedItem(i, n) for i, n in {_agent_id(line): line.agent for line in lines}.items()]
         live = sum(line.live for line in lines)
         if live != self.live:
             self.live = live

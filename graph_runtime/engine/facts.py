@@ -44,6 +44,7 @@ class Facts:
     waits: bool = False
     ends: bool = False
     limits_loops: bool = False
+    at_once: tuple[str, ...] = ()
     entry: bool = False
     problems: tuple[Problem, ...] = ()
     reads: tuple[Read, ...] = ()
@@ -96,6 +97,7 @@ def look_at(node_id: str, node: Node, catalog: Catalog) -> Facts:
         waits=bool(kind.waits),
         ends=kind.ends,
         limits_loops=kind.limits_loops,
+        at_once=kind.at_once,
         entry=kind.entry,
         problems=tuple(problems),
         reads=tuple(reads),

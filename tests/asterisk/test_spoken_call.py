@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -23,10 +24,9 @@ from tests.api.conftest import serving
 from tests.asterisk.real import PASSWORD, PROGRAM, Asterisk, asterisk
 from tests.asterisk.sip_phone import PhoneCall, phone
 from tests.phone_world import Line, new_line, phone_flow
-from tests.voice.test_processes import FLOW, VoiceProcesses, processes, spoken
+from tests.voice.test_processes import FLOW, VoiceProcesses, processes, spoken  # noqa: F401 (a fixture)
 from tests.voice.voice_world import until
 
-__all__ = ["processes"]
 pytestmark = [
     pytest.mark.skipif(not PROGRAM, reason="PATCHCORD_ASTERISK names no Asterisk"),
     pytest.mark.skipif(bool(missing()), reason="the extra offline-voice is not installed"),
@@ -113,12 +113,27 @@ def _without_end(sound: bytes) -> bytes:
     return samples[: loud[-1] + 160].tobytes() if len(loud) else sound
 
 
-async def test_a_whole_spoken_call(
-    services: Services, owner: Principal, processes: VoiceProcesses, pbx: Asterisk
-) -> None:
+@pytest.fixture
+async def pair(processes: VoiceProcesses) -> AsyncIterator[VoiceProcesses]:  # noqa: F811 (a fixture)
+    """Two that know of each other: the one that takes calls is the last of `running`."""
+    await processes.kill()
     processes.environment["PATCHCORD_VOICE_HAS_SPARE"] = "yes"
     spare = VoiceProcesses(processes.environment, processes.port)
+    await processes.start()
+    async with asyncio.timeout(60):
+        while not _listens(processes.port):  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.2)
     await spare.start()
+    yield processes
+    await spare.close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_a_whole_spoken_call(services: Services, owner: Principal, pair: VoiceProcesses, pbx: Asterisk) -> None:
     line = await new_line(services, owner, DIALOGUE, endpoint_ms=400, no_input_ms=2500, is_recorded=True)
     await services.agents.bind(owner, line.agent_id, "llm", credential_id=None, connector="demo_model", model="")
     tuesday, monday, yes = await spoken("Tuesday", "I would like Monday please", "Yes")
@@ -128,7 +143,7 @@ async def test_a_whole_spoken_call(
         phone("101", PASSWORD, server=pbx.sip) as desk,
     ):
         setup = services.phone_setup
-        more = {"phone_url": web.http, "phone_audio": f"127.0.0.1:{processes.port}"}
+        more = {"phone_url": web.http, "phone_audio": f"127.0.0.1:{pair.port}"}
         setup._settings = setup._settings.model_copy(update=more)
         await pbx.take(setup.dialplan(owner, line.secret))
         await ours.register()
@@ -143,7 +158,7 @@ async def test_a_whole_spoken_call(
         await one.is_asked("n_count")
 
         killed = time.monotonic()
-        await processes.kill()
+        await pair.kill()
         one.figures["kill -9 of the voice process → the spare speaks, ms"] = (
             await one.hears(after=killed) - killed
         ) * 1000
@@ -197,7 +212,6 @@ async def test_a_whole_spoken_call(
     assert any("Parking is free" in text for text in said)
     assert said[-1] == "Nobody is there. Goodbye."
     assert any(m["flags"].get("interrupted") for m in found.messages), "the long message was cut to what was heard"
-    await spare.close()
     if os.environ.get("PATCHCORD_FIGURES"):
         print(f"\nRTP at the phone: {figures}")
         for name, value in one.figures.items():

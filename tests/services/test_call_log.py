@@ -14,7 +14,11 @@ from graph_runtime.services.principal import Principal
 from tests.phone_world import DID, FROM, Line, new_line, phone_flow
 from tests.services.test_call_recordings import SOUND
 
-FLOW = phone_flow({"n_ask": ("ask", {"text": "Hello?", "kind": "text", "save_to": "name"})}, {"n_start.next": "n_ask"}, variables={"name": {"type": "text", "label": "Name"}})  # fmt: skip
+FLOW = phone_flow(
+    {"n_ask": ("ask", {"text": "Hello?", "kind": "text", "save_to": "name"})},
+    {"n_start.next": "n_ask"},
+    variables={"name": {"type": "text", "label": "Name"}},
+)
 
 
 @pytest.fixture
