@@ -82,6 +82,22 @@ class CallLog:
         self._rows = CallLogRows(database)
         self._lines = lines
 
+    async def lines(self, principal: Principal) -> list[PhoneLine]:
+        """Every phone line of the workspace, by agent. Raises: AccessDenied."""
+        principal.require("conversation.read")
+        found = []
+        for row in await self._rows.lines(principal.workspace_id, self._lines.connectors):
+            _, settings = await self._lines.settings(principal.workspace_id, str(row["id"]))
+            found.append(
+                PhoneLine(
+                    id=str(row["id"]), name=row["label"], agent_id=str(row["agent_id"]), agent_name=row["agent_name"],
+                    connector=row["connector"], is_on=row["is_on"], can_call=settings.can_call,
+                    most_calls=settings.most_calls, numbers=list(row["numbers"] or ()), live=row["live"],
+                    today=row["today"], created_at=row["created_at"],
+                )
+            )  # fmt: skip
+        return found
+
     async def list(
         self, principal: Principal, *, agent_id: str = "", line_id: str = "", kind: Kind = "", number: str = "",
         cursor: str = "", limit: int = 50,
@@ -100,22 +116,6 @@ class CallLog:
         found = await self._rows.listed(principal.workspace_id, filters)
         more = Cursor.write(found[limit - 1]) if len(found) > limit else ""
         return CallPage([_logged(row) for row in found[:limit]], more)
-
-    async def lines(self, principal: Principal) -> list[PhoneLine]:
-        """Every phone line of the workspace, by agent. Raises: AccessDenied."""
-        principal.require("conversation.read")
-        found = []
-        for row in await self._rows.lines(principal.workspace_id, self._lines.connectors):
-            _, settings = await self._lines.settings(principal.workspace_id, str(row["id"]))
-            found.append(
-                PhoneLine(
-                    id=str(row["id"]), name=row["label"], agent_id=str(row["agent_id"]), agent_name=row["agent_name"],
-                    connector=row["connector"], is_on=row["is_on"], can_call=settings.can_call,
-                    most_calls=settings.most_calls, numbers=list(row["numbers"] or ()), live=row["live"],
-                    today=row["today"], created_at=row["created_at"],
-                )
-            )  # fmt: skip
-        return found
 
 
 def _logged(row: Row) -> LoggedCall:

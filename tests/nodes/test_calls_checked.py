@@ -11,7 +11,7 @@ from graph_runtime.contract.flow import Flow
 from graph_runtime.engine.validate import FlowCheck, Surroundings
 from tests.phone_world import phone_flow
 
-CHECK = FlowCheck(load_catalog())
+CHECK = FlowCheck(load_catalog(("nodes",)))
 BOUND = Surroundings(bound=frozenset({"*"}))
 
 
