@@ -14,6 +14,7 @@ from reflex_components_core.core.banner import connection_errors_count
 from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
 from builder_ui.pages.agent import agent_page
 from builder_ui.pages.agent_phone_state import PhoneLines
+from builder_ui.pages.agent_speech_state import AgentSpeech
 from builder_ui.pages.agent_state import AgentPage
 from builder_ui.pages.agent_webhooks_state import Webhooks
 from builder_ui.pages.agents import agents_page
@@ -64,7 +65,10 @@ app = rx.App(
 
 app.add_page(agents_page, route="/", title="Patchcord", on_load=Agents.load)
 app.add_page(
-    agent_page, route="/agents/[agent_id]", title="Patchcord", on_load=[AgentPage.load, Webhooks.load, PhoneLines.load]
+    agent_page,
+    route="/agents/[agent_id]",
+    title="Patchcord",
+    on_load=[AgentPage.load, Webhooks.load, PhoneLines.load, AgentSpeech.load],
 )
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(calls_page, route="/calls", title="Patchcord", on_load=Calls.load)

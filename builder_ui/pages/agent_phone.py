@@ -11,6 +11,7 @@ from builder_ui.components.parts import card, confirm, field, secret_once
 from builder_ui.i18n import LANGUAGE_NAMES, t, t_of
 from builder_ui.pages.agent_call_me import call_me_button, call_me_dialog
 from builder_ui.pages.agent_phone_state import PLAN_FIELD, SAME, SECRET_FIELD, LineItem, PhoneLines
+from builder_ui.pages.agent_speech import speech_card
 from builder_ui.rows import FieldItem
 
 STEPS = 5
@@ -56,6 +57,7 @@ def phone() -> rx.Component:
             ),
             hint=t("phone.connect_text"),
         ),
+        speech_card(),
         _form(),
         call_me_dialog(),
         confirm(

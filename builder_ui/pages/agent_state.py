@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from builder_ui.i18n import LANGUAGES
+from builder_ui.pages.agent_speech_state import SLOTS as SPEECH_SLOTS
 from builder_ui.pages.snippets import curl_quickstart, python_quickstart, widget_tag
 from builder_ui.rows import ConnectionItem, CredentialChoice, FlowItem, VersionItem, flow_item, flow_path, version_item
 from builder_ui.session import Session, handler, services, text_of
@@ -87,6 +88,7 @@ class AgentPage(Session):
                 model=b.model or "",
             )
             for b in await services().agents.connections(who, agent_id)
+            if b.slot not in SPEECH_SLOTS  # those stand on the tab Phone
         ]
 
     @handler
