@@ -100,6 +100,7 @@ WAYS: dict[str, Way] = {
     # Of a line; the channel of this world is none. tests/api/test_v1_calls.py has one.
     "POST /api/v1/lines/{channel_id}/calls": Way("key", WRITE, body={"number": "100"}, owner=404, other=404),
     "GET /api/v1/calls/{call_id}": Way("key", "conversations:read", owner=404, other=404),
+    "GET /api/v1/lines": Way("key", "conversations:read", owner=200, other=200),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
     "GET /api/v1/conversations/{conversation_id}": Way("key", "conversations:read", other=404),
     "GET /api/v1/conversations/{conversation_id}/messages": Way("key", "conversations:read", other=404),

@@ -19,9 +19,11 @@ class Silent(ScriptedModel):
     """Says nothing for as long as it is given, as every connector does when its vendor hangs."""
 
     async def _wait(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        nothing: list[ModelEvent] = []
+        for event in nothing:
+            yield event
         self._clock.now += request.first_token_seconds
         raise Unreachable("The model did not begin to answer in time.")
-        yield  # what makes it a stream
 
     def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         self.requests.append(request)

@@ -15,8 +15,12 @@ from tests.phone_world import DID, FROM, Line, new_line, phone_flow
 from tests.services.test_call_recordings import SOUND
 
 FLOW = phone_flow(
-    {"n_ask": ("ask", {"text": "Hello?", "kind": "text", "save_to": "name"})},
-    {"n_start.next": "n_ask"},
+    {
+        "n_ask": ("ask", {"text": "Hello?", "kind": "text", "save_to": "name"}),
+        "n_more": ("ask", {"text": "And what is it about?", "kind": "text"}),
+        "n_end": ("end", {"text": "Thank you."}),
+    },
+    {"n_start.next": "n_ask", "n_ask.answered": "n_more", "n_more.answered": "n_end"},
     variables={"name": {"type": "text", "label": "Name"}},
 )
 
