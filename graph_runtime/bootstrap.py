@@ -45,6 +45,7 @@ from graph_runtime.services.phone_calls import PhoneCalls
 from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.phone_setup import PhoneSetup
 from graph_runtime.services.phrase_cache import PhraseCache
+from graph_runtime.services.phrase_warming import PhraseWarming
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.retention import Retention
@@ -73,6 +74,7 @@ class Services:
     models: BoundModels
     speech: BoundSpeech
     phrases: PhraseCache
+    phrase_warming: PhraseWarming
     vault: Vault
     api_keys: ApiKeys
     workspace_settings: WorkspaceSettings
@@ -109,6 +111,7 @@ class Services:
             await self.conversation_side.close(self.settings.drain_seconds)
             await self.deliveries.close()
             await self.event_sending.close()
+            await self.phrase_warming.close()
             await self.speech.close()
         finally:
             await self.database.close()
@@ -175,6 +178,8 @@ async def build(
     lines = PhoneLines(open_channels, catalog)
     recordings = CallRecordings(database, vault, clock)
     channel_setup = ChannelSetup(database, catalog, vault, clock)
+    speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
+    warming = PhraseWarming(database, catalog, speech, phrases, lines)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -183,11 +188,12 @@ async def build(
         accounts=Accounts(database, Passwords(password_cost), clock),
         agents=Agents(database, catalog, check, clock),
         drafts=drafts,
-        publishing=Publishing(database, catalog, check, drafts),
+        publishing=Publishing(database, catalog, check, drafts, warming),
         credentials=Credentials(database, catalog, vault, clock),
         models=models,
-        speech=BoundSpeech(database, catalog, vault),
-        phrases=PhraseCache(settings.data_dir / "phrases"),
+        speech=speech,
+        phrases=phrases,
+        phrase_warming=warming,
         vault=vault,
         api_keys=ApiKeys(database, clock),
         workspace_settings=WorkspaceSettings(database, clock),
