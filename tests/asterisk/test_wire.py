@@ -124,7 +124,7 @@ async def _pours(wire: Wire, _: PhoneCall) -> None:
 ROWS: dict[str, tuple[Script, str]] = {
     "00 00 00": (_speaks, "goes on"),
     "a close": (_closes, "goes on"),
-    "a close inside a header": (_closes_in_a_header, "goes on"),
+    "a close inside a header": (_closes_in_a_header, "dropped"),
     "keys": (_hears_keys, "goes on"),
     "kind 0x01": (lambda w, _: _sends(w, b"\x01\x00\x10" + bytes(16)), "dropped"),
     "kind 0x03": (lambda w, _: _sends(w, b"\x03\x00\x011"), "dropped"),
