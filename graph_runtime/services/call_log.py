@@ -26,7 +26,7 @@ class LoggedCall:
 
     `outcome`: "ringing", "talking", "moving" while it goes on; then "talked", "transferred", "missed" (it came and
     nobody answered), or for a call out "busy", "no_answer", "rejected", "unreachable", "machine", "failed", "unknown".
-    `seconds` of talking, None before it is answered; those of a call that goes on count from `answered_at`.
+    `recorded_seconds` are rounded up. `seconds` of talking, None before it is answered; those of a call that goes on count from `answered_at`.
     """
 
     id: str
@@ -129,7 +129,7 @@ def _logged(row: Row) -> LoggedCall:
         seconds=round((ended - began).total_seconds()) if began and ended else None,
         transfer_to=row["transfer_to"].partition("|")[0] if row["moves"] else "", transfer=row["transfer_result"],
         cause=row["cause"], conversation_id=str(row["conversation_id"] or ""),
-        recorded_seconds=round(row["recorded"] / RATE),
+        recorded_seconds=-(-row["recorded"] // RATE),
     )  # fmt: skip
 
 

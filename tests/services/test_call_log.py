@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from uuid import uuid4
 
@@ -49,7 +50,7 @@ async def test_a_call_from_its_ringing_to_its_end(line: Line, services: Services
     (call,) = await one(line, kind="recorded")
     assert (call.outcome, call.is_live, call.cause) == ("talked", False, 16)
     assert call.seconds is not None
-    assert call.recorded_seconds == round(len(SOUND) / 2 / 8000)
+    assert call.recorded_seconds == math.ceil(len(SOUND) / 2 / 8000) >= 1
     await services.call_recordings.delete(owner, uuid)
     assert await one(line, kind="recorded") == []
     assert (await services.call_log.lines(owner))[0].live == 0
