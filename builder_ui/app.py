@@ -14,6 +14,7 @@ from reflex_components_core.core.banner import connection_errors_count
 from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
 from builder_ui.pages.agent import agent_page
 from builder_ui.pages.agent_phone_state import PhoneLines
+from builder_ui.pages.agent_speech_state import AgentSpeech
 from builder_ui.pages.agent_state import AgentPage
 from builder_ui.pages.agent_telegram_state import TelegramBots
 from builder_ui.pages.agent_triggers_state import AgentTriggers
@@ -22,6 +23,8 @@ from builder_ui.pages.agents import agents_page
 from builder_ui.pages.agents_state import Agents
 from builder_ui.pages.api_keys import api_keys_page
 from builder_ui.pages.api_keys_state import ApiKeys
+from builder_ui.pages.calls import calls_page
+from builder_ui.pages.calls_state import Calls
 from builder_ui.pages.chain_page import chain_page
 from builder_ui.pages.chain_people_state import ChainPeople
 from builder_ui.pages.chain_state import ChainPage, FollowUps
@@ -88,7 +91,14 @@ app.add_page(
     agent_page,
     route="/agents/[agent_id]",
     title="Patchcord",
-    on_load=[AgentPage.load, TelegramBots.load, Webhooks.load, PhoneLines.load, AgentTriggers.load],
+    on_load=[
+        AgentPage.load,
+        TelegramBots.load,
+        Webhooks.load,
+        PhoneLines.load,
+        AgentSpeech.load,
+        AgentTriggers.load,
+    ],
 )
 app.add_page(trigger_page, route="/triggers/[trigger_id]", title="Patchcord", on_load=TriggerPage.load)
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
@@ -98,6 +108,7 @@ app.add_page(contacts_page, route="/contacts", title="Patchcord", on_load=Contac
 app.add_page(contact_page, route="/contacts/[contact_id]", title="Patchcord", on_load=ContactPage.load)
 app.add_page(inbox_page, route="/inbox", title="Patchcord", on_load=Inbox.load)
 app.add_page(inbox_setup_page, route="/inbox/queues", title="Patchcord", on_load=InboxSetup.load)
+app.add_page(calls_page, route="/calls", title="Patchcord", on_load=Calls.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)

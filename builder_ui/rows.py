@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
@@ -393,6 +393,40 @@ class MessageItem:
     by: str = ""
     event: str = ""
     sending: str = ""
+    stages: list[StageItem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class StageItem:
+    """A stretch of the wait for a spoken answer: `ms` long, drawn from `left` to `left` + `width` percent."""
+
+    key: str
+    ms: int
+    left: float
+    width: float
+
+
+_STAGES: Final = (
+    ("pause", "hard_end"), ("understood", "final_text"), ("thought", "first_token"), ("sentence", "first_sentence"),
+    ("voiced", "first_audio"), ("sent", "first_frame"),
+)  # fmt: skip
+"""What goes on until each stamp of a turn (`TurnTimes`)."""
+
+
+def stages_of(times: Mapping[str, Any]) -> list[StageItem]:
+    """From the caller's last word to the agent's first, in order; none where the call did not come to that."""
+    whole = float(times.get("first_frame") or 0)
+    if whole <= 0:
+        return []
+    found, at = [], 0.0
+    for key, stamp in _STAGES:
+        until = min(float(times[stamp]), whole) if times.get(stamp) is not None else at
+        if until - at >= 1:
+            found.append(
+                StageItem(key, round(until - at), round(at / whole * 100, 2), round((until - at) / whole * 100, 2))
+            )
+            at = until
+    return found
 
 
 @dataclass(frozen=True)
@@ -456,4 +490,5 @@ def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapp
         by=str((row.get("flags") or {}).get("by") or next((p["name"] for p in parts if p.get("kind") == "person"), "")),
         event=next((str(p["event"]) for p in parts if p.get("kind") == "person"), ""),
         cut=next((name for name in ("interrupted", "unheard") if (row.get("flags") or {}).get(name)), ""),
+        stages=stages_of((row.get("flags") or {}).get("times") or {}),
     )

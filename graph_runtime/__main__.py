@@ -35,6 +35,7 @@ In production (one process per command; see docs/)
   ./patchcord web             pages, API and web chat on one port
   ./patchcord worker          turns, timers and deliveries
   ./patchcord voice           phone calls: the audio that Asterisk sends
+  ./patchcord voice-spare     another one, which takes over when that one dies
   ./patchcord backup FILE     all rows of one moment, while it runs (--with-secret-key: the secret key, too)
   ./patchcord restore FILE    a backup into an empty --data DIR or database; then --release or --discard
                               what was unfinished in it
@@ -196,6 +197,7 @@ COMMANDS: dict[str, Command] = {
     "web": _process("graph_runtime.api.server", "serve"),
     "worker": _process("graph_runtime.worker.main", "run"),
     "voice": _process("voice.main", "run"),
+    "voice-spare": _process("voice.main", "run"),
     "migrate": _migrate,
     "backup": _tool("graph_runtime.cli.backup"),
     "restore": _tool("graph_runtime.cli.restore"),

@@ -17,6 +17,7 @@ from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.buttons import Buttons
+from graph_runtime.services.call_log import CallLog
 from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
@@ -64,6 +65,7 @@ from graph_runtime.services.phone_calls import PhoneCalls
 from graph_runtime.services.phone_lines import PhoneLines
 from graph_runtime.services.phone_setup import PhoneSetup
 from graph_runtime.services.phrase_cache import PhraseCache
+from graph_runtime.services.phrase_warming import PhraseWarming
 from graph_runtime.services.publishing import Publishing
 from graph_runtime.services.queues import Queues
 from graph_runtime.services.rehearsal import Rehearsal
@@ -104,6 +106,7 @@ class Services:
     connections: BoundConnections
     speech: BoundSpeech
     phrases: PhraseCache
+    phrase_warming: PhraseWarming
     vault: Vault
     api_keys: ApiKeys
     workspace_settings: WorkspaceSettings
@@ -135,6 +138,7 @@ class Services:
     chain_runner: ChainRunner
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
+    call_log: CallLog
     rehearsal: Rehearsal
     remote_options: RemoteOptions
     step_trial: StepTrial
@@ -164,6 +168,7 @@ class Services:
             await self.deliveries.close()
             await self.file_fetching.close()
             await self.event_sending.close()
+            await self.phrase_warming.close()
             await self.speech.close()
             await self.connections.close()
         finally:
@@ -238,8 +243,7 @@ async def build(
     files = Files(database, side.conversations)
     lines = PhoneLines(open_channels, catalog)
     recordings = CallRecordings(database, vault, clock)
-    pages = WebPages(door)
-    doors = ChannelDoors()
+    doors, pages = ChannelDoors(), WebPages(door)
     channel_setup = ChannelSetup(database, catalog, vault, clock, doors)
     buttons = Buttons(settings.secret_key.get_secret_value())
     intake = Intake(
@@ -247,6 +251,8 @@ async def build(
         triggers=side.message_triggers,
     )  # fmt: skip
     calls_out = CallsOut(database, lines)
+    speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
+    warming = PhraseWarming(database, catalog, speech, phrases, lines)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -255,13 +261,14 @@ async def build(
         accounts=Accounts(database, Passwords(password_cost), clock),
         agents=Agents(database, catalog, check, clock),
         drafts=drafts,
-        publishing=Publishing(database, catalog, check, drafts),
         credentials=Credentials(database, catalog, vault, clock, connections),
         models=models,
         oauth=oauth,
         connections=connections,
-        speech=BoundSpeech(database, catalog, vault),
-        phrases=PhraseCache(settings.data_dir / "phrases"),
+        publishing=Publishing(database, catalog, check, drafts, warming),
+        speech=speech,
+        phrases=phrases,
+        phrase_warming=warming,
         vault=vault,
         api_keys=ApiKeys(database, clock),
         workspace_settings=WorkspaceSettings(database, clock),
@@ -300,6 +307,7 @@ async def build(
         chain_runner=ChainRunner(database, Acts(calls_out, side.store, side.runner)),
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
+        call_log=CallLog(database, lines),
         rehearsal=Rehearsal(side),
         remote_options=RemoteOptions(database, connections),
         step_trial=StepTrial(drafts, catalog, connections, door),

@@ -83,7 +83,6 @@ class Dialogue:
 
     def __init__(self, house: House, call: Caller, playout: Playout) -> None:
         self.speech: SpeechParts | None = None
-        self.language = "en"
         self.latency = TurnLatency()
         self._house = house
         self._call = call
@@ -96,6 +95,11 @@ class Dialogue:
         self._bridging = Bridging(house, playout, self._is_heard, lambda: self._inbox.put_nowait(GiveUp()))
         self._recording: asyncio.Task[Recorded] | None = None
         self._is_leaving = False
+
+    @property
+    def language(self) -> str:
+        """Of the call now; a step of the flow may change it."""
+        return self._phone.language if self._phone is not None else "en"
 
     def take(self, heard: Heard) -> None:
         """Something for the next turn."""
@@ -129,7 +133,6 @@ class Dialogue:
     async def run(self, call_id: str) -> None:
         """The whole call. Raises: BuilderError when it cannot be attached."""
         self._phone = phone = await self._house.phone.attach(call_id)
-        self.language = phone.language
         if phone.line.is_recorded and not phone.is_operator:
             self._call.keep_sound(partial(self._keep_part, phone))
         try:

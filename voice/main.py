@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,6 +32,9 @@ PRIORITY = -10
 DRAIN_SECONDS = 15.0
 PORT_AGAIN_SECONDS = 2.0
 """A port that is taken is tried again; it may be a former voice process that gives its last calls away."""
+
+SPARE_AGAIN_SECONDS = 0.05
+"""A spare takes the port over this soon; callers hear nothing until then."""
 
 
 def run(settings: Settings) -> None:
@@ -57,7 +61,7 @@ async def serve(settings: Settings) -> None:
     switchboard = Switchboard(lambda: furnished(clock, services), settings.voice_most_calls)
     server = Server(switchboard.admit)
     try:
-        port = await _open(server, settings, stop)
+        port = await _open(server, settings, stop, lambda: _warm(services, switchboard))
         if port is not None:
             clock.start()
             _hurry()
@@ -93,8 +97,19 @@ def furnished(clock: Clock, services: bootstrap.Services) -> House:
     return House(clock, detector, services.phone_calls, speech, services.phrases)
 
 
-async def _open(server: Server, settings: Settings, stop: asyncio.Event) -> int | None:
-    """The port, as soon as it is free; None when it is time to stop before that."""
+async def _warm(services: bootstrap.Services, switchboard: Switchboard) -> None:
+    """Load what the first call would wait for."""
+    switchboard.prepare()
+    backup = await services.speech.without_key()
+    if backup is not None:
+        await backup.warm_up()
+
+
+async def _open(
+    server: Server, settings: Settings, stop: asyncio.Event, prepare: Callable[[], Awaitable[None]]
+) -> int | None:
+    """The port, as soon as it is free; None when it is time to stop before that. A spare prepares meanwhile."""
+    is_spare = False
     place = f"{settings.voice_host}:{settings.voice_port}"
     said = ""
     while not stop.is_set():
@@ -102,7 +117,12 @@ async def _open(server: Server, settings: Settings, stop: asyncio.Event) -> int 
             return await server.open(settings.voice_host, settings.voice_port)
         except OSError as error:
             reason = error.strerror or str(error)
-            if reason != said:
+            if settings.voice_has_spare and error.errno == errno.EADDRINUSE:
+                if not is_spare:
+                    is_spare = True
+                    log.info("voice_spare", place=place)
+                    await prepare()
+            elif reason != said:
                 log.error(
                     "no_calls", place=place, reason=reason,
                     advice="Calls cannot arrive here. Stop what listens there, or set PATCHCORD_VOICE_HOST or "
@@ -110,7 +130,7 @@ async def _open(server: Server, settings: Settings, stop: asyncio.Event) -> int 
                 )  # fmt: skip
             said = reason
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PORT_AGAIN_SECONDS):
+            async with asyncio.timeout(SPARE_AGAIN_SECONDS if is_spare else PORT_AGAIN_SECONDS):
                 await stop.wait()
     return None
 
@@ -147,6 +167,13 @@ class Switchboard:
         call = Call(self._house, call_id, self.calls.discard)
         self.calls.add(call)
         return call
+
+    def prepare(self) -> None:
+        """Furnish before the first call. What is missing is said when that comes."""
+        try:
+            self._house = self._house or self._furnish()
+        except Exception as error:
+            log.warning("voice_not_prepared", reason=str(error), exc_info=error)
 
     async def close(self) -> None:
         """Keep what was recorded last."""

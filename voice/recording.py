@@ -10,7 +10,7 @@ import structlog
 
 from voice.frames import PHONE, SAMPLE_BYTES, AudioFormat
 from voice.resample import resampled
-from voice.wav import MULAW_TABLE
+from voice.wav import MULAW_TABLE, codes
 
 log = structlog.get_logger(__name__)
 
@@ -123,14 +123,4 @@ def packed(left: bytes, right: bytes, format: AudioFormat) -> bytes:
     return sides.tobytes()
 
 
-def _codes() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """For each sample, as an unsigned number, the nearest sound of the table."""
-    order = np.argsort(MULAW_TABLE, kind="stable")
-    sounds = MULAW_TABLE[order].astype(np.int32)
-    samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
-    above = np.clip(np.searchsorted(sounds, samples), 1, 255)
-    is_lower = samples - sounds[above - 1] < sounds[above] - samples
-    return order[np.where(is_lower, above - 1, above)].astype(np.uint8)
-
-
-_CODES = _codes()
+_CODES = codes(MULAW_TABLE)

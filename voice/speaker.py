@@ -10,12 +10,12 @@ import structlog
 
 from graph_runtime.contract.calls import Sound, Voice, Words
 from graph_runtime.contract.errors import BuilderError, ConnectorError
+from graph_runtime.contract.sentences import SentenceSplitter
 from graph_runtime.contract.speech import SpeakRequest
 from graph_runtime.services.phrase_cache import PhraseCache
 from voice.house import SpeechParts
 from voice.playout import Heard, Playout, Utterance
 from voice.resample import Resampler
-from voice.sentences import SentenceSplitter
 from voice.wav import SoundRefused, samples
 
 log = structlog.get_logger(__name__)

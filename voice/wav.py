@@ -69,7 +69,7 @@ def _decoded(kind: int, bits: int, data: bytes) -> NDArray[np.float64]:
         given = np.frombuffer(data[: len(data) // 4 * 4], "<f4")
         found = np.nan_to_num(given, nan=0.0, posinf=1.0, neginf=-1.0) * 32767
     elif kind in (_ALAW, _MULAW) and bits == 8:
-        found = (_ALAW_TABLE if kind == _ALAW else MULAW_TABLE)[np.frombuffer(data, "u1")]
+        found = (ALAW_TABLE if kind == _ALAW else MULAW_TABLE)[np.frombuffer(data, "u1")]
     else:
         raise SoundRefused(
             "This WAV file is packed in a way that calls cannot play. Save it as PCM, 16 bits, mono, 8000 Hz."
@@ -94,4 +94,14 @@ def _alaw_table() -> NDArray[np.int16]:
 
 
 MULAW_TABLE: Final = _mulaw_table()
-_ALAW_TABLE: Final = _alaw_table()
+ALAW_TABLE: Final = _alaw_table()
+
+
+def codes(table: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """For each sample, as an unsigned number, the nearest sound of a table of G.711."""
+    order = np.argsort(table, kind="stable")
+    sounds = table[order].astype(np.int32)
+    samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    above = np.clip(np.searchsorted(sounds, samples), 1, 255)
+    is_lower = samples - sounds[above - 1] < sounds[above] - samples
+    return order[np.where(is_lower, above - 1, above)].astype(np.uint8)

@@ -27,6 +27,7 @@ PLACES: Final = (
     Place("conversations", "messages-square", "/conversations"),
     Place("follow_ups", "calendar-clock", "/follow-ups"),
     Place("contacts", "contact", "/contacts"),
+    Place("calls", "phone", "/calls"),
     Place("letters", "mail-warning", "/undelivered"),
     Place("knowledge", "book-open", "/knowledge"),
     Place("models", "brain", "/models"),

@@ -35,6 +35,7 @@ FILES: Final = (
     "chains",
     "inbox",
     "connections",
+    "calls",
 )
 
 _FOLDER = Path(__file__).parent

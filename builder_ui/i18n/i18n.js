@@ -9,6 +9,7 @@ import errors from "./errors.json";
 import events from "./events.json";
 import knowledge from "./knowledge.json";
 import inbox from "./inbox.json";
+import calls from "./calls.json";
 import letters from "./letters.json";
 import models from "./models.json";
 import settings from "./settings.json";
@@ -18,7 +19,7 @@ import triggers from "./triggers.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts, ...inbox, ...triggers };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts, ...inbox, ...triggers, ...calls };
 const listeners = new Set();
 let current = null;
 

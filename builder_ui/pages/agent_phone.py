@@ -9,7 +9,9 @@ import reflex as rx
 from builder_ui.browser import CodeBlock, CopyButton, When
 from builder_ui.components.parts import card, confirm, field, secret_once
 from builder_ui.i18n import LANGUAGE_NAMES, t, t_of
+from builder_ui.pages.agent_call_me import call_me_button, call_me_dialog
 from builder_ui.pages.agent_phone_state import PLAN_FIELD, SAME, SECRET_FIELD, LineItem, PhoneLines
+from builder_ui.pages.agent_speech import speech_card
 from builder_ui.rows import FieldItem
 
 STEPS = 5
@@ -55,7 +57,9 @@ def phone() -> rx.Component:
             ),
             hint=t("phone.connect_text"),
         ),
+        speech_card(),
         _form(),
+        call_me_dialog(),
         confirm(
             is_open=PhoneLines.doomed_id != "",
             title=t("phone.delete_title", name=PhoneLines.doomed_name),
@@ -145,6 +149,7 @@ def _line(line: rx.Var[LineItem]) -> rx.Component:
                 on_change=lambda is_on: PhoneLines.switch(line.id, is_on),
                 aria_label=t("phone.switch", name=name),
             ),
+            call_me_button(line),
             rx.button(t("phone.edit"), variant="soft", color_scheme="gray", size="1", on_click=PhoneLines.begin(line.id)),
             rx.button(
                 t("webhook.renew"), variant="soft", color_scheme="gray", size="1", on_click=PhoneLines.renew(line.id)

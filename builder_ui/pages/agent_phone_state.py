@@ -47,6 +47,7 @@ class LineItem:
     call_state: str
     call_from: str
     call_at: str
+    can_call: bool = False
 
 
 EMPTY: Final = LineItem("", "", SAME, "", "", "", "1", "450", "6000", "PJSIP/{number}@trunk", True, "", "", "", "")
@@ -71,6 +72,7 @@ def line_item(row: ChannelRow, last: LastCall | None) -> LineItem:
         call_state=last.state if last else "",
         call_from=last.from_number if last else "",
         call_at=moment(last.started_at) if last else "",
+        can_call=bool(settings.get("manager_address")),
     )
 
 

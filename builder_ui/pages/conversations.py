@@ -272,12 +272,7 @@ def bubble(message: rx.Var[MessageItem]) -> rx.Component:
                 message.cut != "",
                 rx.badge(t_of(message.cut, "talks.cut_"), color_scheme="amber", high_contrast=True, size="1"),
             ),
-            rx.cond(
-                message.latency_ms > 0,
-                rx.el.span(
-                    t("talks.latency", ms=message.latency_ms), title=t("talks.latency_why"), class_name="ps-num"
-                ),
-            ),
+            rx.cond(message.latency_ms > 0, _waterfall(message)),
             rx.cond(
                 message.is_twice,
                 rx.badge(
@@ -298,6 +293,31 @@ def bubble(message: rx.Var[MessageItem]) -> rx.Component:
         class_name="ps-message",
         data_side=message.side,
         key=message.key,
+    )
+
+
+def _waterfall(message: rx.Var[MessageItem]) -> rx.Component:
+    """Where the time went between the caller's last word and the agent's first: each stretch with its name and length."""
+    return rx.el.details(
+        rx.el.summary(t("talks.latency", ms=message.latency_ms), title=t("talks.latency_why"), class_name="ps-num"),
+        rx.el.div(
+            rx.foreach(
+                message.stages,
+                lambda stage: rx.fragment(
+                    rx.el.span(t_of(stage.key, "talks.stage_")),
+                    rx.el.span(
+                        rx.el.i(style={"left": f"{stage.left}%", "width": f"{stage.width}%"}, data_kind=stage.key),
+                        class_name="ps-fall-track",
+                        custom_attrs={"aria-hidden": "true"},
+                    ),
+                    rx.el.span(t("talks.latency", ms=stage.ms), class_name="ps-num"),
+                ),
+            ),
+            class_name="ps-fall",
+            role="group",
+            aria_label=t("talks.latency_why"),
+        ),
+        class_name="ps-fall-box",
     )
 
 

@@ -103,7 +103,10 @@ class Stack:
         self._supervisor = Supervisor([self._child(name) for name in ("web", "worker")], self._signals, say)
         self._supervisor.start()
         self._wait_until_ready()
-        self._supervisor.add(self._child("voice"))  # only now: on two cores it would delay what people wait for
+        # Only now: on two cores they would delay what people wait for. Whichever holds the port, the other is its spare.
+        self._supervisor.add(self._child("voice"))
+        if self._environment.setdefault("PATCHCORD_VOICE_HAS_SPARE", "yes") not in ("no", "false", "0"):
+            self._supervisor.add(self._child("voice-spare"))
         claim = self._postgres.claim if self._postgres else self._claim
         if claim:
             claim.announce(wish.address)

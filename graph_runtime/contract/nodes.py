@@ -238,6 +238,12 @@ class NodeType:
     """Whether a caller could not hold the line while a step with these settings waits."""
     limits_loops: bool = False
     """The step counts its visits and leaves by another exit at its limit, so a loop through it ends."""
+    at_once: tuple[str, ...] = ()
+    """Ports by which a step that `waits` may leave without having waited, so a loop through them can be endless."""
+    always_says: str = ""
+    """A setting whose text, where it holds no template, every caller hears alike: made into speech beforehand."""
+    silent_when_off: str = ""
+    """A switch of a slow step, off: a caller hears nothing until the step is done, or four seconds have passed."""
     step_outputs: Mapping[str, str] = field(default_factory=dict)
     """Outputs readable as `step.<id>.<name>`: name → label."""
     story: tuple[str, ...] = ()

@@ -96,6 +96,11 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "ru": "{channel} показывает {limit} кнопок, здесь их {count}: получится нумерованный список.",
         "uk": "{channel} показує {limit} кнопок, тут їх {count}: вийде нумерований список.",
     },
+    "F009": {
+        "en": "On a phone call this step may keep the caller in silence for about 4 seconds. Let a word bridge the wait.",
+        "ru": "На звонке этот шаг может оставить собеседника в тишине примерно на 4 секунды. Заполните ожидание словами.",
+        "uk": "Під час дзвінка цей крок може лишити співрозмовника в тиші приблизно на 4 секунди. Заповніть очікування словами.",
+    },
     "F011": {
         "en": "A secret is typed into “{label}”. Remove it here and save it under Models & keys instead.",
         "ru": "В поле «{label}» введён секрет. Удалите его и сохраните в разделе «Модели и ключи».",

@@ -45,6 +45,7 @@ class Facts:
     ends: bool = False
     limits_loops: bool = False
     is_too_long_for_a_call: bool = False
+    at_once: tuple[str, ...] = ()
     entry: bool = False
     problems: tuple[Problem, ...] = ()
     reads: tuple[Read, ...] = ()
@@ -103,6 +104,7 @@ def look_at(node_id: str, node: Node, catalog: Catalog) -> Facts:
         ends=kind.ends,
         limits_loops=kind.limits_loops,
         is_too_long_for_a_call=is_too_long,
+        at_once=kind.at_once,
         entry=kind.entry,
         problems=tuple(problems),
         reads=tuple(reads),

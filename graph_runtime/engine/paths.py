@@ -42,13 +42,20 @@ def unreached(graph: nx.DiGraph[str], starts: set[str]) -> list[str]:
     return [n for n in graph.nodes if n not in reached]
 
 
-def endless_loops(graph: nx.DiGraph[str], facts: Mapping[str, Facts]) -> Iterator[list[str]]:
+def endless_loops(flow: Flow, facts: Mapping[str, Facts]) -> Iterator[list[str]]:
     """Groups of steps that can repeat without waiting for the client or for time."""
     import networkx as nx
 
-    running = [n for n in graph.nodes if not facts[n].waits and not facts[n].limits_loops]
-    order = {n: i for i, n in enumerate(graph.nodes)}
-    for group in nx.strongly_connected_components(graph.subgraph(running)):
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(flow.nodes)
+    for ref, target in flow.edges.items():
+        source, port = split_port(ref)
+        if source not in flow.nodes or target not in flow.nodes or facts[source].limits_loops:
+            continue
+        if not facts[source].waits or port in facts[source].at_once:
+            graph.add_edge(source, target)
+    order = {n: i for i, n in enumerate(flow.nodes)}
+    for group in nx.strongly_connected_components(graph):
         first = next(iter(group))
         if len(group) > 1 or graph.has_edge(first, first):
             yield sorted(group, key=order.__getitem__)

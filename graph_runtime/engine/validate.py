@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from graph_runtime.contract.catalog import Catalog
-from graph_runtime.contract.edits import AddNode, Connect, Disconnect, RemoveNode
+from graph_runtime.contract.edits import AddNode, ChangeSettings, Connect, Disconnect, RemoveNode
 from graph_runtime.contract.flow import Flow, Node, split_port
 from graph_runtime.contract.problems import REASONS, Fix, Problem, fill
 from graph_runtime.contract.templates import ROOTS
@@ -51,6 +51,7 @@ class FlowCheck:
             *self._connections(flow, facts, around),
             *_translations(flow, facts),
             *(_too_long_for_calls(flow, facts) if around.takes_calls else ()),
+            *self._silences(flow),
             *self._subflows(flow, facts, around),
         ]
         place = {n: i for i, n in enumerate(flow.nodes)}
@@ -92,7 +93,7 @@ class FlowCheck:
                         params={"port": self._label(flow, node_id, port.id, facts)},
                         fix=_add_end(flow, node_id, port.id, self._catalog),
                     )
-        for group in endless_loops(graph, facts):
+        for group in endless_loops(flow, facts):
             steps = {
                 lang: ", ".join(self._name(flow, n).get(lang, self._name(flow, n)["en"]) for n in group[:6])
                 for lang in ("en", "ru", "uk")
@@ -142,6 +143,17 @@ class FlowCheck:
                     declared = flow.connections.get(slot)
                     label = declared.label if declared and declared.label else slot
                     yield Problem("F004", "warning", node_id, params={"label": label})
+
+    def _silences(self, flow: Flow) -> Iterator[Problem]:
+        """Slow steps that say nothing meanwhile, in a flow that is made for calls."""
+        kinds = {node_id: self._catalog.nodes.get(node.type) for node_id, node in flow.nodes.items()}
+        if not any(kind is not None and kind.category == "phone" for kind in kinds.values()):
+            return
+        for node_id, kind in kinds.items():
+            switch = kind.silent_when_off if kind is not None else ""
+            if switch and flow.nodes[node_id].settings.get(switch) is False:
+                fix = Fix(_FILL, (ChangeSettings(id=node_id, set={switch: True}),))
+                yield Problem("F009", "warning", node_id, switch, fix=fix)
 
     def _subflows(self, flow: Flow, facts: Mapping[str, Facts], around: Surroundings) -> Iterator[Problem]:
         import networkx as nx
@@ -224,4 +236,5 @@ def _add_end(flow: Flow, node_id: str, port: str, catalog: Catalog) -> Fix | Non
 _ADD_END = {"en": "Add an End", "ru": "Добавить завершение", "uk": "Додати завершення"}
 _DELETE = {"en": "Delete the step", "ru": "Удалить шаг", "uk": "Видалити крок"}
 _DISCONNECT = {"en": "Remove the wire", "ru": "Удалить линию", "uk": "Видалити лінію"}
+_FILL = {"en": "Say something meanwhile", "ru": "Говорить что-нибудь в это время", "uk": "Казати щось у цей час"}
 _START = {"en": "Start", "ru": "Старт", "uk": "Старт"}

@@ -97,6 +97,7 @@ class CallTurns:
 
     async def events(self, call: PhoneCall, heard: Heard) -> AsyncGenerator[CallEvent, None]:
         """As `PhoneCalls.turn`."""
+        await self._place(call)  # in which language now
         if not isinstance(heard, Begin):
             silences = await self.rows.hear(
                 call.workspace_id, call.uuid, call.epoch,
@@ -229,6 +230,9 @@ class CallTurns:
         place = await self.rows.place(call.workspace_id, call.conversation_id)
         if place is None:
             raise NotFound("The conversation of this call does not exist any more.")
+        if place["language"] != call.language:
+            # A step changed it: from here on it is spoken, and listened to, in the other one.
+            call.language = call.speaking.language = place["language"]
         return place
 
     async def _waits(self, call: PhoneCall, place: Row) -> Listen | Record | Transfer | HangUp:

@@ -37,7 +37,7 @@ class LastCall:
 class CallFacts:
     """One call of a conversation. `seconds` of talking, None while it goes on; `transfer` "" when none was tried.
 
-    `cause`: Q.850, None while it goes on and 0 when unknown. `recorded_seconds`: 0 when there is no recording.
+    `cause`: Q.850, None while it goes on and 0 when unknown. `recorded_seconds`, rounded up: 0 when there is no recording.
     """
 
     id: str
@@ -96,7 +96,7 @@ def _facts(row: Row) -> CallFacts:
         id=str(row["id"]), from_number=row["from_number"], did=row["did"], direction=row["direction"], state=row["state"],
         started_at=row["started_at"], seconds=round((ended - began).total_seconds()) if began and ended else None,
         transfer_to=row["transfer_to"].partition("|")[0] if row["moves"] else "", transfer=row["transfer_result"],
-        cause=row["cause"], recorded_seconds=round(row["recorded"] / RATE),
+        cause=row["cause"], recorded_seconds=-(-row["recorded"] // RATE),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from graph_runtime.engine.compile import compile_flow
 from graph_runtime.engine.upgrade import upgrade
 from graph_runtime.engine.validate import FlowCheck, Surroundings
 from graph_runtime.services.drafts import Drafts, phones, reachable, readable, with_exits
+from graph_runtime.services.phrase_warming import PhraseWarming
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import agents as agent_rows
 from graph_runtime.storage import flows as rows
@@ -90,7 +91,15 @@ class _Bundle:
 class Publishing:
     """Versions of an agent's flows. Publishing from a sub-flow publishes the agent's main flow with it."""
 
-    def __init__(self, database: Database, catalog: Catalog, check: FlowCheck, drafts: Drafts) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        check: FlowCheck,
+        drafts: Drafts,
+        phrases: PhraseWarming | None = None,
+    ) -> None:
+        self._phrases = phrases
         self._database = database
         self._catalog = catalog
         self._check = check
@@ -134,6 +143,9 @@ class Publishing:
             compile_flow(now.flow, now.bundle, self._catalog)
             row = await self._insert(connection, now, principal, content_hash, comment)
             await rows.make_live(connection, now.main["id"], row["id"])
+        if self._phrases is not None:
+            flows = [now.flow, *now.bundle.values()]
+            self._phrases.begin(principal.workspace_id, now.main["agent_id"], now.flow.locale, flows)
         return _version({**row, "author": ""}, is_live=True)
 
     async def versions(self, principal: Principal, flow_id: str, *, limit: int = 50) -> list[VersionRow]:

@@ -76,7 +76,7 @@ def outputs(settings: Settings) -> tuple[Port, ...]:
 
 NODE = NodeType(
     type="prompt", category="ai", label="Prompt", summary="A model answers the contact or fills variables.",
-    settings=Settings, outputs=outputs, effect="idempotent", latency="slow", story=("user", "system"),
+    settings=Settings, outputs=outputs, effect="idempotent", latency="slow", silent_when_off="has_filler", story=("user", "system"),
     step_outputs={"text": "Answer", "model": "Model that answered", "error": "What went wrong"},
 )  # fmt: skip
 

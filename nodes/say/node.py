@@ -51,7 +51,7 @@ def outputs(settings: Settings) -> tuple[Port, ...]:
 
 NODE = NodeType(
     type="say", category="phone", label="Say", summary="Speaks on a call; writes on other channels.", settings=Settings,
-    outputs=outputs, waits="reply", story=("text",), step_outputs={"text": "What the caller said meanwhile"},
+    outputs=outputs, waits="reply", at_once=("finished",), always_says="text", story=("text",), step_outputs={"text": "What the caller said meanwhile"},
 )  # fmt: skip
 
 

@@ -25,6 +25,14 @@ async def test_a_call_is_placed_once_per_key_and_read(
             {"number": "+49 30 1"},
             {"Idempotency-Key": "order-7"},
         )
+        (listed,) = (await client.get("/api/v1/lines")).json()["lines"]
+        assert (listed["id"], listed["agent_name"], listed["can_call"], listed["live"]) == (
+            line.channel_id,
+            "Reception",
+            True,
+            0,
+        )
+        assert (await other.get("/api/v1/lines")).json() == {"lines": []}
         assert (await other.post(path, json=body)).status_code == 404
         first = await client.post(path, json=body, headers=once)
         assert first.status_code == 202, first.text

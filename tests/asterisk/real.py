@@ -1,10 +1,14 @@
-"""An Asterisk of the test's own, from a program that is installed somewhere: `PATCHCORD_ASTERISK` names it."""
+"""An Asterisk of the test's own, from a program that is installed somewhere: `PATCHCORD_ASTERISK` names it.
+
+It runs the files of `asterisk/`, written by its `start.sh` as in a container; only places and ports are the test's.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import re
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,31 +16,28 @@ from pathlib import Path
 from typing import Final
 
 from graph_runtime.places import REPOSITORY
-from tests.fakes.asterisk_manager import SECRET
 
 PROGRAM: Final = os.environ.get("PATCHCORD_ASTERISK", "")
-MODULES: Final = (
-    "pbx_config", "app_audiosocket", "res_audiosocket", "func_curl", "res_curl", "func_uri", "func_uuid", "func_cut",
-    "app_exec", "app_stack", "func_logic", "func_callerid", "func_strings", "app_dial", "app_senddtmf", "app_echo",
-    "app_playtones", "bridge_simple", "bridge_builtin_features", "res_timing_timerfd", "codec_ulaw", "codec_resample",
-    "func_channel", "res_clioriginate", "app_userevent", "app_verbose", "func_global",
-)  # fmt: skip
+FOLDER: Final = REPOSITORY / "asterisk"
+PASSWORD: Final = "of-test-phones"
+SECRET: Final = "of-the-manager"
+KNOWN_TROUBLE: Final = ("No call detail records",)
 
 
-def free_port() -> int:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """A port that nobody uses just now."""
-    with socket.socket() as free:
+    with socket.socket(socket.AF_INET, kind) as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
 @dataclass
 class Asterisk:
-    """A running one, without SIP: its calls are Local channels of its own dialplan."""
+    """A running one. Its telephones are 100 and 101, with `PASSWORD`."""
 
     folder: Path
     manager: str
-    dialplan: str = ""
+    sip: tuple[str, int] = ("127.0.0.1", 5060)
 
     async def command(self, text: str) -> str:
         """On its console."""
@@ -48,8 +49,8 @@ class Asterisk:
         return out.decode(errors="replace")
 
     async def take(self, dialplan: str) -> None:
-        """A dialplan from now on."""
-        (self.folder / "extensions.conf").write_text(dialplan)
+        """A dialplan from now on, beside that of the telephones."""
+        (self.folder / "patchcord.conf").write_text(dialplan)
         await self.command("dialplan reload")
 
     async def channels(self) -> int:
@@ -57,43 +58,47 @@ class Asterisk:
         out = await self.command("core show channels count")
         return int(out.split("active channel")[0].split()[-1])
 
+    def trouble(self) -> list[str]:
+        """What its log complains of."""
+        lines = (self.folder / "full").read_text(errors="replace").splitlines()
+        return [
+            one for one in lines if re.search(r"(WARNING|ERROR)\[", one) and not any(k in one for k in KNOWN_TROUBLE)
+        ]
+
 
 @contextlib.asynccontextmanager
-async def asterisk(folder: Path) -> AsyncIterator[Asterisk]:
+async def asterisk(folder: Path, **environment: str) -> AsyncIterator[Asterisk]:
     """Start one, and end it."""
-    port = free_port()
+    port, sip = free_port(), free_port(socket.SOCK_DGRAM)
+    settings = {
+        "CONF": str(folder), "FROM": str(FOLDER), "PATH": os.environ["PATH"], "PATCHCORD_LINE_SECRET": "SECRET",
+        "PATCHCORD_PHONE_URL": "http://127.0.0.1:8000", "PATCHCORD_PHONE_AUDIO": "127.0.0.1:9092",
+        "PATCHCORD_TEST_PHONES": PASSWORD, "PATCHCORD_MANAGER_SECRET": SECRET,
+    }  # fmt: skip
+    writing = await asyncio.create_subprocess_exec(
+        "/bin/sh", str(FOLDER / "start.sh"), "--only-write", env=settings | environment
+    )
+    assert await writing.wait() == 0
     home = Path(PROGRAM).parent.parent
     modules = next(p for p in (home / "lib/asterisk/modules", Path("/usr/lib/asterisk/modules")) if p.is_dir())
     places = {"astetcdir": folder, "astmoddir": modules, "astvarlibdir": folder, "astdbdir": folder, "astkeydir": folder,
               "astdatadir": folder, "astspooldir": folder, "astrundir": folder, "astlogdir": folder}  # fmt: skip
-    options = (REPOSITORY / "asterisk" / "asterisk.conf").read_text("utf-8")
     lines = "".join(f"{name} => {place}\n" for name, place in places.items())
-    files = {
-        "asterisk.conf": f"[directories]\n{lines}\n{options}",
-        "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in MODULES),
-        "manager.conf": f"[general]\nenabled = yes\nport = {port}\nbindaddr = 127.0.0.1\n\n[patchcord]\nsecret = {SECRET}\n"
-        "read = call\nwrite = originate,call\n",
-        "logger.conf": "[general]\n[logfiles]\nfull => notice,warning,error,verbose(4),dtmf\n",
-        "extensions.conf": "",
+    changes = {
+        "asterisk.conf": ("\n[options]\n", f"\n[directories]\n{lines}\n[options]\n"),
+        "manager.conf": ("port = 5038", f"port = {port}"),
+        "pjsip.conf": ("bind = 0.0.0.0:5060", f"bind = 127.0.0.1:{sip}"),
+        "logger.conf": ("console =>", "full => dtmf,"),
     }
-    for name, text in files.items():
-        (folder / name).write_text(text)
-    for name in (
-        "stasis.conf",
-        "cdr.conf",
-        "cel.conf",
-        "udptl.conf",
-        "features.conf",
-        "ccss.conf",
-        "acl.conf",
-        "http.conf",
-    ):
-        (folder / name).write_text("[general]\n")
+    for name, (old, new) in changes.items():
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new))
     process = await asyncio.create_subprocess_exec(
         PROGRAM, "-C", str(folder / "asterisk.conf"), "-f", "-n",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    running = Asterisk(folder, f"127.0.0.1:{port}")
+    running = Asterisk(folder, f"127.0.0.1:{port}", ("127.0.0.1", sip))
     try:
         async with asyncio.timeout(30):
             while "fully booted" not in (await running.command("core waitfullybooted")).lower():
@@ -101,5 +106,6 @@ async def asterisk(folder: Path) -> AsyncIterator[Asterisk]:
                 await asyncio.sleep(0.1)
         yield running
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()

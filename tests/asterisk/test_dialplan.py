@@ -159,10 +159,6 @@ def test_the_modules_that_the_dialplan_uses_are_loaded() -> None:
     assert "transmit_silence = yes" in (FOLDER / "asterisk.conf").read_text("utf-8")
 
 
-def test_the_sample_trunk_has_no_password_of_ours() -> None:
-    assert re.search(r"^password =\s*$", (FOLDER / "pjsip.conf").read_text("utf-8"), re.MULTILINE)
-
-
 async def test_the_copy_for_a_line_is_filled_in(services: Services, owner: Principal) -> None:
     setup = services.phone_setup
     setup._settings = setup._settings.model_copy(update={"public_url": "http://10.0.0.5:8000"})

@@ -16,8 +16,7 @@ from graph_runtime.bootstrap import Services
 from graph_runtime.services.calls_out import PlacedCall
 from graph_runtime.services.principal import Principal
 from tests.api.conftest import Address, serving
-from tests.asterisk.real import PROGRAM, Asterisk, asterisk
-from tests.fakes.asterisk_manager import SECRET
+from tests.asterisk.real import PROGRAM, SECRET, Asterisk, asterisk
 from tests.phone_world import Line, new_line, phone_flow
 from tests.voice.fake_speech import FakeSynthesizer, FakeTranscriber
 from tests.voice.voice_world import VoiceProcess, until, voice_process

@@ -36,7 +36,7 @@ FLAGS = [
 ]
 FIRST_PAGE_BYTES = 500_000
 PAGES = (
-    "/", "/models", "/connections", "/api-keys", "/conversations", "/undelivered", "/follow-ups", "/knowledge", "/contacts",
+    "/", "/models", "/connections", "/api-keys", "/conversations", "/calls", "/undelivered", "/follow-ups", "/knowledge", "/contacts",
     "/events", "/settings",
 )  # fmt: skip
 

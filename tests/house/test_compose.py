@@ -24,7 +24,7 @@ def compose() -> Any:
 
 
 SERVICES: dict[str, Any] = compose()["services"]
-OURS = sorted(name for name, service in SERVICES.items() if str(service["image"]).startswith("patchcord"))
+OURS = sorted(name for name, service in SERVICES.items() if str(service["image"]).startswith("patchcord:"))
 
 
 def known_settings() -> set[str]:
@@ -39,8 +39,9 @@ def known_settings() -> set[str]:
 
 
 def test_the_services_of_production_are_there() -> None:
-    assert set(SERVICES) >= {"migrate", "web", "worker", "postgres", "redis"}
-    assert {"migrate", "web", "worker"} <= set(OURS)
+    assert set(SERVICES) >= {"migrate", "web", "worker", "voice", "asterisk", "postgres", "redis"}
+    assert {"migrate", "web", "worker", "voice"} <= set(OURS)
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"voice", "asterisk"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -74,8 +75,9 @@ def test_health_checks_ask_addresses_that_exist() -> None:
         test = SERVICES[name]["healthcheck"]["test"]
         assert test[:4] == ["CMD", "python", "-m", "graph_runtime.cli.probe"]
         url = urlsplit(test[4])
-        assert url.path in routes
+        assert url.path in routes or url.scheme == "tcp"
         asked[name] = url.port
+    assert asked["voice"] == SERVICES["voice"]["environment"]["PATCHCORD_VOICE_PORT"]
     assert asked["web"] == SERVICES["web"]["environment"]["PATCHCORD_PORT"]
     assert asked["worker"] == SERVICES["worker"]["environment"]["PATCHCORD_WORKER_PORT"]
     assert all("healthcheck" in SERVICES[name] for name in ("postgres", "redis"))
@@ -101,6 +103,23 @@ def test_no_secret_is_inside_and_the_example_names_all_of_them() -> None:
     for line in text.splitlines():
         if re.search(r"(PASSWORD|SECRET|TOKEN)\w*:", line):
             assert "${" in line, line
+
+
+def test_the_telephone_system_is_told_all_that_its_start_asks_for() -> None:
+    service, start = SERVICES["asterisk"], (REPOSITORY / "asterisk" / "start.sh").read_text()
+    asked = set(re.findall(r"\bneed ([A-Z_]+)$", start, re.MULTILINE))
+    told = set(service["environment"])
+    assert asked <= told
+    assert told - asked == {"MANAGER_BIND"}
+    ranges = [port.partition(":10000-")[2] for port in service["ports"] if "10000" in port]
+    assert ranges == ["10099:10000-10099/udp"]
+    text = (REPOSITORY / "asterisk" / "rtp.conf").read_text()
+    assert "rtpstart = 10000\nrtpend = 10099\n" in text
+    assert all(port.startswith("${SIP_BIND:-127.0.0.1}:") for port in service["ports"]), (
+        "nobody from outside by default"
+    )
+    assert service["cap_drop"] == ["ALL"]
+    assert SERVICES["asterisk"]["environment"]["PATCHCORD_PHONE_AUDIO"].endswith(f":{SERVICES['voice']['environment']['PATCHCORD_VOICE_PORT']}")  # fmt: skip
 
 
 def test_files_and_volumes_that_are_named_exist() -> None:

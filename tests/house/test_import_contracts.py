@@ -99,7 +99,6 @@ ALLOWED_IMPORTS = [
     ("voice/turn_taking.py", ""),
     ("voice/ladder.py", ""),
     ("voice/words.py", ""),
-    ("voice/sentences.py", ""),
     ("voice/playout.py", "import asyncio"),
     ("voice/audiosocket/protocol.py", "import voice.frames"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import replace
 
@@ -58,7 +59,7 @@ async def test_a_part_told_twice_is_kept_once_and_attachments_follow_one_another
     await services.phone_calls.keep_part(again, 0, SOUND[::-1])
     assert (await heard(services.call_recordings, owner, call))[58:] == SOUND * 3 + SOUND[::-1]
     facts = (await services.phone_setup.calls(owner, call.conversation_id))[0]
-    assert facts.recorded_seconds == round(len(SOUND) * 4 / 2 / 8000)
+    assert facts.recorded_seconds == math.ceil(len(SOUND) * 4 / 2 / 8000)
 
 
 async def test_the_database_holds_nothing_that_can_be_heard(call: PhoneCall, services: Services) -> None:

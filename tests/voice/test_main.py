@@ -17,6 +17,12 @@ from voice import main
 from voice.audiosocket.server import Server
 from voice.voice_activity import ModelMissing
 
+
+async def nothing() -> None:
+    """Of a process that is no spare nothing is asked beforehand."""
+    raise AssertionError
+
+
 HEAVY = ("numpy", "onnxruntime", "soxr", "voice.call", "voice.voice_activity")
 
 
@@ -34,7 +40,7 @@ async def test_a_port_that_is_taken_is_said_once_and_used_when_it_is_free(monkey
         other.listen()
         port = other.getsockname()[1]
         settings = Settings(voice_port=port)
-        opening = asyncio.create_task(main._open(server, settings, asyncio.Event()))
+        opening = asyncio.create_task(main._open(server, settings, asyncio.Event(), nothing))
         async with asyncio.timeout(5):
             while not said:  # noqa: ASYNC110 (the log has no event)
                 await asyncio.sleep(0.01)
@@ -48,12 +54,34 @@ async def test_a_port_that_is_taken_is_said_once_and_used_when_it_is_free(monkey
     assert "PATCHCORD_VOICE_PORT" in said[0]["advice"]
 
 
+async def test_a_spare_has_everything_ready_and_takes_the_port_at_once() -> None:
+    server, prepared = Server(lambda _: None), asyncio.Event()
+
+    async def prepare() -> None:
+        prepared.set()
+
+    with socket.socket() as other, capture_logs() as said:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        settings = Settings(voice_port=port, voice_has_spare=True)
+        opening = asyncio.create_task(main._open(server, settings, asyncio.Event(), prepare))
+        async with asyncio.timeout(5):
+            await prepared.wait()
+        assert not opening.done()
+        other.close()
+        async with asyncio.timeout(main.PORT_AGAIN_SECONDS):
+            assert await opening == port
+    await server.close()
+    assert [line["event"] for line in said] == ["voice_spare"]
+
+
 async def test_a_process_that_is_stopped_while_its_port_is_taken_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     server, stop = Server(lambda _: None), asyncio.Event()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        opening = asyncio.create_task(main._open(server, Settings(voice_port=other.getsockname()[1]), stop))
+        opening = asyncio.create_task(main._open(server, Settings(voice_port=other.getsockname()[1]), stop, nothing))
         stop.set()
         async with asyncio.timeout(5):
             assert await opening is None

@@ -66,6 +66,32 @@ async def place(
     return await once(request, who, idempotency_key, act)
 
 
+class PhoneLine(BaseModel):
+    """A phone line of an agent."""
+
+    id: str
+    name: str
+    agent_id: str
+    agent_name: str
+    is_on: bool
+    can_call: bool = Field(description="Whether it places calls: its Asterisk's manager is set up.")
+    most_calls: int = Field(description="Calls it may have at a time, in and out together.")
+    numbers: list[str] = Field(description="Numbers that were called on it lately.")
+    live: int = Field(description="Calls on it now.")
+
+
+class PhoneLines(BaseModel):
+    """Every line, by agent."""
+
+    lines: list[PhoneLine]
+
+
+@reading.get("/lines", response_model=PhoneLines, summary="List phone lines")
+async def list_lines(request: Request, who: Annotated[Principal, Depends(may_read)]) -> Any:
+    """Every phone line of the workspace, with its id for placing calls."""
+    return {"lines": jsonable_encoder(await services_of(request).call_log.lines(who))}
+
+
 @reading.get("/calls/{call_id}", response_model=Call, summary="Read a call")
 async def read(request: Request, call_id: str, who: Annotated[Principal, Depends(may_read)]) -> Any:
     """How a call that was placed is doing."""

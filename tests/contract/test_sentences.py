@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice.sentences import LONGEST, SentenceSplitter
+from graph_runtime.contract.sentences import LONGEST, SentenceSplitter
 
 TABLE = [
     ("en", "Hello. How are you?", ["Hello. ", "How are you?"]),
