@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import hypothesis
 import psycopg
@@ -71,10 +72,14 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def services(
-    postgres: EmbeddedPostgres, database: Database, catalog: Catalog, clock: FakeClock
+    postgres: EmbeddedPostgres, database: Database, catalog: Catalog, clock: FakeClock, tmp_path: Path
 ) -> AsyncIterator[Services]:
     """Everything as the program builds it, with cheap passwords and a clock that moves on request."""
-    settings = Settings(database_url=SecretStr(postgres.app_url), secret_key=SecretStr("for tests only, " * 3))
+    settings = Settings(
+        database_url=SecretStr(postgres.app_url),
+        secret_key=SecretStr("for tests only, " * 3),
+        data_dir=tmp_path / "data",
+    )
     built = await build(settings, catalog=catalog, clock=clock.now, password_cost=PasswordCost(memory_kib=64, rounds=1))
     yield built
     await built.close()
