@@ -4,6 +4,7 @@ import agents from "./agents.json";
 import chains from "./chains.json";
 import channels from "./channels.json";
 import contacts from "./contacts.json";
+import connections from "./connections.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
 import events from "./events.json";
@@ -19,7 +20,7 @@ import triggers from "./triggers.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts, ...inbox, ...triggers, ...calls };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts, ...inbox, ...triggers, ...calls, ...connections };
 const listeners = new Set();
 let current = null;
 

@@ -255,6 +255,7 @@ async def world(
         "call_id": await recorded_call(services, ann.who, agent.id, conversation_id),
         "public_id": agent.public_id,
         "slot": "main",
+        "node_id": "n_nowhere",
         "channel_id": webhook.id,
         "connector": "webhook",
         "chain_id": chain.row.id,

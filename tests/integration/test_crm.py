@@ -20,9 +20,11 @@ from graph_runtime.storage import agents
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.encryption import KeyRing
+from graph_runtime.worker.main import work
 from tests.conversation_world import process, publish
 from tests.fakes.kommo import LONG_TOKEN, Kommo, kommo
 from tests.integration.crm_world import CATALOG, FLOW, KEY, outside
+from tests.integration.test_turns_killed import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,7 +69,12 @@ async def test_a_process_killed_between_the_call_and_its_record_leaves_one_deal(
             child.send_signal(signal.SIGKILL)
             await child.communicate()
         assert len(fake.calls("POST", "/api/v4/leads")) == 1
-        await side.run_all(access, conversation)
+        stop = asyncio.Event()
+        worker = asyncio.create_task(work(side, stop))
+        await until(side, access, conversation, 3)  # the dead process's lease is found by the sweeper
+        await side.settle()
+        stop.set()
+        await worker
         (number,) = fake.records["leads"]
         assert await side.texts(access, conversation) == ["Budget?", "> 500", f"Deal {number}"]
     assert len(fake.calls("POST", "/api/v4/leads")) == 1
