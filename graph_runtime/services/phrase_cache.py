@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import struct
+import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -35,6 +36,7 @@ class PhraseCache:
         self._folder_bytes = folder_bytes
         self._kept: OrderedDict[str, Audio] = OrderedDict()
         self._size = 0
+        self._tidying = threading.Lock()
 
     async def speak(self, synthesizer: Synthesizer, request: SpeakRequest) -> AsyncIterator[Audio]:
         """As `synthesizer.speak`, at once and in one piece when the phrase is known.
@@ -118,13 +120,15 @@ class PhraseCache:
             return
 
     def _tidy(self, folder: Path) -> None:
-        files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in folder.glob("*.pcm")), key=lambda f: f[0])
-        size = sum(f[1] for f in files)
-        for _, bytes_, file in files:
-            if size <= self._folder_bytes:
-                return
-            file.unlink(missing_ok=True)
-            size -= bytes_
+        # Threads write side by side; two that tidy at once would stumble over each other's files.
+        with self._tidying:
+            files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in folder.glob("*.pcm")), key=lambda f: f[0])
+            size = sum(f[1] for f in files)
+            for _, bytes_, file in files:
+                if size <= self._folder_bytes:
+                    return
+                file.unlink(missing_ok=True)
+                size -= bytes_
 
 
 def _key(synthesizer: Synthesizer, request: SpeakRequest) -> str:

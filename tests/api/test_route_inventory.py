@@ -248,7 +248,6 @@ async def world(
         "subscription_id": subscription.id,
         "delivery_id": told.id,
         "flow_id": agent.main_flow_id,
-        "node_id": "n_none",
         "agent_id": agent.id,
         "conversation_id": conversation_id,
         "file_id": file.file_id,
