@@ -21,21 +21,26 @@ class Place:
     path: str
 
 
-PLACES: Final = (
-    Place("agents", "bot", "/"),
-    Place("inbox", "inbox", "/inbox"),
-    Place("conversations", "messages-square", "/conversations"),
-    Place("follow_ups", "calendar-clock", "/follow-ups"),
-    Place("contacts", "contact", "/contacts"),
-    Place("calls", "phone", "/calls"),
-    Place("letters", "mail-warning", "/undelivered"),
-    Place("knowledge", "book-open", "/knowledge"),
-    Place("models", "brain", "/models"),
-    Place("connections", "cable", "/connections"),
-    Place("events", "webhook", "/events"),
-    Place("api_keys", "key-round", "/api-keys"),
-    Place("settings", "settings", "/settings"),
+GROUPS: Final = (
+    (Place("agents", "bot", "/"), Place("knowledge", "book-open", "/knowledge")),
+    (
+        Place("inbox", "inbox", "/inbox"),
+        Place("conversations", "messages-square", "/conversations"),
+        Place("calls", "phone", "/calls"),
+        Place("contacts", "contact", "/contacts"),
+        Place("follow_ups", "calendar-clock", "/follow-ups"),
+    ),
+    (
+        Place("models", "brain", "/models"),
+        Place("connections", "cable", "/connections"),
+        Place("events", "webhook", "/events"),
+        Place("letters", "mail-warning", "/undelivered"),
+        Place("api_keys", "key-round", "/api-keys"),
+        Place("settings", "settings", "/settings"),
+    ),
 )
+"""What is built, the people it talks to, and what it all stands on."""
+PLACES: Final = tuple(place for group in GROUPS for place in group)
 
 
 def page(*content: rx.Component, title: rx.Var[str], place: str, width: str = "wide") -> rx.Component:
@@ -91,7 +96,10 @@ def brand() -> rx.Component:
 def _navigation(current: str) -> rx.Component:
     return rx.el.nav(
         brand(),
-        *[_entry(p, is_current=p.key == current) for p in PLACES],
+        *[
+            rx.el.div(*[_entry(p, is_current=p.key == current) for p in group], class_name="ps-nav-group")
+            for group in GROUPS
+        ],
         rx.el.div(_account(), class_name="ps-nav-foot"),
         class_name="ps-nav",
         aria_label=t("nav.label"),

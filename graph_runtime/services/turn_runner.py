@@ -21,7 +21,7 @@ from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.contract.opt_out import Wish
 from graph_runtime.contract.people import PRIORITIES, QueueFacts
 from graph_runtime.engine.run import TurnResult, run_turn, sorry
-from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Connections, Doors, Said, Trigger
+from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Connections, Doors, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
 from graph_runtime.services.heartbeat import Heart
@@ -29,6 +29,7 @@ from graph_runtime.services.isolation import Isolation
 from graph_runtime.services.live import Live
 from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
 from graph_runtime.services.versions import PinnedVersion, Versions
+from graph_runtime.services.wishes import obeyed, wish_of
 from graph_runtime.services.workspace_facts import Facts, WorkspaceFacts
 from graph_runtime.storage.outbox import recipient
 from graph_runtime.storage.turns import Committed, EffectRows, LeasedTurn, TurnRows, TurnStore
@@ -279,8 +280,8 @@ class TurnRunner:
 
         async def begin(turn: LeasedTurn, journal: EffectRows) -> TurnResult:
             nonlocal wish
-            if wish := _wish(turn, facts):
-                return _obeyed(turn, facts, wish)
+            if wish := wish_of(turn, facts):
+                return obeyed(turn, facts, wish)
             doors = Doors(
                 effects=journal,
                 runner=self._outside.runner,
@@ -410,31 +411,6 @@ class TurnRunner:
 def _received_at(inbox_id: UUID) -> float:
     """When a trigger was stored, in seconds since 1970: its id begins with the database's milliseconds (uuidv7)."""
     return (inbox_id.int >> 80) / 1000
-
-
-def _wish(turn: LeasedTurn, facts: Facts) -> Wish:
-    """Whether the contact writes that they opt out, or come back. A word on a call or in a test is only a word."""
-    reply = turn.payload.get("reply") or {}
-    if turn.is_test or turn.channel_kind == PHONE or turn.kind not in ("start", "message") or reply.get("option_id"):
-        return ""
-    return facts.wish(str(reply.get("text") or ""), has_opted_out=bool(turn.contact_fields.get("opted_out")))
-
-
-def _obeyed(turn: LeasedTurn, facts: Facts, wish: Wish) -> TurnResult:
-    """One sentence, and the flow waits on where it was; one that had not begun is over."""
-    text = facts.answer(wish, turn.language)
-    is_news = bool(turn.contact_fields.get("opted_out")) is (wish == "start")
-    said = Said(f"{turn.turn_seq + 1}.1", 1, "", (dump_part(Text(text=text)),), text)
-    has_begun = turn.checkpoint is not None
-    return TurnResult(
-        state=turn.checkpoint,
-        waits=turn.waits,  # type: ignore[arg-type]  # the table's CHECK allows only these
-        node_id=turn.node_id,
-        is_idle=True,
-        is_over=not has_begun,
-        result="" if has_begun else "opted_out" if wish == "stop" else "came_back",
-        messages=(said,) if is_news and text else (),
-    )
 
 
 def _is_stale(turn: LeasedTurn) -> bool:

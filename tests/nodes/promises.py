@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 from graph_runtime.contract.forms import FormField
 from graph_runtime.contract.nodes import Category, NodeType, Port
-from graph_runtime.testing import ExampleRun, run_example
+from graph_runtime.examples import ExampleRun, run_example
 
 LANGUAGES = ("en", "ru", "uk")
 FILES = {

@@ -10,7 +10,8 @@ from graph_runtime.contract.errors import RateLimited, Unreachable
 from graph_runtime.contract.messages import Text
 from graph_runtime.contract.models import ModelMessage, ModelReply, ModelRequest, TextDelta
 from graph_runtime.contract.nodes import Leave, NodeContext
-from graph_runtime.testing import NOON, ExampleRun, FakeClock, FakeContext, FakeModel, sequence_rule
+from graph_runtime.examples import ExampleRun
+from graph_runtime.testing import NOON, FakeClock, FakeContext, FakeModel, sequence_rule
 
 REQUEST = ModelRequest(messages=(ModelMessage("user", "What does delivery cost?"),))
 
