@@ -221,10 +221,11 @@ async def build(
             redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
         )
         door = HttpDoor()
+        connections = BoundConnections(
+            database, catalog, vault, OAuth(database, catalog, vault, settings.oauth_redirect, clock=clock)
+        )
         embedders = KnowledgeEmbedders(database, catalog, vault)
         knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "")
-        oauth = OAuth(database, catalog, vault, f"{settings.public_url.rstrip('/')}/oauth/callback", clock=clock)
-        connections = BoundConnections(database, catalog, vault, oauth)
         outside = Outside(
             runner=ModelRunner(),
             models=models.chat_model,
@@ -263,7 +264,7 @@ async def build(
         drafts=drafts,
         credentials=Credentials(database, catalog, vault, clock, connections),
         models=models,
-        oauth=oauth,
+        oauth=connections.oauth,
         connections=connections,
         publishing=Publishing(database, catalog, check, drafts, warming),
         speech=speech,

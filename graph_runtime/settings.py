@@ -148,6 +148,11 @@ class Settings(BaseSettings):
         return settings
 
     @property
+    def oauth_redirect(self) -> str:
+        """Where services send people back to after they granted access."""
+        return f"{self.public_url}/oauth/callback"
+
+    @property
     def migration_url(self) -> str:
         """Raises: SettingsRefused when no database is known."""
         url = self.database_admin_url or self.database_url

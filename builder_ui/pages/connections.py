@@ -87,7 +87,11 @@ def _link(link: rx.Var[LinkedItem]) -> rx.Component:
         rx.el.div(
             rx.flex(
                 rx.el.span(link.label, style={"font_weight": 600}, class_name="ps-truncate"),
-                rx.badge(t_of(link.state, "links.state_"), color_scheme=rx.match(link.state, *colors, "gray")),
+                rx.badge(
+                    t_of(link.state, "links.state_"),
+                    color_scheme=rx.match(link.state, *colors, "gray"),
+                    high_contrast=True,
+                ),
                 spacing="2",
                 align="center",
             ),

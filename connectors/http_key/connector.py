@@ -29,12 +29,10 @@ class Settings(CredentialSettings):
         options={"bearer": "Bearer token", "basic": "Name and password", "header": "Header of its own"},
     )  # fmt: skip
     secret: SecretStr = setting("Key or password", default=SecretStr(""), required=True)
-    user: str = setting(
-        "User name", default="", max_length=200, show_when={"auth": ["basic"]}, help="For “Name and password” only."
-    )
+    user: str = setting("User name", default="", max_length=200, show_when={"auth": ["basic"]})
     header_name: str = setting(
         "Name of the header", default="X-API-Key", max_length=100, pattern="^[A-Za-z0-9-]+$",
-        show_when={"auth": ["header"]}, help="For “Header of its own” only.",
+        show_when={"auth": ["header"]},
     )  # fmt: skip
     test_path: str = setting(
         "Path to check with", default="/", max_length=500, advanced=True, help="Asked with GET when you press “Check”."

