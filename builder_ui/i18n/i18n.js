@@ -1,7 +1,7 @@
-// The interface language in the browser: which one, and the texts of all of them.
+// The interface language in the browser: which one, and the texts of all of them. Areas with many texts of their own come
+// with the first page that shows one of them.
 import { useSyncExternalStore } from "react";
 import agents from "./agents.json";
-import chains from "./chains.json";
 import channels from "./channels.json";
 import contacts from "./contacts.json";
 import connections from "./connections.json";
@@ -16,13 +16,27 @@ import models from "./models.json";
 import settings from "./settings.json";
 import shell from "./shell.json";
 import telegram from "./telegram.json";
-import triggers from "./triggers.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...chains, ...contacts, ...inbox, ...triggers, ...calls, ...connections };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts, ...inbox, ...calls, ...connections };
+const AREAS = { triggers: () => import("./triggers.json"), chains: () => import("./chains.json") };
+const asked = {};
 const listeners = new Set();
 let current = null;
+let arrivals = 0;
+
+function fetchArea(area) {
+  asked[area] ??= AREAS[area]().then(
+    (found) => {
+      Object.assign(texts, found.default);
+      asked[area] = true;
+      arrivals += 1;
+      listeners.forEach((listener) => listener());
+    },
+    () => delete asked[area], // the next text asks again
+  );
+}
 
 function firstLanguage() {
   if (typeof window === "undefined") return "en";
@@ -65,6 +79,7 @@ function subscribe(listener) {
 }
 
 export function useLanguage() {
+  useSyncExternalStore(subscribe, () => arrivals, () => 0);
   return useSyncExternalStore(subscribe, getLanguage, () => "en");
 }
 
@@ -73,6 +88,11 @@ const rules = {};
 /** The text of a key. `params.n` chooses among plural forms; {name} is replaced by params.name. */
 export function tr(language, key, params) {
   const entry = texts[key];
+  const area = entry === undefined ? key.slice(0, key.indexOf(".")) : "";
+  if (AREAS[area] && !(asked[area] === true)) {
+    if (typeof window !== "undefined") fetchArea(area);
+    return "";
+  }
   if (entry === undefined) return params && params.otherwise !== undefined ? params.otherwise : key;
   let text = entry[language] ?? entry.en;
   if (typeof text !== "string") {

@@ -31,7 +31,7 @@ def _form() -> rx.Component:
         field(
             t("knowledge.try_mode"),
             rx.select.root(
-                rx.select.trigger(id="try-mode"),
+                rx.select.trigger(id="try-mode", aria_label=t("knowledge.try_mode")),
                 rx.select.content(
                     *[rx.select.item(t(f"knowledge.mode_{mode}"), value=mode) for mode in ("hybrid", "keyword", "semantic")]
                 ),

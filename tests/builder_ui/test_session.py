@@ -15,7 +15,7 @@ from graph_runtime.bootstrap import Services
 from graph_runtime.services.principal import Principal
 from tests.builder_ui.tab import Tab, redirected_to
 
-OPEN_TO_ALL = {"Entrance.at_sign_in", "Entrance.at_setup", "Talks.leave"}
+OPEN_TO_ALL = {"Entrance.at_sign_in", "Entrance.at_setup", "Talks.leave", "Calls.leave", "Inbox.leave"}
 
 
 def our_handlers() -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_no_key_stands_in_two_files() -> None:
 
 def test_the_browser_loads_every_file() -> None:
     script = (FOLDER / "i18n.js").read_text("utf-8")
-    assert set(re.findall(r'from "\./(\w+)\.json"', script)) == set(i18n.FILES)
+    assert set(re.findall(r'(?:from |import\()"\./(\w+)\.json"', script)) == set(i18n.FILES)
     assert {f.stem for f in FOLDER.glob("*.json")} == set(i18n.FILES)
 
 

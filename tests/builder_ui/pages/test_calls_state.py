@@ -48,7 +48,7 @@ async def test_calls_are_listed_heard_and_their_recordings_deleted(
     assert tab.notice == ("success", "calls.deleted")
     assert page.rows[0].sound == ""
     async with services.database.workspace(who.workspace_id) as connection:
-        cursor = await connection.execute("SELECT action FROM audit_log ORDER BY id DESC LIMIT 1")
+        cursor = await connection.execute("SELECT action FROM audit ORDER BY seq DESC LIMIT 1")
         told = await cursor.fetchone()
     assert told is not None
     assert told["action"] == "recording.deleted"
