@@ -48,7 +48,12 @@ def _base(base: rx.Var[BaseItem]) -> rx.Component:
                 rx.link(base.name, href=base.path, class_name="ps-cover ps-truncate", underline="none"),
                 rx.cond(
                     base.working > 0,
-                    rx.badge(rx.icon("loader", size=12), t("knowledge.reading_n", n=base.working), color_scheme="blue"),
+                    rx.badge(
+                        rx.icon("loader", size=12),
+                        t("knowledge.reading_n", n=base.working),
+                        color_scheme="blue",
+                        high_contrast=True,
+                    ),
                 ),
                 rx.cond(
                     base.failed > 0,

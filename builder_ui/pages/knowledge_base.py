@@ -248,7 +248,10 @@ def _state(item: rx.Var[DocumentItem]) -> rx.Component:
         )
 
     return rx.flex(
-        rx.cond(item.has_draft & (item.state != "draft"), rx.badge(t("knowledge.has_draft"), color_scheme="gray")),
+        rx.cond(
+            item.has_draft & (item.state != "draft"),
+            rx.badge(t("knowledge.has_draft"), color_scheme="gray", high_contrast=True),
+        ),
         rx.cond(
             item.is_working,
             rx.el.div(

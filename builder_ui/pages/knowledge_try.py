@@ -67,7 +67,9 @@ def _results() -> rx.Component:
             t("knowledge.looked_for", words=KnowledgeTry.words),
             rx.foreach(
                 KnowledgeTry.corrected,
-                lambda pair: rx.fragment(" · ", rx.badge(rx.icon("spell-check", size=12), pair, color_scheme="amber")),
+                lambda pair: rx.fragment(
+                    " · ", rx.badge(rx.icon("spell-check", size=12), pair, color_scheme="amber", high_contrast=True)
+                ),
             ),
             " · ",
             t("knowledge.took_ms", ms=KnowledgeTry.ms),
@@ -132,7 +134,7 @@ def _found(item: rx.Var[FoundItem]) -> rx.Component:
             rx.cond(
                 item.goes,
                 rx.badge(rx.icon("check", size=12), t("knowledge.goes"), color_scheme="iris", high_contrast=True),
-                rx.badge(t("knowledge.stays"), color_scheme="gray"),
+                rx.badge(t("knowledge.stays"), color_scheme="gray", high_contrast=True),
             ),
             class_name="ps-found-head",
         ),

@@ -338,6 +338,8 @@ class TelegramFake:
         if mine.done():
             return await _wrong(writer, *_ANSWERS["conflict"])
         mine.set_result(None)
+        if bot.is_revoked:  # while it was being asked
+            return await _wrong(writer, 401, "Unauthorized")
         found = [bot.updates[n] for n in sorted(bot.updates, reverse=bot.shuffled)][: int(fields.get("limit") or 100)]
         return await answer(writer, 200, {"ok": True, "result": found})
 
