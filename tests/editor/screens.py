@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -40,6 +41,13 @@ def built_screens() -> Path:
     place = Path(
         os.environ.get("PATCHCORD_EDITOR_BUILD") or Path(tempfile.gettempdir()) / f"patchcord-editor-{os.getuid()}"
     )
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:  # tests run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _built_at(place)
+
+
+def _built_at(place: Path) -> Path:
     note, client = place / "built-from", place / ".web" / "build" / "client"
     if note.is_file() and note.read_text() == digest() and client.is_dir():
         return client
