@@ -13,8 +13,9 @@ from graph_runtime.places import REPOSITORY, keep_bytecode
 SLOW_FOLDERS = ("integration", "end_to_end", "faults", "benchmarks")
 SCREENS_FOLDER = "tests/end_to_end"
 BYTECODE = REPOSITORY / "test-results" / "bytecode"
-AT_ONCE = ("-n", "2", "--dist", "loadfile")
-"""Two processes, each with servers of its own; much of a test's time is waiting. A file's tests stay together."""
+AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Two processes, each with servers of its own; much of a test's time is waiting. A file's tests stay together,
+and files keep their order: those that share an installation follow each other."""
 
 
 def run(arguments: Sequence[str]) -> int:
