@@ -7,6 +7,7 @@ import reflex as rx
 from builder_ui.components.parts import field
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_questions_state import KnowledgeQuestions
 
 
 def document_dialog() -> rx.Component:
@@ -53,7 +54,7 @@ def document_dialog() -> rx.Component:
                     align="center",
                     margin_top="20px",
                 ),
-                on_submit=KnowledgeBase.save,
+                on_submit=[KnowledgeBase.save, KnowledgeQuestions.again],
             ),
             max_width=rx.cond(KnowledgeBase.form_kind == "article", "980px", "560px"),
         ),

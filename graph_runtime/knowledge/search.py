@@ -10,7 +10,17 @@ from typing import Any, Final, Literal
 
 from graph_runtime.contract.errors import ConnectorError
 from graph_runtime.knowledge.packing import fuse, within_budget
-from graph_runtime.knowledge.words import STOP_WORDS, normal, plain, query_words, stem, tokens, typo_distance
+from graph_runtime.knowledge.words import (
+    STOP_WORDS,
+    is_kin,
+    normal,
+    plain,
+    query_words,
+    stem,
+    tokens,
+    typo_distance,
+    typo_weight,
+)
 from graph_runtime.storage import passages as rows
 from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.passages import Scope
@@ -21,7 +31,8 @@ TYPOS: Final = "typos"
 VECTORS: Final = "vectors"
 CANDIDATES: Final = 50
 """Of each retriever."""
-TYPO_WEIGHT: Final = 0.8
+MOST_EDITS: Final = 2
+KIN_WEIGHT: Final = 0.6
 LONGEST_QUERY: Final = 2000
 
 Embed = Callable[[str], Awaitable[tuple[str, list[float]]]]
@@ -170,23 +181,25 @@ async def _by_words(
         if not corrected:
             return tuple(words), {}
         better = [
-            (" ".join(corrected[w]) if w in corrected else w, stem(corrected[w][0]) if w in corrected else stem(w),
-             TYPO_WEIGHT if w in corrected else 1.0)
+            (corrected[w][0], stem(corrected[w][0]), corrected[w][1]) if w in corrected else (w, stem(w), 1.0)
             for w in words
-        ]  # fmt: skip
+        ]
         hits = await rows.by_words(connection, scope, better, CANDIDATES)
         names = [corrected[w][0] if w in corrected else w for w in words]
         gathered.add(TYPOS, [_word_hit(row, names) for row in hits])
-    return tuple(words), corrected
+    return tuple(words), {word: (known,) for word, (known, _) in corrected.items()}
 
 
-async def _corrections(connection: Any, scope: Scope, unknown: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Word → the known word that it most likely is."""
-    near: dict[str, list[tuple[int, float, str]]] = {}
+async def _corrections(connection: Any, scope: Scope, unknown: Sequence[str]) -> dict[str, tuple[str, float]]:
+    """Word → the known word that it most likely is, or is of one root with, and how much that counts."""
+    near: dict[str, list[tuple[int, float, str, float]]] = {}
     for row in await rows.similar_words(connection, scope.base_ids, unknown, 8):
-        if (edits := typo_distance(row["word"], row["alike"])) is not None:
-            near.setdefault(row["word"], []).append((edits, -row["similarity"], row["alike"]))
-    return {word: (min(known)[2],) for word, known in near.items()}
+        word, known = row["word"], row["alike"]
+        if (edits := typo_distance(word, known)) is not None:
+            near.setdefault(word, []).append((edits, -row["similarity"], known, typo_weight(word, edits)))
+        elif is_kin(word, known):
+            near.setdefault(word, []).append((MOST_EDITS + 1, -row["similarity"], known, KIN_WEIGHT))
+    return {word: min(known)[2:] for word, known in near.items()}
 
 
 def _word_hit(row: Row, words: Sequence[str]) -> tuple[str, float, float, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
 from graph_runtime.knowledge.packing import as_data
 from graph_runtime.knowledge.search import Found, SearchResult, SearchSettings, marks, search
+from graph_runtime.knowledge.words import stem, telling_words
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.knowledge_bases import found_base
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
@@ -88,7 +89,8 @@ class KnowledgeSearch:
         found = tuple(self._passage(n, f) for n, f in enumerate(result.results, 1))
         context = as_data([_for_prompt(p) for p in found])
         best = max((f.sure for f in result.found), default=0.0)
-        return KnowledgeAnswer(found, context, best, result.trouble)
+        terms = tuple(dict.fromkeys(stem(word) for word in telling_words(query.text)))
+        return KnowledgeAnswer(found, context, best, result.trouble, tuple(known), terms)
 
     async def _search(self, workspace_id: str, scope: Scope, query: str, settings: SearchSettings) -> SearchResult:
         embeds: Sequence[Any] = ()

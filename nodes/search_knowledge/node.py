@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from graph_runtime.contract.errors import ConnectorError
-from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery, as_sources
+from graph_runtime.contract.messages import source_lines
 from graph_runtime.contract.nodes import Leave, NodeContext, NodeSettings, NodeType, Port, setting
 
 
@@ -50,7 +51,7 @@ NODE = NodeType(
     outputs=(Port("found", "Found"), Port("not_found", "Not found"), Port("error", "Error", "error", optional=True)),
     step_outputs={
         "context": "Passages for a model", "passages": "List of passages", "sources": "Sources to show",
-        "sure": "How sure the best one is", "error": "What went wrong",
+        "best": "Best passage, to be quoted", "sure": "How sure the best one is", "error": "What went wrong",
     },
 )  # fmt: skip
 
@@ -66,6 +67,7 @@ async def run(settings: Settings, ctx: NodeContext) -> Leave:
         return Leave("error")
     ctx.output("sure", answer.best)
     ctx.output("error", answer.trouble)
+    ctx.output("best", answer.passages[0].text if answer.passages else "")
     if not answer.passages:
         ctx.output("context", "")
         ctx.output("passages", [])
@@ -73,7 +75,7 @@ async def run(settings: Settings, ctx: NodeContext) -> Leave:
         return Leave("not_found")
     ctx.output("context", answer.context)
     ctx.output("passages", [_listed(p) for p in answer.passages])
-    ctx.output("sources", _sources(answer))
+    ctx.output("sources", source_lines(as_sources(answer.passages)))
     if settings.save_to:
         ctx.set(settings.save_to, answer.context)
     return Leave("found")
@@ -91,11 +93,3 @@ def _listed(passage: KnowledgePassage) -> dict[str, str | int | float]:
         "number": passage.number, "title": passage.title, "heading": passage.heading, "text": passage.text,
         "url": passage.url, "sure": passage.sure,
     }  # fmt: skip
-
-
-def _sources(answer: KnowledgeAnswer) -> str:
-    """A line for each document: the numbers of its passages, its title, and the address that can be opened."""
-    lines: dict[tuple[str, str], list[str]] = {}
-    for p in answer.passages:
-        lines.setdefault((p.title, p.url), []).append(f"[{p.number}]")
-    return "\n".join(f"{''.join(numbers)} {title} {url}".strip() for (title, url), numbers in lines.items())
