@@ -251,7 +251,7 @@ class KnowledgeBase(Session):
         text = str(form.get("text") or "")
         is_draft = bool(form.get("is_draft")) and self.form_kind == "article"
         if self.form_id:
-            await documents.save(who, self.form_id, title=title, text=text, publish=not is_draft)
+            added = await documents.save(who, self.form_id, title=title, text=text, publish=not is_draft)
         elif self.form_kind == "pair":
             added = await documents.add_pair(who, self.base_id, title, text, category_id=self.category)
         else:

@@ -100,7 +100,7 @@ class KnowledgeQuestions:
             found = await rows.questions(connection, base_id=base_id, state=state, agent_id=agent, limit=SHOWN)
         return [_shown(row) for row in found]
 
-    async def agents(self, principal: Principal, base_id: str) -> list[tuple[str, str]]:
+    async def agents(self, principal: Principal, base_id: str) -> Sequence[tuple[str, str]]:
         """Agents that could not answer from this base: (id, name). Raises: AccessDenied, NotFound."""
         principal.require("knowledge.read", "conversation.read")
         async with self._database.workspace(principal.workspace_id) as connection:
