@@ -11,7 +11,7 @@ from builder_ui.components.parts import card, confirm, empty, field, head, searc
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.knowledge_base_state import CategoryItem, DocumentItem, KnowledgeBase, PassageItem
-from builder_ui.pages.knowledge_form import category_dialog, document_dialog
+from builder_ui.pages.knowledge_form import category_dialog, document_dialog, versions_dialog
 from builder_ui.pages.knowledge_questions import questions_tab, tab_label
 from builder_ui.pages.knowledge_try import try_tab
 
@@ -30,6 +30,7 @@ def knowledge_base_page() -> rx.Component:
         document_dialog(),
         category_dialog(),
         _passages_dialog(),
+        versions_dialog(),
         *_questions(),
         title=t("knowledge.title"),
         place="knowledge",
@@ -308,6 +309,12 @@ def _menu(item: rx.Var[DocumentItem]) -> rx.Component:
                 written,
                 rx.dropdown_menu.item(
                     rx.icon("pencil", size=15), t("knowledge.edit"), on_select=KnowledgeBase.edit(item.id)
+                ),
+            ),
+            rx.cond(
+                written,
+                rx.dropdown_menu.item(
+                    rx.icon("history", size=15), t("knowledge.versions"), on_select=KnowledgeBase.show_versions(item.id)
                 ),
             ),
             rx.dropdown_menu.item(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graph_runtime.services.principal import Principal
 
 PREVIEWED: Final = 30_000
+EARLIER_SHOWN: Final = 3_000
 TABS: Final = ("documents", "questions", "try", "settings")
 _MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -85,6 +86,18 @@ class PassageItem:
     page: int
 
 
+@dataclass(frozen=True)
+class VersionItem:
+    """What an article said once; `is_newest`: it is what agents know."""
+
+    number: int
+    title: str
+    text: str
+    at: str
+    member: str
+    is_newest: bool
+
+
 class KnowledgeBase(Session):
     """Documents, categories, the editor and the settings. Trying queries has a state of its own."""
 
@@ -113,6 +126,8 @@ class KnowledgeBase(Session):
     category_name: str = ""
     opened: DocumentItem = DocumentItem()
     passages: list[PassageItem] = []
+    aged: DocumentItem = DocumentItem()
+    versions: list[VersionItem] = []
     deleting: DocumentItem = DocumentItem()
     is_deleting_base: bool = False
     deleting_category: CategoryItem = CategoryItem()
@@ -145,6 +160,7 @@ class KnowledgeBase(Session):
         self.is_missing = self.is_saving = False
         self.tab, self.category, self.search, self.form_kind = "documents", "", "", ""
         self.opened, self.deleting, self.is_deleting_base = DocumentItem(), DocumentItem(), False
+        self.aged, self.versions = DocumentItem(), []
         self.deleting_category = CategoryItem()
         self.may_edit = "knowledge.edit" in who.scopes
         try:
@@ -275,6 +291,30 @@ class KnowledgeBase(Session):
         """Close the list of passages."""
         if not is_open:
             self.opened, self.passages = DocumentItem(), []
+
+    @handler
+    async def show_versions(self, who: Principal, document_id: str) -> None:
+        """What an article said before."""
+        self.aged = document_item(await services().knowledge_documents.get(who, document_id))
+        found = await services().knowledge_documents.versions(who, document_id)
+        self.versions = [
+            VersionItem(v.number, v.title, v.text[:EARLIER_SHOWN], moment(v.at), v.member, n == 0)
+            for n, v in enumerate(found)
+        ]
+
+    @handler
+    async def close_versions(self, who: Principal, is_open: bool) -> None:
+        """Close the list of versions."""
+        if not is_open:
+            self.aged, self.versions = DocumentItem(), []
+
+    @handler
+    async def restore(self, who: Principal, number: int) -> None:
+        """Publish again what it said in a version."""
+        await services().knowledge_documents.restore(who, self.aged.id, number)
+        self.aged, self.versions = DocumentItem(), []
+        self._tell("knowledge.restored", n=number)
+        await self._refresh(who)
 
     @handler
     async def read_again(self, who: Principal, document_id: str) -> None:

@@ -19,7 +19,8 @@ class KnowledgeQuery:
     """What to search. `bases` and `categories` are ids; no base means all of the workspace.
 
     `threshold` 0…1: how sure a passage must be. `neighbors`: passages added on either side of each. `tokens`: what all
-    together may take in a prompt.
+    together may take in a prompt. `also`: other wordings, searched too and fused by rank. `meaning`: what is compared by
+    meaning in place of the text, such as a supposed answer.
     """
 
     text: str
@@ -31,6 +32,8 @@ class KnowledgeQuery:
     tokens: int = 2000
     categories: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ CANDIDATES: Final = 50
 MOST_EDITS: Final = 2
 KIN_WEIGHT: Final = 0.6
 LONGEST_QUERY: Final = 2000
+MOST_WORDINGS: Final = 5
 
 Embed = Callable[[str], Awaitable[tuple[str, list[float]]]]
 """Query → (name of the model, vector). Raises: ConnectorError."""
@@ -113,6 +114,13 @@ class _Gathered:
             self.votes.setdefault(passage, {})[retriever] = Vote(rank, score, words)
             self.sure[passage] = max(self.sure.get(passage, 0.0), sure)
 
+    def take(self, other: _Gathered, name: str) -> None:
+        """What another wording brought, as retrievers of its own."""
+        self.rankings |= {f"{retriever} {name}": ids for retriever, ids in other.rankings.items()}
+        for passage, votes in other.votes.items():
+            self.votes.setdefault(passage, {}).update({f"{r} {name}": vote for r, vote in votes.items()})
+            self.sure[passage] = max(self.sure.get(passage, 0.0), other.sure[passage])
+
 
 async def search(
     database: Database,
@@ -121,8 +129,14 @@ async def search(
     query: str,
     settings: SearchSettings | None = None,
     embeds: Sequence[tuple[Sequence[str], Embed]] = (),
+    *,
+    also: Sequence[str] = (),
+    meaning: str = "",
 ) -> SearchResult:
-    """`embeds`: (bases, embedder) pairs; bases without one are searched by words alone, in every mode."""
+    """`embeds`: (bases, embedder) pairs; bases without one are searched by words alone, in every mode.
+
+    `also`: other wordings, searched the same way and fused with the first. `meaning`: what gets a vector in its place.
+    """
     settings = settings or SearchSettings()
     query = query[:LONGEST_QUERY].replace("\0", " ")
     if not scope.base_ids or not query.strip():
@@ -135,7 +149,9 @@ async def search(
     embedded = {base for bases, _ in embeds for base in bases}
     plain_bases = [b for b in scope.base_ids if b not in embedded]
     by_words = scope if settings.mode != "semantic" else replace(scope, base_ids=plain_bases)
-    vectors = asyncio.ensure_future(_vectors(embeds, query)) if embeds and settings.mode != "keyword" else None
+    vectors = (
+        asyncio.ensure_future(_vectors(embeds, meaning or query)) if embeds and settings.mode != "keyword" else None
+    )
     try:
         if by_words.base_ids:
             began = time.perf_counter()
@@ -152,6 +168,9 @@ async def search(
     finally:
         if vectors is not None and not vectors.done():
             vectors.cancel()
+    for number, wording in enumerate(also[:MOST_WORDINGS], 2):
+        by_meaning = embeds if settings.mode != "keyword" and not trouble else ()
+        gathered.take(await _other_wording(database, workspace_id, (scope, by_words), wording, by_meaning), str(number))
     ranked = fuse(gathered.rankings)[:CANDIDATES]
     async with database.workspace(workspace_id) as connection:
         shown = await rows.shown(connection, [p for p, _ in ranked])
@@ -161,6 +180,23 @@ async def search(
     fits = {p["id"] for p in within_budget([_sized(f, texts[f.id]) for f in chosen], settings.tokens)}
     complete = tuple(replace(f, text=texts[f.id], goes=True) if f.id in fits else f for f in found)
     return SearchResult(complete, words, corrected, trouble, ms)
+
+
+async def _other_wording(
+    database: Database,
+    workspace_id: str,
+    scopes: tuple[Scope, Scope],
+    wording: str,
+    embeds: Sequence[tuple[Sequence[str], Embed]],
+) -> _Gathered:
+    """`scopes`: all, and what of it is searched by words."""
+    other, wording = _Gathered(), wording[:LONGEST_QUERY]
+    if scopes[1].base_ids:
+        await _by_words(database, workspace_id, scopes[1], wording.replace("\0", " "), other)
+    if embeds:
+        asked, _ = await _vectors(embeds, wording)
+        await _by_vectors(database, workspace_id, scopes[0], asked, other)
+    return other
 
 
 async def _by_words(

@@ -11,7 +11,7 @@ down_revision = "0020_triggers"
 branch_labels = None
 depends_on = None
 
-TABLES = ("knowledge_question", "knowledge_asking", "knowledge_feedback")
+TABLES = ("knowledge_question", "knowledge_asking", "knowledge_feedback", "knowledge_version")
 
 
 def upgrade() -> None:

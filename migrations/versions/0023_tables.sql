@@ -1,4 +1,4 @@
--- What people asked and knowledge did not answer: each time it was asked, and the questions these times are grouped into.
+-- What people asked and knowledge did not answer, whether answers helped, and what articles said before.
 
 -- `dismissed_at`: somebody decided that it needs no answer. `document_id`: what was written about it. The words of a
 -- question are those of its newest asking, so they go with the conversation.
@@ -50,3 +50,20 @@ CREATE TABLE knowledge_feedback (
     PRIMARY KEY (conversation_id, seq)
 );
 CREATE INDEX knowledge_feedback_age ON knowledge_feedback (workspace_id, at);
+
+-- What an article or a pair said, each time it was published; the newest fifty. `member_id`: who published it.
+CREATE TABLE knowledge_version (
+    document_id uuid NOT NULL,
+    number integer NOT NULL,
+    workspace_id uuid NOT NULL,
+    title text NOT NULL,
+    body text NOT NULL,
+    member_id uuid,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (document_id, number),
+    FOREIGN KEY (workspace_id, document_id) REFERENCES knowledge_document (workspace_id, id) ON DELETE CASCADE
+);
+CREATE INDEX knowledge_version_of_document ON knowledge_version (workspace_id, document_id, number DESC);
+INSERT INTO knowledge_version (document_id, number, workspace_id, title, body, at)
+    SELECT d.id, d.version, d.workspace_id, d.title, d.body, d.updated_at FROM knowledge_document d
+    WHERE d.kind IN ('article', 'pair') AND d.version > 0;
