@@ -49,6 +49,7 @@ from builder_ui.pages.inbox_state import Inbox
 from builder_ui.pages.knowledge import knowledge_page
 from builder_ui.pages.knowledge_base import knowledge_base_page
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_questions_state import KnowledgeQuestions
 from builder_ui.pages.knowledge_state import Knowledge
 from builder_ui.pages.letters import letters_page
 from builder_ui.pages.letters_state import Letters
@@ -113,7 +114,12 @@ app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Lett
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)
 app.add_page(knowledge_page, route="/knowledge", title="Patchcord", on_load=Knowledge.load)
-app.add_page(knowledge_base_page, route="/knowledge/[base_id]", title="Patchcord", on_load=KnowledgeBase.load)
+app.add_page(
+    knowledge_base_page,
+    route="/knowledge/[base_id]",
+    title="Patchcord",
+    on_load=[KnowledgeBase.load, KnowledgeQuestions.load],
+)
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
 app.add_page(connections_page, route="/connections", title="Patchcord", on_load=Connections.load)
 app.add_page(api_keys_page, route="/api-keys", title="Patchcord", on_load=ApiKeys.load)

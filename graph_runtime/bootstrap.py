@@ -35,6 +35,7 @@ from graph_runtime.services.contact_imports import ContactImports
 from graph_runtime.services.contact_privacy import ContactPrivacy
 from graph_runtime.services.contact_segments import ContactSegments
 from graph_runtime.services.contacts import Contacts
+from graph_runtime.services.conversation_gate import ConversationGate
 from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.credentials import Credentials
@@ -55,6 +56,7 @@ from graph_runtime.services.knowledge_bases import KnowledgeBases
 from graph_runtime.services.knowledge_documents import KnowledgeDocuments
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
 from graph_runtime.services.knowledge_ingest import KnowledgeIngest
+from graph_runtime.services.knowledge_questions import KnowledgeQuestions
 from graph_runtime.services.knowledge_search import KnowledgeSearch
 from graph_runtime.services.live import Live
 from graph_runtime.services.oauth import OAuth
@@ -146,6 +148,7 @@ class Services:
     knowledge_bases: KnowledgeBases
     knowledge_documents: KnowledgeDocuments
     knowledge_search: KnowledgeSearch
+    knowledge_questions: KnowledgeQuestions
     knowledge_ingest: KnowledgeIngest
     idempotency: Idempotency
     figures: Figures
@@ -317,6 +320,7 @@ async def build(
         knowledge_bases=KnowledgeBases(database, catalog, clock),
         knowledge_documents=KnowledgeDocuments(database, pages, clock),
         knowledge_search=knowledge_search,
+        knowledge_questions=KnowledgeQuestions(database, ConversationGate(side.reader), clock),
         knowledge_ingest=KnowledgeIngest(database, embedders, pages, side.instance.number),
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),

@@ -11,7 +11,7 @@ from graph_runtime.contract.crm import CrmRecord
 from graph_runtime.contract.errors import Refused, Unreachable
 from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgePassage
-from graph_runtime.contract.messages import Reply, SaidMessage, dump_part
+from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.contract.nodes import AwaitReply, AwaitTime, Detour, EndConversation, Leave, NodeType, Outcome
 from graph_runtime.contract.people import QueueFacts
 from graph_runtime.testing import Answer, FakeContext, FakeModel
@@ -62,6 +62,9 @@ class ExampleRun:
                 {k: r.get(k) for k in e} for e, r in zip(expected.get("requests", ()), ctx.http_requests, strict=False)
             ],
             "written": ctx.customers.written,
+            "sources": [
+                s.title for parts in ctx.sent.messages for p in parts if isinstance(p, Text) for s in p.sources or ()
+            ],
         }
         wrong = [
             f"{key}: expected {value!r}, found {found[key]!r}"

@@ -12,8 +12,8 @@ from graph_runtime.contract import conditions, templates
 from graph_runtime.contract.crm import CrmQuery, CrmRecord, CrmTask, Entity
 from graph_runtime.contract.errors import ConnectorError, TemplateInvalid, Unreachable
 from graph_runtime.contract.http import HttpReply
-from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
-from graph_runtime.contract.messages import Choices, Part, Reply, SaidMessage, plain_text
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery, as_sources, cited
+from graph_runtime.contract.messages import Choices, Part, Reply, SaidMessage, Source, plain_text
 from graph_runtime.contract.models import ModelEvent, ModelReply, ModelRequest, ModelUsage, TextDelta
 from graph_runtime.contract.people import QueueFacts
 
@@ -188,6 +188,7 @@ class FakeContext:
     http_requests: list[dict[str, Any]] = field(default_factory=list)
     knowledge: list[KnowledgePassage | Exception] = field(default_factory=list)
     knowledge_queries: list[KnowledgeQuery] = field(default_factory=list)
+    found: tuple[KnowledgePassage, ...] | None = None
     clock: FakeClock = field(default_factory=FakeClock)
     sent: FakeChannel = field(default_factory=FakeChannel)
     transcript: list[SaidMessage] = field(default_factory=list)
@@ -315,8 +316,16 @@ class FakeContext:
                 raise failure
         all_found = [p for p in self.knowledge if isinstance(p, KnowledgePassage)]
         found = tuple(p for p in all_found if p.sure >= query.threshold)[: query.top_k]
+        self.found = found
         context = "\n".join(f'<passage n="{p.number}" source="{p.title}">\n{p.text}\n</passage>' for p in found)
         return KnowledgeAnswer(found, context, max((p.sure for p in all_found), default=0.0))
+
+    def sources(self, text: str | None = None) -> tuple[Source, ...]:
+        """What the last search found, or of it what the text cites; before any search: the passages of `knowledge`."""
+        passages = self.found
+        if passages is None:
+            passages = tuple(p for p in self.knowledge if isinstance(p, KnowledgePassage))
+        return as_sources(passages if text is None else cited(text, passages))
 
     async def http(
         self,

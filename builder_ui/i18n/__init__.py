@@ -29,6 +29,7 @@ FILES: Final = (
     "events",
     "contacts",
     "knowledge",
+    "questions",
     "triggers",
     "settings",
     "telegram",

@@ -64,9 +64,19 @@ def _base(base: rx.Var[BaseItem]) -> rx.Component:
                         high_contrast=True,
                     ),
                 ),
+                rx.cond(
+                    base.questions > 0,
+                    rx.badge(
+                        rx.icon("message-circle-question", size=12),
+                        t("questions.open_n", n=base.questions),
+                        color_scheme="amber",
+                        high_contrast=True,
+                    ),
+                ),
                 spacing="2",
                 align="center",
                 min_width="0",
+                wrap="wrap",
             ),
             rx.cond(base.description != "", rx.el.div(base.description, class_name="ps-sub ps-truncate")),
             rx.el.div(

@@ -11,7 +11,8 @@ from builder_ui.components.parts import card, confirm, empty, field, head, searc
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.knowledge_base_state import CategoryItem, DocumentItem, KnowledgeBase, PassageItem
-from builder_ui.pages.knowledge_form import category_dialog, document_dialog
+from builder_ui.pages.knowledge_form import category_dialog, document_dialog, versions_dialog
+from builder_ui.pages.knowledge_questions import questions_tab, tab_label
 from builder_ui.pages.knowledge_try import try_tab
 
 KINDS = (("article", "file-text"), ("pair", "messages-square"), ("page", "globe"))
@@ -29,6 +30,7 @@ def knowledge_base_page() -> rx.Component:
         document_dialog(),
         category_dialog(),
         _passages_dialog(),
+        versions_dialog(),
         *_questions(),
         title=t("knowledge.title"),
         place="knowledge",
@@ -55,8 +57,14 @@ def _content() -> rx.Component:
             rx.cond(KnowledgeBase.may_edit, _add_menu()),
         ),
         rx.tabs.root(
-            rx.tabs.list(tab("documents"), tab("try"), rx.cond(KnowledgeBase.may_edit, tab("settings"))),
+            rx.tabs.list(
+                tab("documents"),
+                rx.tabs.trigger(tab_label(), value="questions"),
+                tab("try"),
+                rx.cond(KnowledgeBase.may_edit, tab("settings")),
+            ),
             rx.tabs.content(_documents(), value="documents", padding_top="18px"),
+            rx.tabs.content(questions_tab(), value="questions", padding_top="18px"),
             rx.tabs.content(try_tab(), value="try", padding_top="18px"),
             rx.tabs.content(_settings(), value="settings", padding_top="18px"),
             value=KnowledgeBase.tab,
@@ -206,6 +214,21 @@ def _document(item: rx.Var[DocumentItem]) -> rx.Component:
         rx.cond(item.language != "", rx.fragment(" · ", t_of(item.language, "knowledge.language_"))),
         rx.cond(item.read_at != "", rx.fragment(" · ", When.create(iso=item.read_at))),
         rx.cond(item.every_days > 0, rx.fragment(" · ", t("knowledge.every_n", n=item.every_days))),
+        rx.cond(
+            item.answers > 0,
+            rx.fragment(
+                " · ",
+                rx.el.span(
+                    t("questions.used_n", n=item.answers),
+                    rx.cond(item.helpful > 0, rx.fragment(", ", rx.icon("thumbs-up", size=12), " ", item.helpful)),
+                    rx.cond(
+                        item.unhelpful > 0, rx.fragment(", ", rx.icon("thumbs-down", size=12), " ", item.unhelpful)
+                    ),
+                    title=t("questions.used_title", good=item.helpful, bad=item.unhelpful),
+                    class_name="ps-used",
+                ),
+            ),
+        ),
         class_name="ps-sub ps-num",
     )
     return rx.el.div(
@@ -286,6 +309,12 @@ def _menu(item: rx.Var[DocumentItem]) -> rx.Component:
                 written,
                 rx.dropdown_menu.item(
                     rx.icon("pencil", size=15), t("knowledge.edit"), on_select=KnowledgeBase.edit(item.id)
+                ),
+            ),
+            rx.cond(
+                written,
+                rx.dropdown_menu.item(
+                    rx.icon("history", size=15), t("knowledge.versions"), on_select=KnowledgeBase.show_versions(item.id)
                 ),
             ),
             rx.dropdown_menu.item(

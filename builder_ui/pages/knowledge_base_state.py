@@ -13,13 +13,15 @@ from builder_ui.pages.knowledge_state import BaseItem, base_item
 from builder_ui.rows import NamedItem, moment
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.errors import InputInvalid, NotFound
+from graph_runtime.services.knowledge_questions import UsageRow
 
 if TYPE_CHECKING:
     from graph_runtime.services.knowledge_documents import DocumentRow
     from graph_runtime.services.principal import Principal
 
 PREVIEWED: Final = 30_000
-TABS: Final = ("documents", "try", "settings")
+EARLIER_SHOWN: Final = 3_000
+TABS: Final = ("documents", "questions", "try", "settings")
 _MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
@@ -44,16 +46,23 @@ class DocumentItem:
     file_path: str = ""
     read_at: str = ""
     every_days: int = 0
+    answers: int = 0
+    helpful: int = 0
+    unhelpful: int = 0
 
 
-def document_item(row: DocumentRow) -> DocumentItem:
-    """From the services' row."""
+NO_USE: Final = UsageRow(0, 0, 0)
+
+
+def document_item(row: DocumentRow, usage: UsageRow = NO_USE) -> DocumentItem:
+    """From the services' rows."""
     return DocumentItem(
         id=row.id, kind=row.kind, title=row.title, category_id=row.category_id, category=row.category,
         language=row.language, state=row.state, error=row.error, error_about=row.error_about, has_draft=row.has_draft,
         is_working=row.state in ("waiting", "reading", "embedding"), progress=row.progress, passages=row.passages,
         url=row.url, file_path=f"/api/builder/knowledge/documents/{row.id}/file" if row.kind == "file" else "",
-        read_at=moment(row.read_at), every_days=row.read_every_days,
+        read_at=moment(row.read_at), every_days=row.read_every_days, answers=usage.answers, helpful=usage.helpful,
+        unhelpful=usage.unhelpful,
     )  # fmt: skip
 
 
@@ -77,6 +86,18 @@ class PassageItem:
     page: int
 
 
+@dataclass(frozen=True)
+class VersionItem:
+    """What an article said once; `is_newest`: it is what agents know."""
+
+    number: int
+    title: str
+    text: str
+    at: str
+    member: str
+    is_newest: bool
+
+
 class KnowledgeBase(Session):
     """Documents, categories, the editor and the settings. Trying queries has a state of its own."""
 
@@ -91,6 +112,7 @@ class KnowledgeBase(Session):
     documents: list[DocumentItem] = []
     has_more: bool = False
     is_working: bool = False
+    _usage: dict[str, UsageRow] = {}
     # What is being written: kind "", "article", "pair" or "page"; the id of an existing document or "".
     form_kind: str = ""
     form_id: str = ""
@@ -98,11 +120,14 @@ class KnowledgeBase(Session):
     form_text: str = ""
     form_preview: str = ""
     form_is_published: bool = False
+    form_question: str = ""
     is_saving: bool = False
     category_form: str = ""
     category_name: str = ""
     opened: DocumentItem = DocumentItem()
     passages: list[PassageItem] = []
+    aged: DocumentItem = DocumentItem()
+    versions: list[VersionItem] = []
     deleting: DocumentItem = DocumentItem()
     is_deleting_base: bool = False
     deleting_category: CategoryItem = CategoryItem()
@@ -122,9 +147,12 @@ class KnowledgeBase(Session):
             for c in await bases.categories(who, self.base_id)
         ]
         found = await documents.list(who, self.base_id, category_id=self.category, words=self.search)
-        self.documents = [document_item(d) for d in found]
+        self.documents = [self._item(d) for d in found]
         self.has_more = len(found) == 100
         self.is_working = self.base.working > 0
+
+    def _item(self, row: DocumentRow) -> DocumentItem:
+        return document_item(row, self._usage.get(row.id, NO_USE))
 
     @handler
     async def load(self, who: Principal) -> None:
@@ -132,9 +160,11 @@ class KnowledgeBase(Session):
         self.is_missing = self.is_saving = False
         self.tab, self.category, self.search, self.form_kind = "documents", "", "", ""
         self.opened, self.deleting, self.is_deleting_base = DocumentItem(), DocumentItem(), False
+        self.aged, self.versions = DocumentItem(), []
         self.deleting_category = CategoryItem()
         self.may_edit = "knowledge.edit" in who.scopes
         try:
+            self._usage = await services().knowledge_questions.usage(who, self.base_id)
             await self._refresh(who)
         except NotFound:
             self.is_missing, self.is_working = True, False
@@ -173,7 +203,7 @@ class KnowledgeBase(Session):
             found = await services().knowledge_documents.list(
                 who, self.base_id, category_id=self.category, words=self.search, before=self.documents[-1].id
             )
-            self.documents = [*self.documents, *map(document_item, found)]
+            self.documents = [*self.documents, *map(self._item, found)]
             self.has_more = len(found) == 100
 
     @handler
@@ -181,7 +211,7 @@ class KnowledgeBase(Session):
         """Open the form for a new article, pair or page."""
         self.form_kind, self.form_id = (kind if kind in ("article", "pair", "page") else "article"), ""
         self.form_title = self.form_text = self.form_preview = ""
-        self.form_is_published = False
+        self.form_is_published, self.form_question = False, ""
 
     @handler
     async def edit(self, who: Principal, document_id: str) -> None:
@@ -191,7 +221,7 @@ class KnowledgeBase(Session):
         self.form_kind, self.form_id = row.kind, row.id
         self.form_title, self.form_text = words.title, words.draft
         self.form_preview = _preview(words.draft)
-        self.form_is_published = row.version > 0
+        self.form_is_published, self.form_question = row.version > 0, ""
 
     @handler
     async def close_form(self, who: Principal, is_open: bool) -> None:
@@ -237,12 +267,17 @@ class KnowledgeBase(Session):
         text = str(form.get("text") or "")
         is_draft = bool(form.get("is_draft")) and self.form_kind == "article"
         if self.form_id:
-            await documents.save(who, self.form_id, title=title, text=text, publish=not is_draft)
+            added = await documents.save(who, self.form_id, title=title, text=text, publish=not is_draft)
         elif self.form_kind == "pair":
-            await documents.add_pair(who, self.base_id, title, text, category_id=self.category)
+            added = await documents.add_pair(who, self.base_id, title, text, category_id=self.category)
         else:
-            await documents.add_article(who, self.base_id, title, text, category_id=self.category, publish=not is_draft)
-        self._tell("knowledge.draft_saved" if is_draft else "knowledge.saved")
+            added = await documents.add_article(
+                who, self.base_id, title, text, category_id=self.category, publish=not is_draft
+            )
+        if self.form_question and not self.form_id:
+            await services().knowledge_questions.settle(who, self.form_question, added.id)
+        done = "questions.settled" if self.form_question else "knowledge.saved"
+        self._tell("knowledge.draft_saved" if is_draft else done)
 
     @handler
     async def look(self, who: Principal, document_id: str) -> None:
@@ -256,6 +291,30 @@ class KnowledgeBase(Session):
         """Close the list of passages."""
         if not is_open:
             self.opened, self.passages = DocumentItem(), []
+
+    @handler
+    async def show_versions(self, who: Principal, document_id: str) -> None:
+        """What an article said before."""
+        self.aged = document_item(await services().knowledge_documents.get(who, document_id))
+        found = await services().knowledge_documents.versions(who, document_id)
+        self.versions = [
+            VersionItem(v.number, v.title, v.text[:EARLIER_SHOWN], moment(v.at), v.member, n == 0)
+            for n, v in enumerate(found)
+        ]
+
+    @handler
+    async def close_versions(self, who: Principal, is_open: bool) -> None:
+        """Close the list of versions."""
+        if not is_open:
+            self.aged, self.versions = DocumentItem(), []
+
+    @handler
+    async def restore(self, who: Principal, number: int) -> None:
+        """Publish again what it said in a version."""
+        await services().knowledge_documents.restore(who, self.aged.id, number)
+        self.aged, self.versions = DocumentItem(), []
+        self._tell("knowledge.restored", n=number)
+        await self._refresh(who)
 
     @handler
     async def read_again(self, who: Principal, document_id: str) -> None:

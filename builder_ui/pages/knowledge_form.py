@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import reflex as rx
 
+from builder_ui.browser import When
 from builder_ui.components.parts import field
 from builder_ui.i18n import t, t_of
-from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_base_state import KnowledgeBase, VersionItem
+from builder_ui.pages.knowledge_questions_state import KnowledgeQuestions
 
 
 def document_dialog() -> rx.Component:
@@ -53,7 +55,7 @@ def document_dialog() -> rx.Component:
                     align="center",
                     margin_top="20px",
                 ),
-                on_submit=KnowledgeBase.save,
+                on_submit=[KnowledgeBase.save, KnowledgeQuestions.again],
             ),
             max_width=rx.cond(KnowledgeBase.form_kind == "article", "980px", "560px"),
         ),
@@ -189,3 +191,52 @@ def category_dialog() -> rx.Component:
         open=KnowledgeBase.category_form != "",
         on_open_change=KnowledgeBase.close_category,
     )  # fmt: skip
+
+
+def versions_dialog() -> rx.Component:
+    """What an article said before, each with a way back."""
+
+    def version(item: rx.Var[VersionItem]) -> rx.Component:
+        return rx.el.div(
+            rx.el.div(
+                rx.el.b(t("knowledge.version_n", n=item.number), class_name="ps-num"),
+                When.create(iso=item.at),
+                rx.cond(item.member != "", rx.el.span(item.member)),
+                rx.el.span(style={"margin_left": "auto"}),
+                rx.cond(
+                    item.is_newest,
+                    rx.badge(t("knowledge.version_now"), color_scheme="green", high_contrast=True),
+                    rx.cond(
+                        KnowledgeBase.may_edit,
+                        rx.button(
+                            rx.icon("undo-2", size=14), t("knowledge.restore"), size="1", variant="soft",
+                            on_click=KnowledgeBase.restore(item.number), data_testid="restore",
+                        ),
+                    ),
+                ),
+                class_name="ps-found-head ps-sub",
+            ),
+            rx.el.details(
+                rx.el.summary(item.title, style={"cursor": "pointer", "font_size": "13.5px"}),
+                rx.el.p(item.text, style={"margin_top": "8px", "max_height": "320px", "overflow": "auto"}),
+            ),
+            class_name="ps-found",
+            key=item.number.to_string(),
+            data_testid="version",
+        )  # fmt: skip
+
+    return rx.dialog.root(
+        rx.dialog.content(
+            rx.dialog.title(KnowledgeBase.aged.title, size="5"),
+            rx.dialog.description(t("knowledge.versions_lead"), class_name="ps-lead", style={"margin": "0 0 14px"}),
+            rx.el.div(rx.foreach(KnowledgeBase.versions, version), style={"display": "grid", "gap": "10px"}),
+            rx.flex(
+                rx.dialog.close(rx.button(t("common.close"), variant="soft", color_scheme="gray")),
+                justify="end",
+                margin_top="16px",
+            ),
+            max_width="680px",
+        ),
+        open=KnowledgeBase.aged.id != "",
+        on_open_change=KnowledgeBase.close_versions,
+    )

@@ -29,14 +29,15 @@ class BaseItem:
     passages: int = 0
     working: int = 0
     failed: int = 0
+    questions: int = 0
 
 
-def base_item(row: BaseRow) -> BaseItem:
+def base_item(row: BaseRow, questions: int = 0) -> BaseItem:
     """From the services' row."""
     return BaseItem(
         id=row.id, name=row.name, description=row.description, path=f"/knowledge/{row.id}", embedder=row.embedder,
         embedder_model=row.embedder_model, is_public=row.is_public, documents=row.documents, passages=row.passages,
-        working=row.working, failed=row.failed,
+        working=row.working, failed=row.failed, questions=questions,
     )  # fmt: skip
 
 
@@ -51,7 +52,8 @@ class Knowledge(Session):
     is_saving: bool = False
 
     async def _refresh(self, who: Principal) -> None:
-        self.bases = [base_item(row) for row in await services().knowledge_bases.list(who)]
+        asked = await services().knowledge_questions.open_counts(who)
+        self.bases = [base_item(row, asked.get(row.id, 0)) for row in await services().knowledge_bases.list(who)]
         self.is_working = any(base.working for base in self.bases)
 
     @handler

@@ -128,6 +128,8 @@ def _free(request: ModelRequest) -> dict[str, Any]:
 
 
 def _text(request: ModelRequest) -> str:
+    if request.purpose == "reword":  # it knows no other words
+        return str(request.hints.get("text") or "")
     return reply(_system(request), _last(request), request.language)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.demo_model.phrases import say
 from connectors.demo_model.words import alike, language_of, overlap, stems, words
@@ -29,15 +30,17 @@ _HELLO = re.compile(
     re.IGNORECASE,
 )
 _THANKS = re.compile(r"^\W*(thanks?|thank you|спасибо|благодарю|дякую|спасибі)\b.{0,20}$", re.IGNORECASE)
+_PASSAGE = re.compile(r'</passage>|<passage n="(\d+)"(?: source="([^"]*)")?>')
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+(?=[A-ZА-ЯЁІЇЄҐ«\"(\d])")
 
 
 @dataclass(frozen=True)
 class Fact:
-    """`text` is what may be said; `about` what it is found by."""
+    """`text` is what may be said; `about` what it is found by; `source`: the number of the passage it stands in, or ""."""
 
     text: str
     about: str
+    source: str = ""
 
 
 def reply(system: str, question: str, language: str) -> str:
@@ -48,17 +51,29 @@ def reply(system: str, question: str, language: str) -> str:
     if _THANKS.match(question):
         return say("thanks", language)
     known = facts(system)
+    if not known and "<passage" in system:
+        return say("not_found", language)
     if not known:
         return say("no_facts", language)
     found = best(known, question)
-    return " ".join(f.text for f in found) if found else say("not_found", language)
+    return " ".join(f.text + (f" [{f.source}]" if f.source else "") for f in found) or say("not_found", language)
 
 
 def facts(system: str) -> list[Fact]:
-    """Sentences, list items and question–answer pairs of a system text; instructions to the model left out."""
+    """Sentences, list items and question–answer pairs of a system text; instructions to the model left out.
+
+    With passages of a knowledge search in the text, only what stands in them counts.
+    """
+    has_passages = bool(_PASSAGE.search(system))
     out: list[Fact] = []
-    question = heading = ""
+    question = heading = source = ""
     for raw in system.splitlines():
+        if m := _PASSAGE.match(raw):
+            source, heading, question = m[1] or "", html.unescape(m[2] or ""), ""
+            continue
+        if has_passages and not source:
+            continue
+        before = len(out)
         line = re.sub(r"^\s*(?:[-*•–—]|\d+[.)])\s+", "", raw).strip()
         if not line:
             question = ""
@@ -75,7 +90,8 @@ def facts(system: str) -> list[Fact]:
         elif line.endswith("?"):
             question = line
         else:
-            out += [Fact(s, f"{heading} {s}") for s in _SENTENCE.split(line) if _is_fact(s)]
+            out += [Fact(s, f"{heading} {s}") for s in _SENTENCE.split(line) if source or _is_fact(s)]
+        out[before:] = [replace(f, source=source) for f in out[before:]]
     return out
 
 

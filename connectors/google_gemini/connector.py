@@ -10,7 +10,9 @@ from connectors._langchain import clients
 from connectors._langchain.adapter import LangchainModel, Vendor
 from connectors._langchain.checking import check as check_list
 from connectors._langchain.structured import Schema
+from connectors.google_gemini.embedding import EMBEDDERS, GeminiEmbedder
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings, OfferedModel
+from graph_runtime.contract.embedding import EmbedderOffer
 from graph_runtime.contract.forms import setting
 from graph_runtime.contract.models import ModelRequest
 
@@ -48,6 +50,14 @@ def chat_model(settings: Settings, model: str) -> LangchainModel:
         close=lambda made: made.client.aio.aclose(), account=clients.account(address, key),
     )  # fmt: skip
     return LangchainModel(vendor, model)
+
+
+def embedder(settings: Settings, model: str) -> GeminiEmbedder:
+    """Makes vectors with this credential."""
+    address = _address(settings)
+    official = clients.host(address) == clients.host(OFFICIAL)
+    provider = "google_gemini" if official else clients.host(address)
+    return GeminiEmbedder(provider, f"{address}/{API_VERSION}", settings.key.get_secret_value(), model)
 
 
 def _options(request: ModelRequest, schema: tuple[Schema, bool] | None) -> dict[str, Any]:
@@ -95,7 +105,9 @@ CONNECTOR = Connector(
         OfferedModel("gemini-3.5-flash-lite", "Gemini 3.5 Flash Lite: the least expensive", 1_048_576),
         OfferedModel("gemini-4-argon", "Gemini 4 Argon: for difficult conversations", 1_048_576),
     ),
+    kinds=frozenset({"chat_model", "embedder"}),
     chat_model=chat_model,
     check=check,
     warm_up=warm_up,
+    embedder=EmbedderOffer(open=embedder, models=EMBEDDERS),
 )

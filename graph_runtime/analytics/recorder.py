@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from graph_runtime.contract import events as happened
+
+QUERY_KEPT: Final = 500
 
 
 class Recorder:
@@ -32,6 +34,13 @@ class Recorder:
             )
         elif isinstance(event, happened.ChainAsked):
             self._keep(event, "chain_asked", event.node_id, chain_id=event.chain_id, leaves=event.leaves)
+        elif isinstance(event, happened.KnowledgeSearched):
+            self._keep(
+                event, "knowledge_searched", event.node_id, query=event.query[:QUERY_KEPT], best=event.best,
+                bases=event.bases, terms=event.terms, documents=event.documents,
+            )  # fmt: skip
+        elif isinstance(event, happened.SourcesCited):
+            self._keep(event, "sources_cited", event.node_id, documents=event.documents)
         elif isinstance(event, happened.NodeFailed):
             self._keep(event, "node_failed", event.node_id, code=event.code, message=event.message)
 

@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from graph_runtime.contract.messages import Choices, Media, Option, Part, Text
+from graph_runtime.contract.messages import Choices, Media, Option, Part, Text, source_lines
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """Limits of one kind of channel. `max_text` and `max_button_label` in characters; `max_buttons` 0 means none.
 
-    `max_caption`: of a file; None: as a text. `is_utf16`: the vendor counts characters as JavaScript does, an emoji as two.
+    `sources`: it shows what an answer is based on by itself. `max_caption`: of a file; None: as a text. `is_utf16`: the
+    vendor counts characters as JavaScript does, an emoji as two.
     """
 
     max_text: int
@@ -27,10 +28,11 @@ class Capabilities:
     send_class: Literal["keyed", "reconcile", "blind", "live"]
     max_caption: int | None = None
     is_utf16: bool = False
+    sources: bool = False
 
 
-WEB_CHAT = Capabilities(8000, 100, 200, True, True, True, "keyed")
-API = Capabilities(256_000, 1000, 1000, True, True, False, "keyed")
+WEB_CHAT = Capabilities(8000, 100, 200, True, True, True, "keyed", sources=True)
+API = Capabilities(256_000, 1000, 1000, True, True, False, "keyed", sources=True)
 WEBHOOK = API
 TELEGRAM = Capabilities(4096, 100, 64, True, True, True, "blind", max_caption=1024, is_utf16=True)
 
@@ -49,10 +51,13 @@ def degrade(parts: Sequence[Part], can: Capabilities) -> list[Part]:
 
 def _fit(part: Part, can: Capabilities) -> Iterator[Part]:
     if isinstance(part, Text):
-        *first, last = _pieces(_plain(part.text, can), can) or [""]
+        text, sources = part.text, part.sources
+        if sources and not can.sources:
+            text, sources = f"{text}\n\n{source_lines(sources)}", None
+        *first, last = _pieces(_plain(text, can), can) or [""]
         yield from (Text(text=t) for t in first)
         if last:
-            yield Text(text=last, wants=part.wants)
+            yield Text(text=last, wants=part.wants, sources=sources)
     elif isinstance(part, Media):
         yield from _fit_media(part, can)
     else:

@@ -104,6 +104,30 @@ class ModelAnswered(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnowledgeSearched(EngineEvent):
+    """A step searched knowledge. `documents`: ids of what it got, best first, each once; none: nothing was sure enough.
+
+    `bases`: ids of those searched; `terms`: stems of the words that tell something; `best` 0…1: how sure the best one was.
+    """
+
+    node_id: str
+    query: str
+    best: float
+    bases: tuple[str, ...]
+    terms: tuple[str, ...]
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesCited(EngineEvent):
+    """A step answered from the passages that `node_id` had found. `documents`: those the answer names; none: the answer was
+    not among them."""
+
+    node_id: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideCalled(EngineEvent):
     """A step called something outside. `what` names it ("POST https://…"), `outcome` how it ended ("200").
 

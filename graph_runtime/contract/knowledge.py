@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from graph_runtime.contract.messages import Source
+
+SHOWN_OF_A_PASSAGE: Final = 900
+_CITED: Final = re.compile(r"\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
 SearchMode = Literal["hybrid", "keyword", "semantic"]
 
 
@@ -13,7 +19,8 @@ class KnowledgeQuery:
     """What to search. `bases` and `categories` are ids; no base means all of the workspace.
 
     `threshold` 0…1: how sure a passage must be. `neighbors`: passages added on either side of each. `tokens`: what all
-    together may take in a prompt.
+    together may take in a prompt. `also`: other wordings, searched too and fused by rank. `meaning`: what is compared by
+    meaning in place of the text, such as a supposed answer.
     """
 
     text: str
@@ -25,6 +32,8 @@ class KnowledgeQuery:
     tokens: int = 2000
     categories: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +55,15 @@ class KnowledgePassage:
 @dataclass(frozen=True, slots=True)
 class KnowledgeAnswer:
     """`passages`: best first, none when nothing fits. `context`: the passages for a prompt, framed as data. `best`: how
-    sure the best one was, taken or not. `trouble`: a sentence when meaning could not be searched, else ""."""
+    sure the best one was, taken or not. `trouble`: a sentence when meaning could not be searched, else "". `bases`: ids of
+    those that were searched; `terms`: stems of the words that tell something."""
 
     passages: tuple[KnowledgePassage, ...] = ()
     context: str = ""
     best: float = 0.0
     trouble: str = ""
+    bases: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -60,4 +72,26 @@ class KnowledgeAnswer:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> KnowledgeAnswer:
         """The opposite of `to_json`."""
-        return cls(**{**data, "passages": tuple(KnowledgePassage(**p) for p in data["passages"])})
+        lists = {name: tuple(data.get(name, ())) for name in ("bases", "terms")}
+        return cls(**{**data, **lists, "passages": tuple(KnowledgePassage(**p) for p in data["passages"])})
+
+
+def cited(text: str, passages: Sequence[KnowledgePassage]) -> tuple[KnowledgePassage, ...]:
+    """The passages that a text names by their numbers in brackets: [1], [2, 3]."""
+    named = {int(n) for group in _CITED.findall(text) for n in re.findall(r"\d+", group)}
+    return tuple(p for p in passages if p.number in named)
+
+
+def as_sources(passages: Iterable[KnowledgePassage]) -> tuple[Source, ...]:
+    """As a message shows them: the passage itself only where clients may open its document."""
+    return tuple(
+        Source(
+            number=p.number, title=p.title, heading=p.heading, page=p.page, url=p.url,
+            text=_shortened(p.text) if p.url else "",
+        )
+        for p in passages
+    )  # fmt: skip
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_OF_A_PASSAGE else text[:SHOWN_OF_A_PASSAGE].rsplit(" ", 1)[0] + " …"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -27,11 +28,24 @@ class Spoken(_Wire):
     may_cache: bool = False
 
 
+class Source(_Wire):
+    """Where an answer comes from. `number`: as the answer cites it, "[1]". `url`, `text`: the document and the passage
+    itself, only when clients may open them; else "". `page` 0: none."""
+
+    number: int
+    title: str
+    heading: str = ""
+    page: int = 0
+    url: str = ""
+    text: str = ""
+
+
 class Text(_Wire):
     """Plain or lightly marked-up text (`**bold**`, `*italic*`, `[label](url)`, lists).
 
     `typing_ms`: a live channel shows that somebody is typing for this long before the text; others ignore it.
-    `wants`: it asks for something that a channel may offer to share with one press.
+    `wants`: it asks for something that a channel may offer to share with one press. `sources`: what it is based on; a
+    channel that cannot show them gets them as lines below the text, and nobody hears them on a call.
     """
 
     kind: Literal["text"] = "text"
@@ -39,6 +53,7 @@ class Text(_Wire):
     typing_ms: int = Field(0, ge=0, le=10_000)
     spoken: Spoken | None = None
     wants: Literal["phone", "location"] | None = None
+    sources: tuple[Source, ...] | None = None
 
 
 class Option(_Wire):
@@ -107,6 +122,14 @@ def plain_text(part: Part) -> str:
     if isinstance(part, Media):
         return part.caption
     return part.text
+
+
+def source_lines(sources: Iterable[Source]) -> str:
+    """A line for each document: the numbers of its passages, its title, and the address that can be opened."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for s in sources:
+        lines.setdefault((s.title, s.url), []).append(f"[{s.number}]")
+    return "\n".join(f"{''.join(numbers)} {title} {url}".strip() for (title, url), numbers in lines.items())
 
 
 def dump_part(part: Part) -> dict[str, Any]:

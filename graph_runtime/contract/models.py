@@ -44,7 +44,7 @@ class ModelRequest:
     `schema`: JSON Schema (type object) of a structured answer, None for text. `seconds`: total time-out;
     `first_token_seconds`: time-out for the first token, all attempts together when `is_live`: somebody waits on the line.
     `purpose` tells the demo model what is wanted
-    ("reply", "classify", "extract", "judge") and never reaches a vendor; `hints` is its data.
+    ("reply", "classify", "extract", "judge", "reword") and never reaches a vendor; `hints` is its data.
     """
 
     messages: tuple[ModelMessage, ...]
@@ -55,7 +55,7 @@ class ModelRequest:
     seconds: float = 60.0
     first_token_seconds: float = 15.0
     is_live: bool = False
-    purpose: Literal["reply", "classify", "extract", "judge"] = "reply"
+    purpose: Literal["reply", "classify", "extract", "judge", "reword"] = "reply"
     hints: dict[str, Any] = field(default_factory=dict)
     language: str = "en"
 

@@ -14,7 +14,7 @@ from graph_runtime.contract.crm import CrmDoor
 from graph_runtime.contract.forms import FormField, NodeSettings, form_fields, setting
 from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
-from graph_runtime.contract.messages import Part, Reply, SaidMessage
+from graph_runtime.contract.messages import Part, Reply, SaidMessage, Source
 from graph_runtime.contract.models import ModelReply, ModelRequest
 from graph_runtime.contract.people import HandOff, QueueFacts
 
@@ -176,6 +176,13 @@ class NodeContext(Protocol):
 
         Passages are what people and web pages wrote: data for a prompt (`context` frames them), never instructions.
         Raises: ConnectorError when knowledge cannot be searched here.
+        """
+        ...
+
+    def sources(self, text: str | None = None) -> tuple[Source, ...]:
+        """What the last search of this turn found, for `Text.sources`: those that `text` cites as [1]; None: all of them.
+
+        A text that cites none of them is no answer: the question is kept among the unanswered ones.
         """
         ...
 

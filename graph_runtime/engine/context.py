@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,8 @@ from graph_runtime.contract.conditions import Condition, evaluate
 from graph_runtime.contract.crm import CrmDoor
 from graph_runtime.contract.errors import StepLimitReached, TemplateInvalid, TooLarge, Unreachable
 from graph_runtime.contract.http import HttpReply
-from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
-from graph_runtime.contract.messages import Part, SaidMessage, dump_part, plain_text
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery, as_sources, cited
+from graph_runtime.contract.messages import Part, SaidMessage, Source, dump_part, plain_text
 from graph_runtime.contract.models import ModelReply, ModelRequest
 from graph_runtime.contract.people import QueueFacts
 from graph_runtime.engine.checkpoint import clean, json_values
@@ -235,7 +235,21 @@ class StepContext:
             return (await search(query)).to_json()
 
         data, _ = await once(self._turn.doors.effects, self._effect_key(), "knowledge", self._step.id, ask)
-        return KnowledgeAnswer.from_json(data)
+        answer = KnowledgeAnswer.from_json(data)
+        self._turn.found = self._step.id, answer.passages
+        self._turn.emit(
+            happened.KnowledgeSearched, node_id=self._step.id, query=clean(query.text), best=answer.best,
+            bases=answer.bases, terms=answer.terms, documents=_documents(answer.passages),
+        )  # fmt: skip
+        return answer
+
+    def sources(self, text: str | None = None) -> tuple[Source, ...]:
+        node_id, passages = self._turn.found
+        if not passages:
+            return ()
+        named = passages if text is None else cited(text, passages)
+        self._turn.emit(happened.SourcesCited, node_id=node_id, documents=_documents(named))
+        return as_sources(named)
 
     async def http(
         self,
@@ -261,3 +275,7 @@ class StepContext:
     def close(self) -> None:
         """The half is over: text that was streamed but never said is taken back."""
         self._reset()
+
+
+def _documents(passages: Iterable[KnowledgePassage]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(p.document_id for p in passages if p.document_id))

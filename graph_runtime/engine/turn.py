@@ -14,7 +14,7 @@ from graph_runtime.contract.calls import OnCall
 from graph_runtime.contract.crm import Crm
 from graph_runtime.contract.errors import BuilderError
 from graph_runtime.contract.http import HttpReply
-from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
+from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
 from graph_runtime.contract.messages import Reply, SaidMessage
 from graph_runtime.contract.models import ModelReply, ModelRequest
 from graph_runtime.contract.people import HandOff, QueueFacts
@@ -187,6 +187,8 @@ class TurnRun:
     steps: int = 0
     tokens: int = 0
     ended: Next = field(default_factory=End)
+    found: tuple[str, tuple[KnowledgePassage, ...]] = ("", ())
+    """The step that searched knowledge last in this turn, and what it got."""
     detour: str = ""
     """The step to which a path returns where it ends or waits."""
 

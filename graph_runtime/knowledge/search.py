@@ -10,7 +10,17 @@ from typing import Any, Final, Literal
 
 from graph_runtime.contract.errors import ConnectorError
 from graph_runtime.knowledge.packing import fuse, within_budget
-from graph_runtime.knowledge.words import STOP_WORDS, normal, plain, query_words, stem, tokens, typo_distance
+from graph_runtime.knowledge.words import (
+    STOP_WORDS,
+    is_kin,
+    normal,
+    plain,
+    query_words,
+    stem,
+    tokens,
+    typo_distance,
+    typo_weight,
+)
 from graph_runtime.storage import passages as rows
 from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.passages import Scope
@@ -21,8 +31,10 @@ TYPOS: Final = "typos"
 VECTORS: Final = "vectors"
 CANDIDATES: Final = 50
 """Of each retriever."""
-TYPO_WEIGHT: Final = 0.8
+MOST_EDITS: Final = 2
+KIN_WEIGHT: Final = 0.6
 LONGEST_QUERY: Final = 2000
+MOST_WORDINGS: Final = 5
 
 Embed = Callable[[str], Awaitable[tuple[str, list[float]]]]
 """Query → (name of the model, vector). Raises: ConnectorError."""
@@ -102,6 +114,13 @@ class _Gathered:
             self.votes.setdefault(passage, {})[retriever] = Vote(rank, score, words)
             self.sure[passage] = max(self.sure.get(passage, 0.0), sure)
 
+    def take(self, other: _Gathered, name: str) -> None:
+        """What another wording brought, as retrievers of its own."""
+        self.rankings |= {f"{retriever} {name}": ids for retriever, ids in other.rankings.items()}
+        for passage, votes in other.votes.items():
+            self.votes.setdefault(passage, {}).update({f"{r} {name}": vote for r, vote in votes.items()})
+            self.sure[passage] = max(self.sure.get(passage, 0.0), other.sure[passage])
+
 
 async def search(
     database: Database,
@@ -110,8 +129,14 @@ async def search(
     query: str,
     settings: SearchSettings | None = None,
     embeds: Sequence[tuple[Sequence[str], Embed]] = (),
+    *,
+    also: Sequence[str] = (),
+    meaning: str = "",
 ) -> SearchResult:
-    """`embeds`: (bases, embedder) pairs; bases without one are searched by words alone, in every mode."""
+    """`embeds`: (bases, embedder) pairs; bases without one are searched by words alone, in every mode.
+
+    `also`: other wordings, searched the same way and fused with the first. `meaning`: what gets a vector in its place.
+    """
     settings = settings or SearchSettings()
     query = query[:LONGEST_QUERY].replace("\0", " ")
     if not scope.base_ids or not query.strip():
@@ -124,7 +149,9 @@ async def search(
     embedded = {base for bases, _ in embeds for base in bases}
     plain_bases = [b for b in scope.base_ids if b not in embedded]
     by_words = scope if settings.mode != "semantic" else replace(scope, base_ids=plain_bases)
-    vectors = asyncio.ensure_future(_vectors(embeds, query)) if embeds and settings.mode != "keyword" else None
+    vectors = (
+        asyncio.ensure_future(_vectors(embeds, meaning or query)) if embeds and settings.mode != "keyword" else None
+    )
     try:
         if by_words.base_ids:
             began = time.perf_counter()
@@ -141,6 +168,9 @@ async def search(
     finally:
         if vectors is not None and not vectors.done():
             vectors.cancel()
+    for number, wording in enumerate(also[:MOST_WORDINGS], 2):
+        by_meaning = embeds if settings.mode != "keyword" and not trouble else ()
+        gathered.take(await _other_wording(database, workspace_id, (scope, by_words), wording, by_meaning), str(number))
     ranked = fuse(gathered.rankings)[:CANDIDATES]
     async with database.workspace(workspace_id) as connection:
         shown = await rows.shown(connection, [p for p, _ in ranked])
@@ -150,6 +180,23 @@ async def search(
     fits = {p["id"] for p in within_budget([_sized(f, texts[f.id]) for f in chosen], settings.tokens)}
     complete = tuple(replace(f, text=texts[f.id], goes=True) if f.id in fits else f for f in found)
     return SearchResult(complete, words, corrected, trouble, ms)
+
+
+async def _other_wording(
+    database: Database,
+    workspace_id: str,
+    scopes: tuple[Scope, Scope],
+    wording: str,
+    embeds: Sequence[tuple[Sequence[str], Embed]],
+) -> _Gathered:
+    """`scopes`: all, and what of it is searched by words."""
+    other, wording = _Gathered(), wording[:LONGEST_QUERY]
+    if scopes[1].base_ids:
+        await _by_words(database, workspace_id, scopes[1], wording.replace("\0", " "), other)
+    if embeds:
+        asked, _ = await _vectors(embeds, wording)
+        await _by_vectors(database, workspace_id, scopes[0], asked, other)
+    return other
 
 
 async def _by_words(
@@ -170,23 +217,25 @@ async def _by_words(
         if not corrected:
             return tuple(words), {}
         better = [
-            (" ".join(corrected[w]) if w in corrected else w, stem(corrected[w][0]) if w in corrected else stem(w),
-             TYPO_WEIGHT if w in corrected else 1.0)
+            (corrected[w][0], stem(corrected[w][0]), corrected[w][1]) if w in corrected else (w, stem(w), 1.0)
             for w in words
-        ]  # fmt: skip
+        ]
         hits = await rows.by_words(connection, scope, better, CANDIDATES)
         names = [corrected[w][0] if w in corrected else w for w in words]
         gathered.add(TYPOS, [_word_hit(row, names) for row in hits])
-    return tuple(words), corrected
+    return tuple(words), {word: (known,) for word, (known, _) in corrected.items()}
 
 
-async def _corrections(connection: Any, scope: Scope, unknown: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Word → the known word that it most likely is."""
-    near: dict[str, list[tuple[int, float, str]]] = {}
+async def _corrections(connection: Any, scope: Scope, unknown: Sequence[str]) -> dict[str, tuple[str, float]]:
+    """Word → the known word that it most likely is, or is of one root with, and how much that counts."""
+    near: dict[str, list[tuple[int, float, str, float]]] = {}
     for row in await rows.similar_words(connection, scope.base_ids, unknown, 8):
-        if (edits := typo_distance(row["word"], row["alike"])) is not None:
-            near.setdefault(row["word"], []).append((edits, -row["similarity"], row["alike"]))
-    return {word: (min(known)[2],) for word, known in near.items()}
+        word, known = row["word"], row["alike"]
+        if (edits := typo_distance(word, known)) is not None:
+            near.setdefault(word, []).append((edits, -row["similarity"], known, typo_weight(word, edits)))
+        elif is_kin(word, known):
+            near.setdefault(word, []).append((MOST_EDITS + 1, -row["similarity"], known, KIN_WEIGHT))
+    return {word: min(known)[2:] for word, known in near.items()}
 
 
 def _word_hit(row: Row, words: Sequence[str]) -> tuple[str, float, float, tuple[str, ...]]:

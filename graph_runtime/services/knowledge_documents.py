@@ -69,6 +69,17 @@ class DocumentText:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionText:
+    """What an article or a pair said once. `member`: who published it, or ""."""
+
+    number: int
+    title: str
+    text: str
+    at: datetime
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class PassageRow:
     """A passage as the page of a document shows it."""
 
@@ -224,11 +235,31 @@ class KnowledgeDocuments:
             if publish or row["kind"] == "pair":
                 values = _published(title, text) | {"title": title, "version": row["version"] + 1}
                 await rows.change(connection, "knowledge_document", document_id, values)
+                await rows.keep_version(connection, document_id, principal.member_id)
                 await rows.read_again(connection, document_id)
             else:
                 values = {"draft": text} | ({"title": title} if not row["version"] else {})
                 await rows.change(connection, "knowledge_document", document_id, values)
             return _shown(await _found(connection, document_id))
+
+    async def versions(self, principal: Principal, document_id: str) -> Sequence[VersionText]:
+        """What was published, the newest first; at most fifty. Raises: AccessDenied, NotFound."""
+        principal.require("knowledge.read")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _found(connection, document_id)
+            found = await rows.versions(connection, document_id)
+        return [VersionText(r["number"], r["title"], r["body"], r["at"], r["member"]) for r in found]
+
+    async def restore(self, principal: Principal, document_id: str, number: int) -> DocumentRow:
+        """Publish again what it said in a version; what it says now stays a version too.
+
+        Raises: AccessDenied, NotFound.
+        """
+        principal.require("knowledge.edit")
+        old = next((v for v in await self.versions(principal, document_id) if v.number == number), None)
+        if old is None:
+            raise NotFound("This version is not kept any more. Reload the page.")
+        return await self.save(principal, document_id, title=old.title, text=old.text, publish=True)
 
     async def move(self, principal: Principal, document_id: str, category_id: str) -> DocumentRow:
         """Into a category of its base, or out of all. Raises: AccessDenied, NotFound."""
@@ -293,6 +324,8 @@ class KnowledgeDocuments:
             document_id = await rows.add_document(connection, place | values | {"public_id": secrets.token_urlsafe(12)})
             if document_id is None:
                 raise Conflict("This is in the knowledge base already.", field="document")
+            if values.get("version"):
+                await rows.keep_version(connection, document_id, principal.member_id)
             if content is not None:
                 await rows.keep_source(connection, document_id, content)
             await rows.wake(connection)

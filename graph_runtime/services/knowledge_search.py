@@ -11,6 +11,7 @@ from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
 from graph_runtime.knowledge.packing import as_data
 from graph_runtime.knowledge.search import Found, SearchResult, SearchSettings, marks, search
+from graph_runtime.knowledge.words import stem, telling_words
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.knowledge_bases import found_base
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
@@ -84,17 +85,26 @@ class KnowledgeSearch:
             within = await rows.with_children(connection, categories) if categories else None
         scope = Scope(known, within, list(query.languages) or None)
         settings = SearchSettings(query.mode, query.top_k, query.threshold, query.neighbors, query.tokens)
-        result = await self._search(workspace_id, scope, query.text, settings)
+        result = await self._search(workspace_id, scope, query.text, settings, query.also, query.meaning)
         found = tuple(self._passage(n, f) for n, f in enumerate(result.results, 1))
         context = as_data([_for_prompt(p) for p in found])
         best = max((f.sure for f in result.found), default=0.0)
-        return KnowledgeAnswer(found, context, best, result.trouble)
+        terms = tuple(dict.fromkeys(stem(word) for word in telling_words(query.text)))
+        return KnowledgeAnswer(found, context, best, result.trouble, tuple(known), terms)
 
-    async def _search(self, workspace_id: str, scope: Scope, query: str, settings: SearchSettings) -> SearchResult:
+    async def _search(
+        self,
+        workspace_id: str,
+        scope: Scope,
+        query: str,
+        settings: SearchSettings,
+        also: Sequence[str] = (),
+        meaning: str = "",
+    ) -> SearchResult:
         embeds: Sequence[Any] = ()
         if settings.mode != "keyword" and scope.base_ids:
             embeds = await self._embedders.for_queries(workspace_id, scope.base_ids)
-        return await search(self._database, workspace_id, scope, query, settings, embeds)
+        return await search(self._database, workspace_id, scope, query, settings, embeds, also=also, meaning=meaning)
 
     def _passage(self, number: int, found: Found) -> KnowledgePassage:
         url = found.url or (f"{self._public_url}/sources/{found.public_id}" if found.public_id else "")

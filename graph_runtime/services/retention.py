@@ -53,7 +53,7 @@ class Retention:
         for kind, days in (
             ("event", wanted.keep_events_days), ("event_delivery", wanted.keep_events_days),
             ("trigger_run", wanted.keep_events_days), ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
-            ("call", wanted.keep_transcripts_days), ("recording", wanted.keep_transcripts_days),
+            ("call", wanted.keep_transcripts_days), ("knowledge_asking", wanted.keep_transcripts_days), ("recording", wanted.keep_transcripts_days),
         ):  # fmt: skip
             if days:
                 before = now - timedelta(days=days)

@@ -11,6 +11,7 @@ from typing import Any
 
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.flow import Flow
+from graph_runtime.contract.knowledge import KnowledgePassage
 from graph_runtime.contract.messages import Reply
 from graph_runtime.contract.models import ChatModel
 from graph_runtime.engine.compile import compile_flow
@@ -18,6 +19,7 @@ from graph_runtime.engine.effects import MemoryJournal
 from graph_runtime.engine.models import ModelRunner
 from graph_runtime.engine.run import run_turn
 from graph_runtime.engine.turn import Doors, Trigger
+from graph_runtime.knowledge.few import few_passages, passage
 
 TURNS = 3
 Line = Mapping[str, Any]
@@ -32,7 +34,9 @@ async def play(
     if not turns:
         return ()
     compiled = compile_flow(main, subs, catalog)
-    doors = Doors(MemoryJournal(), runner=ModelRunner(), models=_models(catalog))
+    doors = Doors(
+        MemoryJournal(), runner=ModelRunner(), models=_models(catalog), knowledge=few_passages(_passages(scenario))
+    )
     lines: list[Line] = []
     labels: dict[str, str] = {}
     state: bytes | None = None
@@ -69,6 +73,11 @@ def _models(catalog: Catalog) -> Any:
         return [c.chat_model(c.settings(), "") for c in free if c.chat_model is not None]
 
     return find
+
+
+def _passages(scenario: Path) -> list[KnowledgePassage]:
+    rows = json.loads(scenario.read_text("utf-8")).get("knowledge", [])
+    return [passage(row["title"], row["text"], row.get("url", "")) for row in rows]
 
 
 @lru_cache(maxsize=200)

@@ -55,6 +55,10 @@ _OF_CONVERSATIONS: Final = {
         SELECT p.id::text, p.conversation_id::text, p.direction, p.from_number, p.did, p.result, p.started_at, p.ended_at
         FROM conversation c JOIN phone_call p ON p.conversation_id = c.id WHERE c.contact_id = %(id)s ORDER BY p.id
     """,
+    "feedback": """
+        SELECT f.conversation_id::text, f.seq, f.is_helpful, f.at
+        FROM conversation c JOIN knowledge_feedback f ON f.conversation_id = c.id WHERE c.contact_id = %(id)s ORDER BY f.at
+    """,
     "events": """
         SELECT e.conversation_id::text, e.at, e.kind, e.data FROM conversation c JOIN event e ON e.conversation_id = c.id
         WHERE c.contact_id = %(id)s ORDER BY e.id

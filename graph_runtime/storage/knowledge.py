@@ -9,6 +9,7 @@ from psycopg import sql
 from graph_runtime.storage.database import Connection, Row
 
 DOCUMENTS_CHANNEL = "patchcord_documents"
+VERSIONS_KEPT = 50
 
 _BASES = """
     SELECT b.id, b.name, b.description, b.embedder, b.embedder_model, b.is_public, b.created_at, b.updated_at,
@@ -153,6 +154,30 @@ async def add_document(connection: Connection, values: Row) -> str | None:
     )
     row = await cursor.fetchone()
     return None if row is None else _id(row)
+
+
+async def keep_version(connection: Connection, document_id: str, member_id: str | None) -> None:
+    """What is published now, beside what was before; the newest fifty stay."""
+    await connection.execute(
+        "INSERT INTO knowledge_version (document_id, number, workspace_id, title, body, member_id)"
+        " SELECT d.id, d.version, d.workspace_id, d.title, d.body, %s FROM knowledge_document d WHERE d.id = %s",
+        (member_id, document_id),
+    )
+    await connection.execute(
+        "DELETE FROM knowledge_version v USING knowledge_document d"
+        " WHERE d.id = v.document_id AND v.document_id = %s AND v.number <= d.version - %s",
+        (document_id, VERSIONS_KEPT),
+    )
+
+
+async def versions(connection: Connection, document_id: str) -> list[Row]:
+    """What was published, the newest first: number, title, body, at, member."""
+    cursor = await connection.execute(
+        "SELECT v.number, v.title, v.body, v.at, coalesce(m.name, '') AS member FROM knowledge_version v"
+        " LEFT JOIN member m ON m.id = v.member_id WHERE v.document_id = %s ORDER BY v.number DESC",
+        (document_id,),
+    )
+    return await cursor.fetchall()
 
 
 async def keep_source(connection: Connection, document_id: str, content: bytes) -> None:

@@ -198,13 +198,24 @@ async def by_words(
     return await cursor.fetchall()
 
 
-async def by_vector(connection: Connection, scope: Scope, model: str, vector: Sequence[float], limit: int) -> list[Row]:
-    """Most similar first: passage_id, similarity."""
+async def by_vector(
+    connection: Connection,
+    scope: Scope,
+    model: str,
+    vector: Sequence[float],
+    limit: int,
+    *,
+    one_by_one: int | None = None,
+) -> list[Row]:
+    """Most similar first: passage_id, similarity, is_exact.
+
+    `one_by_one`: up to how many passages are compared one by one; None: what is quicker.
+    """
     cursor = await connection.execute(
-        "SELECT * FROM search_passage_vectors(%s::uuid[], %s, %s, %s, %s::uuid[], %s::text[], %s, %s)",
+        "SELECT * FROM search_passage_vectors(%s::uuid[], %s, %s, %s, %s::uuid[], %s::text[], %s, %s, %s)",
         (
             list(scope.base_ids), model, as_vector(vector), len(vector),
-            _listed(scope.categories), _listed(scope.languages), scope.since, limit,
+            _listed(scope.categories), _listed(scope.languages), scope.since, limit, one_by_one,
         ),
     )  # fmt: skip
     return await cursor.fetchall()

@@ -56,6 +56,11 @@ BY_AGE: Final = {
         DELETE FROM event WHERE id = ANY(ARRAY(
             SELECT id FROM event WHERE workspace_id = %(workspace)s AND at < %(before)s ORDER BY at LIMIT %(limit)s))
     """,
+    "knowledge_asking": """
+        DELETE FROM knowledge_asking WHERE id = ANY(ARRAY(
+            SELECT id FROM knowledge_asking WHERE workspace_id = %(workspace)s AND asked_at < %(before)s
+            ORDER BY asked_at LIMIT %(limit)s))
+    """,
     "effect": """
         DELETE FROM effect WHERE effect_key = ANY(ARRAY(
             SELECT e.effect_key FROM effect e JOIN conversation c ON c.id = e.conversation_id

@@ -46,17 +46,18 @@ class Settings(NodeSettings):
     fallback_text: str = setting(
         "What to say when no model answers", default="", widget="template", outside=True, max_length=8000,
         placeholder="I cannot look this up right now. A colleague will write to you within the hour.",
-        help="With a text the conversation goes on by “Next”. Without one it leaves by “Error”.",
-    )  # fmt: skip
+        help="With a text the conversation goes on by “Next”. Without one it leaves by “Error”.")  # fmt: skip
     fallback_connection: str = setting(
-        "Second model", default="", widget="connection", of="chat_model", advanced=True,
-        help="Asked when the first one fails.",
+        "Second model", default="", widget="connection", of="chat_model", advanced=True, help="Asked when the first one fails."
     )  # fmt: skip
     has_filler: bool = setting("On a call, a word bridges the wait", default=True, advanced=True)
     filler: str = setting(
         "Words for the wait", default="", widget="template", outside=True, max_length=200, advanced=True,
         show_when={"has_filler": [True]}, placeholder="One second.", help="Said when the answer takes over 0.7 seconds.",
     )  # fmt: skip
+    has_sources: bool = setting(
+        "Sources are shown under the answer", default=False, advanced=True, show_when={"mode": ["say", "both"]},
+        help="Those that the answer names by their numbers, such as [1]. An answer that names none is kept as unanswered.")  # fmt: skip
     in_contact_language: bool = setting("The answer is in the contact's language", default=True, advanced=True)
     temperature: float | None = setting(
         "Temperature", default=None, ge=0, le=2, advanced=True, help="0 is steady, 1 is lively. Empty: the model's own."
@@ -65,8 +66,7 @@ class Settings(NodeSettings):
     seconds: float = setting("Give up after, seconds", default=60, ge=1, le=300, advanced=True)
     max_cost: float | None = setting(
         "Spend at most per conversation, US dollars", default=None, ge=0, le=1000, advanced=True,
-        help="Counts this step only. Beyond it the step acts as if no model answered.",
-    )  # fmt: skip
+        help="Counts this step only. Beyond it the step acts as if no model answered.")  # fmt: skip
 
 
 def outputs(settings: Settings) -> tuple[Port, ...]:
@@ -85,14 +85,15 @@ NODE = NodeType(
 async def run(settings: Settings, ctx: NodeContext) -> Leave:
     """Ask, say, save; fall back when no model answers."""
     try:
-        text = await _ask(settings, ctx)
+        text, is_quoting = await _ask(settings, ctx), settings.has_sources
     except ConnectorError as e:
         ctx.output("error", e.message)
         text = ctx.render(ctx.text("fallback_text", settings.fallback_text)).strip()
         if not text:
             return Leave("error")
+        is_quoting = False
     if settings.mode != "save" and text:
-        await ctx.say(Text(text=text))
+        await ctx.say(Text(text=text, sources=(ctx.sources(text) if is_quoting else None) or None))
     if settings.mode != "say" and settings.save_to:
         ctx.set(settings.save_to, text)
     ctx.output("text", text)

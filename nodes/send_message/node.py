@@ -85,6 +85,10 @@ class Settings(NodeSettings):
         advanced=True,
         help="A short pause makes several messages in a row easier to read.",
     )
+    has_sources: bool = setting(
+        "Sources of the last search are shown below", default=False, advanced=True,
+        help="For a text that quotes what “Search knowledge” has just found.",
+    )  # fmt: skip
     variants: tuple[Variant, ...] = setting(
         "Other text on a channel",
         default=(),
@@ -119,7 +123,8 @@ async def run(settings: Settings, ctx: NodeContext) -> Leave:
     if options and text:
         parts.append(Choices(text=text, options=options))
     elif text:
-        parts.append(Text(text=text, typing_ms=int(settings.typing_seconds * 1000)))
+        sources = ctx.sources() if settings.has_sources else ()
+        parts.append(Text(text=text, typing_ms=int(settings.typing_seconds * 1000), sources=sources or None))
     if parts:
         await ctx.say(*parts)
     ctx.output("text", text)

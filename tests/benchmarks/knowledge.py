@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import statistics
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 
 from graph_runtime.bootstrap import Services, build
 from graph_runtime.knowledge.search import Embed, SearchSettings, search
+from graph_runtime.knowledge.words import normal, tokens
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.settings import Settings
 from graph_runtime.storage import migrate
@@ -27,9 +29,12 @@ from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.passages import Scope
 from tests.benchmarks.figures import Report
 
-SET = Path(__file__).parent / "parts" / "knowledge_set.json"
+SET = Path(__file__).parent / "parts" / "knowledge"
+LANGUAGES = ("en", "ru", "uk")
+GOALS = {"en": 0.85, "ru": 0.85, "uk": 0.80}
 PASSAGES, DIMENSIONS, QUERIES = 50_000, 384, 120
-MODEL = "bench/random"
+MODEL, LIKENESS = "bench/random", "bench/likeness"
+NAMES = {"keyword": "words", "hybrid": "words_and_likeness", "semantic": "likeness"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,44 +66,103 @@ def owner(admin: psycopg.Connection[Any], name: str) -> Principal:
     return Principal(row[0], None, "system", PERMISSIONS["system"])
 
 
+@dataclass
+class Tally:
+    """What came of the questions of one language in one mode. `ranks`: 1 / rank of the first right passage, else 0."""
+
+    hits: dict[str, list[bool]] = field(default_factory=dict)
+    ranks: list[float] = field(default_factory=list)
+    refused: list[bool] = field(default_factory=list)
+    wrongly_refused: int = 0
+    missed: list[str] = field(default_factory=list)
+
+    @property
+    def recall(self) -> float:
+        """Of the questions that have an answer."""
+        return statistics.mean(h for found in self.hits.values() for h in found)
+
+
 async def quality(services: Services, who: Principal, report: Report) -> None:
-    """Recall and rank of the right passage; how often nothing is rightly found."""
-    labelled = json.loads(SET.read_text("utf-8"))
+    """Recall at 5, rank of the right passage and how often nothing is rightly found, for each way and language.
+
+    All three languages are in one base. “likeness” stands in for an embedder: it only knows which letters stand together.
+    """
     base = await services.knowledge_bases.create(who, "Set")
-    for article in labelled["articles"]:
-        await services.knowledge_documents.add_article(who, base.id, article["title"], article["text"])
+    for language in LANGUAGES:
+        for article in (SET / f"{language}.md").read_text("utf-8").split("\n# "):
+            title, _, text = article.removeprefix("# ").partition("\n")
+            await services.knowledge_documents.add_article(who, base.id, title.strip(), text.strip())
     while await services.knowledge_ingest.run_next():
         pass
-    scope, settings = Scope([base.id]), SearchSettings(threshold=0.4)
-    hits: dict[str, list[int]] = {}
-    ranks: list[float] = []
-    refused = wrongly_refused = 0
-    missed: list[str] = []
-    for question in labelled["questions"]:
-        result = await search(services.database, who.workspace_id, scope, question["ask"], settings)
-        if not question["says"]:
-            refused += not result.results
-            missed += [f"(found though nothing is there) {question['ask']}"] if result.results else []
+    await _add_likeness(services, who, base.id)
+    count = (await services.knowledge_bases.get(who, base.id)).passages
+    for mode in ("keyword", "hybrid", "semantic"):
+        for language in LANGUAGES:
+            tally = await ask_all(services, who, base.id, language, mode)
+            about = f"{NAMES[mode]}_{language}"
+            report.figures |= {
+                f"{about}_recall_at_5_ratio": tally.recall,
+                f"{about}_mrr_ratio": statistics.mean(tally.ranks),
+                f"{about}_no_answer_right_ratio": statistics.mean(tally.refused),
+                f"{about}_wrongly_refused_ratio": tally.wrongly_refused / len(tally.ranks),
+            }
+            if mode == "keyword":
+                report.figures |= {
+                    f"{about}_recall_{kind}_ratio": statistics.mean(h) for kind, h in sorted(tally.hits.items())
+                }
+                report.goal(f"{about}_recall_at_5_ratio", ">=", GOALS[language])
+                report.notes.append(
+                    f"Labelled set: {count} passages of three languages in one base; {language}: {len(tally.ranks)} questions with"
+                    f" an answer, {len(tally.refused)} without."
+                )
+                report.notes += tally.missed if "-v" in sys.argv else []
+
+
+def likeness_vector(text: str) -> list[float]:
+    """A text as counts of its three-letter pieces, hashed into 256 places: what any real embedder must beat."""
+    vector = np.zeros(256, dtype=np.float32)
+    for word in tokens(normal(text)):
+        for at in range(len(word)):
+            vector[zlib.crc32(f" {word} "[at : at + 3].encode()) % 256] += 1
+    return [float(v) for v in vector / (np.linalg.norm(vector) or 1)]
+
+
+async def _add_likeness(services: Services, who: Principal, base_id: str) -> None:
+    async with services.database.workspace(who.workspace_id) as connection:
+        cursor = await connection.execute(
+            "SELECT id, heading, text FROM knowledge_passage WHERE knowledge_base_id = %s", (base_id,)
+        )
+        pairs = [(r["id"], likeness_vector(f"{r['heading']} {r['text']}")) async for r in cursor]
+        await rows.set_vectors(connection, LIKENESS, 256, pairs)
+
+
+async def ask_all(services: Services, who: Principal, base_id: str, language: str, mode: Any) -> Tally:
+    """Every question of the set in one language, in one way."""
+    tally, settings = Tally(), SearchSettings(mode=mode, threshold=0.4)
+
+    async def embed(query: str) -> tuple[str, list[float]]:
+        return LIKENESS, likeness_vector(query)
+
+    embeds = [] if mode == "keyword" else [([base_id], embed)]
+    for line in (SET / f"{language}.txt").read_text("utf-8").splitlines():
+        kind, ask, right = (part.strip() for part in line.split("|"))
+        found = await search(services.database, who.workspace_id, Scope([base_id]), ask, settings, embeds)
+        if not right:
+            tally.refused.append(not found.results)
+            tally.missed += (
+                [f"(found though nothing is there) {ask}: {found.results[0].heading}"] if found.results else []
+            )
             continue
-        place = next((n for n, f in enumerate(result.found[:5], 1) if question["says"] in f.text), 0)
-        hits.setdefault(question["kind"], []).append(bool(place))
-        ranks.append(1 / place if place else 0.0)
-        wrongly_refused += bool(place) and not result.results
-        missed += [] if place else [f"(missed, {question['kind']}) {question['ask']}"]
-    unanswerable = sum(not q["says"] for q in labelled["questions"])
-    report.figures |= {
-        "words_recall_at_5_ratio": statistics.mean(h for found in hits.values() for h in found),
-        "words_mrr_ratio": statistics.mean(ranks),
-        "no_answer_right_ratio": refused / unanswerable,
-        "wrongly_refused_ratio": wrongly_refused / len(ranks),
-        **{f"words_recall_{kind}_ratio": statistics.mean(found) for kind, found in sorted(hits.items())},
-    }
-    stats = await services.knowledge_bases.get(who, base.id)
-    report.notes.append(
-        f"Labelled set: {stats.passages} passages, {len(ranks)} questions with an answer, {unanswerable} without."
-    )
-    report.notes += missed if "-v" in sys.argv else []
-    report.goal("words_recall_at_5_ratio", ">=", 0.85)
+        wanted = {place.strip() for place in right.split(";")}
+        places = [f.heading if f.heading.startswith(f.title) else f"{f.title} › {f.heading}" for f in found.found[:5]]
+        rank = next((n for n, place in enumerate(places, 1) if place in wanted), 0)
+        tally.hits.setdefault(kind, []).append(bool(rank))
+        tally.ranks.append(1 / rank if rank else 0.0)
+        is_taken = any(f"{f.title} › {f.heading}" in wanted or f.heading in wanted for f in found.results)
+        tally.wrongly_refused += bool(rank) and not is_taken
+        tally.missed += [] if rank else [f"(missed, {kind}) {ask}: {places[:2]}"]
+        tally.missed += [f"(not sure enough, {kind}) {ask}"] if rank and not is_taken else []
+    return tally
 
 
 async def speed(services: Services, who: Principal, admin: psycopg.Connection[Any], report: Report) -> None:

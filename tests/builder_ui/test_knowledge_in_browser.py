@@ -1,89 +1,140 @@
-"""Knowledge in a real browser: files are brought and read by a worker, an article is written, a question explains itself."""
+"""Knowledge as its person meets it: files dropped on the page, a question tried, an agent asked in the web chat, an honest no,
+the question in the list, an article, and the next visitor is answered."""
 
 import asyncio
+import base64
 import os
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, FilePayload, Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from graph_runtime.bootstrap import Services
+from graph_runtime.services.principal import Principal
 from graph_runtime.worker.ingest import Ingest
 from tests.axe import serious
 from tests.builder_ui.tab import Tab
 from tests.builder_ui.test_in_browser import address, browser, context, screens, sign_in
+from tests.knowledge.files_to_bring import every_file
 
 __all__ = ["address", "browser", "context", "screens"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120, func_only=True)]
 PICTURES = os.environ.get("PATCHCORD_TEST_PICTURES", "")
+DROP = """(files) => {
+    const carried = new DataTransfer();
+    for (const [name, content] of Object.entries(files))
+        carried.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
+    for (const type of ["dragover", "drop"])
+        document.querySelector(".ps-drop").dispatchEvent(new DragEvent(type, { dataTransfer: carried, bubbles: true, cancelable: true }));
+}"""
 
 
 async def picture(page: Page, name: str) -> None:
-    if PICTURES:
+    """With PATCHCORD_TEST_PICTURES: the page wide, narrow and in the dark."""
+    if not PICTURES:
+        return
+    for suffix, width, scheme in (("", 1280, "light"), ("-dark", 1280, "dark"), ("-400", 400, "light")):
+        await page.set_viewport_size({"width": width, "height": 860})
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         await page.wait_for_timeout(400)
-        await page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
+        await page.screenshot(path=str(Path(PICTURES) / f"{name}{suffix}.png"), full_page=True)
+    await page.set_viewport_size({"width": 1280, "height": 860})
+    await page.emulate_media(color_scheme="light")
 
 
-async def test_documents_are_brought_read_and_found(services: Services, tab: Tab, context: BrowserContext) -> None:
+async def ask(context: BrowserContext, at: str, *texts: str) -> Page:
+    """A visitor opens the chat, writes, and is answered each time."""
+    guest = await context.new_page()
+    await guest.goto(at)
+    await expect(guest.locator("#log .row.agent").first).to_be_visible()
+    for text in texts:
+        before = await guest.locator("#log .row.agent").count()
+        await guest.locator("textarea").fill(text)
+        await guest.locator("textarea").press("Enter")
+        await expect(guest.locator("#log .row.agent").nth(before)).to_be_visible()
+        await expect(guest.locator("#now .typing")).to_be_hidden()
+    return guest
+
+
+async def test_a_person_brings_documents_and_closes_the_loop(
+    services: Services, tab: Tab, who: Principal, context: BrowserContext
+) -> None:  # fmt: skip
+    agent = await services.agents.create(who, name="Крамниця", template="answers_with_sources", language="uk")
+    draft = await services.drafts.open(who, agent.main_flow_id)
+    await services.publishing.publish(who, agent.main_flow_id, revision=draft.revision)
+    chat = f"/chat/{(await services.agents.get(who, agent.id)).public_id}"
     worker = asyncio.create_task(Ingest(services.knowledge_ingest, services.database.listen).run())
     try:
         page = await context.new_page()
         await page.goto("/knowledge")
         await sign_in(page)
         await page.get_by_test_id("add-base").click()
-        await picture(page, "empty")
-        await page.locator("#base-name").fill("Доставка й повернення")
+        await page.locator("#base-name").fill("Квіткова крамниця")
         await page.get_by_test_id("save-base").click()
-        await expect(page.locator("#content h1")).to_have_text("Доставка й повернення")
-        files: list[FilePayload] = [
-            {
-                "name": "Ціни.csv",
-                "mimeType": "text/csv",
-                "buffer": "місто;ціна\nЛьвів;9 євро\nОдеса;11 євро\n".encode(),
-            },
-            {"name": "broken.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 broken"},
-            {"name": "tool.exe", "mimeType": "application/octet-stream", "buffer": b"MZ\0\0\0"},
-        ]
-        await page.get_by_test_id("knowledge-files").set_input_files(files)
-        await expect(page.locator(".ps-uploads li[data-state=failed]")).to_contain_text("Такі файли прочитати не можна")
-        await expect(page.locator("[data-testid=document][data-state=ready]")).to_have_count(1, timeout=40_000)
-        await expect(page.locator("[data-testid=document][data-state=failed]")).to_contain_text("Файл пошкоджено")
-        await page.get_by_test_id("add-document").click()
-        await page.get_by_role("menuitem", name="Написати статтю").click()
-        await page.locator("#article-title").fill("Повернення")
-        await page.locator("#article-text").fill(
-            "# Повернення\n\nГроші **повертаємо** за три дні.\n\n| a | b |\n|---|---|\n| 1 | 2 |"
-        )
-        await expect(page.locator(".ps-markdown strong")).to_have_text("повертаємо")
-        await picture(page, "article")
-        await page.get_by_test_id("save-document").click()
-        await expect(page.locator("[data-testid=document][data-state=ready]")).to_have_count(2, timeout=20_000)
+        await expect(page.locator("#content h1")).to_have_text("Квіткова крамниця")
+        base = page.url.rpartition("/")[2]
+        await services.knowledge_bases.update(who, base, name="Квіткова крамниця", description="", is_public=True)
+
+        files = every_file() | {"tool.exe": b"MZ\0\0\0"}
+        await page.evaluate(DROP, {name: base64.b64encode(content).decode() for name, content in files.items()})
+        await expect(page.locator(".ps-uploads li")).to_have_count(11)
+        await expect(page.locator(".ps-uploads li[data-state=failed]")).to_have_count(2)
+        await expect(page.locator(".ps-uploads")).to_contain_text("Такі файли прочитати не можна")
+        await expect(page.locator("[data-testid=document]:has([role=progressbar])").first).to_be_visible()
+        await expect(page.locator("[data-testid=document][data-state=ready]")).to_have_count(8, timeout=40_000)
+        await expect(page.locator("[data-testid=document][data-state=failed]")).to_have_count(1)
+        await expect(page.locator("[data-testid=document][data-state=failed]")).to_contain_text("без тексту")
         assert await serious(page) == []
         await picture(page, "documents")
+
         await page.get_by_role("tab", name="Перевірити запитання").click()
-        await page.locator("#try-query").fill("доставка Адеса")
-        await page.locator("#try-threshold").fill("0.2")
+        await page.locator("#try-query").fill("ціна троянт")
         await page.get_by_test_id("try").click()
-        await expect(page.get_by_test_id("found").first).to_contain_text("11 євро")
-        await expect(page.locator("mark").first).to_have_text("Одеса")
+        await expect(page.get_by_test_id("found").first).to_contain_text("40 євро")
+        await expect(page.locator("mark").first).to_be_visible()
         assert await serious(page) == []
         await picture(page, "try")
-        if PICTURES:
-            await page.get_by_role("tab", name="Налаштування").click()
-            await picture(page, "settings")
-            await page.get_by_role("tab", name="Документи").click()
-            await page.locator(".ps-title-button").first.click()
-            await picture(page, "passages")
-            await page.keyboard.press("Escape")
-            await page.set_viewport_size({"width": 400, "height": 860})
-            await picture(page, "documents-400")
-            await page.get_by_role("tab", name="Перевірити запитання").click()
-            await picture(page, "try-400")
-            await page.emulate_media(color_scheme="dark")
-            await page.set_viewport_size({"width": 1280, "height": 860})
-            await page.goto("/knowledge")
-            await expect(page.locator(".ps-cover")).to_have_count(1)
-            await picture(page, "list-dark")
+
+        guest = await ask(context, chat, "Скільки коштує доставка містом?")
+        await expect(guest.locator(".source")).to_have_text(["1Доставка"])
+        await guest.locator(".source").click()
+        await expect(guest.locator(".passage blockquote")).to_contain_text("коштує 5 євро")
+        await guest.locator("[data-rate=yes]").click()
+        await expect(guest.locator("[data-rate=yes]")).to_have_attribute("aria-pressed", "true")
+        assert await serious(guest) == []
+        await picture(guest, "chat")
+        guest = await ask(await another(context), chat, "Чи страхуєте ви папуг?")
+        await expect(guest.locator("#log .row.agent").last).to_contain_text("Я не знаю")
+        await expect(guest.locator(".source")).to_have_count(0)
+
+        await page.reload()
+        await expect(page.locator("[data-testid=document]", has_text="Доставка")).to_contain_text("в 1 відповіді")
+        await page.get_by_role("tab", name="Без відповіді").click()
+        await expect(page.get_by_test_id("question")).to_have_count(1)
+        await expect(page.get_by_test_id("question")).to_contain_text("Чи страхуєте ви папуг?")
+        assert await serious(page) == []
+        await picture(page, "questions")
+        await page.get_by_test_id("write-article").click()
+        await expect(page.locator("#article-title")).to_have_value("Чи страхуєте ви папуг?")
+        await page.locator("#article-text").fill("Так, страхуємо папуг **за 12 євро** на рік.")
+        await expect(page.locator(".ps-markdown strong")).to_have_text("за 12 євро")
+        await picture(page, "article")
+        await page.get_by_test_id("save-document").click()
+        await expect(page.get_by_test_id("question")).to_have_count(0)
+        await page.get_by_role("tab", name="Документи").click()
+        await expect(page.locator("[data-testid=document][data-state=ready]")).to_have_count(9, timeout=20_000)
+        guest = await ask(await another(context), chat, "страхування папуг")
+        await expect(guest.locator("#log")).to_contain_text("12 євро")
+        await expect(guest.locator(".source")).to_have_count(1)
     finally:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
+
+
+async def another(context: BrowserContext) -> BrowserContext:
+    """A browser of somebody else, with the same server."""
+    assert context.browser is not None
+    here = context.pages[0].url.split("/", 3)
+    made = await context.browser.new_context(base_url="/".join(here[:3]), locale="uk", bypass_csp=True)
+    made.set_default_timeout(15_000)
+    return made

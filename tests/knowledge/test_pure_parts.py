@@ -9,17 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph_runtime.contract.capabilities import TELEGRAM, WEB_CHAT, degrade
+from graph_runtime.contract.knowledge import KnowledgePassage, KnowledgeQuery, as_sources, cited
+from graph_runtime.contract.messages import Text, source_lines
 from graph_runtime.knowledge.conversion import Unreadable, convert, decoded, kind_by_content
+from graph_runtime.knowledge.few import few_passages, passage
 from graph_runtime.knowledge.html_text import html_to_markdown
 from graph_runtime.knowledge.packing import as_data, fuse, within_budget
 from graph_runtime.knowledge.search import marks
 from graph_runtime.knowledge.splitting import MOST_TOKENS, split
 from graph_runtime.knowledge.words import (
+    TermIndex,
     distance,
+    is_kin,
     language_of,
     normal,
     query_words,
     stem,
+    telling_words,
     token_estimate,
     typo_distance,
 )
@@ -139,3 +146,45 @@ def test_words_are_marked_in_every_form() -> None:
     pieces = marks("Доставки в Одесу **щодня**", ["доставка", "одеса"])
     assert [text for text, hit in pieces if hit] == ["Доставки", "Одесу"]
     assert "".join(text for text, _ in pieces).split() == ["Доставки", "в", "Одесу", "щодня"]
+
+
+def test_questions_that_are_alike_have_one_key_and_others_do_not() -> None:
+    index = TermIndex()
+    for key, text in (("wrap", "Do you have gift wrapping?"), ("sunday", "Do you deliver on Sunday?")):
+        index.add(key, [stem(w) for w in telling_words(text)])
+    for text, nearest in (
+        ("gift wrapping price", "wrap"), ("wraping of gifts", "wrap"), ("Deliver on Sunday?", "sunday"),
+        ("Do you deliver on Saturday?", None), ("gift", None), ("hello", None),
+    ):  # fmt: skip
+        assert index.nearest([stem(w) for w in telling_words(text)]) == nearest, text
+    assert telling_words("Hello, what is it?") == []
+
+
+def test_words_of_one_root_are_kin_and_short_beginnings_are_not() -> None:
+    assert is_kin("установить", "установка")
+    assert is_kin("встановити", "встановлення")
+    assert not is_kin("картина", "карточка")
+    assert not is_kin("транспорт", "трансляция")
+
+
+async def test_a_few_passages_are_searched_in_memory() -> None:
+    search = few_passages([passage("Доставка", "По городу за два часа."), passage("Оплата", "Картой или наличными.")])
+    found = await search(KnowledgeQuery("можно ли платить картой", threshold=0.4))
+    assert [(p.number, p.title) for p in found.passages] == [(1, "Оплата")]
+    assert (await search(KnowledgeQuery("страхование машин", threshold=0.4))).passages == ()
+
+
+def test_an_answer_shows_what_it_cites_and_no_passage_that_clients_may_not_open() -> None:
+    found = [
+        KnowledgePassage(1, "a", "d1", "Delivery", "", "Five euros.", "https://example.com/d"),
+        KnowledgePassage(2, "b", "d2", "Inside", "", "Only for colleagues."),
+    ]
+    assert [p.number for p in cited("It costs five euros [1].", found)] == [1]
+    assert [p.number for p in cited("Both [1, 2].", found)] == [1, 2]
+    assert cited("I do not know [3], [x], (1).", found) == ()
+    shown = as_sources(found)
+    assert [(s.title, s.text) for s in shown] == [("Delivery", "Five euros."), ("Inside", "")]
+    assert source_lines(shown) == "[1] Delivery https://example.com/d\n[2] Inside"
+    said = Text(text="Five [1].", sources=shown)
+    assert degrade([said], WEB_CHAT)[0] == said
+    assert degrade([said], TELEGRAM)[0] == Text(text="Five [1].\n\n[1] Delivery https://example.com/d\n[2] Inside")

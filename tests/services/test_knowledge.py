@@ -133,6 +133,14 @@ async def test_a_new_version_replaces_the_passages_and_a_draft_does_not(house: H
     await house.read_all()
     assert await house.titles("drone") == ["Delivery"]
     assert await house.titles("Odesa") == []
+    said = await documents.versions(house.owner, row.id)
+    assert [(v.number, "drone" in v.text) for v in said] == [(2, True), (1, False)]
+    assert (await documents.restore(house.owner, row.id, 1)).version == 3
+    await house.read_all()
+    assert await house.titles("drone") == []
+    assert await house.titles("Odesa") == ["Delivery"]
+    with pytest.raises(NotFound):
+        await documents.restore(house.owner, row.id, 99)
 
 
 async def test_a_reader_that_was_thought_dead_writes_nothing(house: House, admin: Any) -> None:

@@ -177,6 +177,13 @@ async def test_meaning_is_added_in_batches_kept_and_searched(
     trial = await services.knowledge_search.try_query(owner, base.id, "blue irises")
     assert set(trial.result.found[0].votes) == {"words", VECTORS}
 
+    supposed = KnowledgeQuery("what suits the kitchen?", bases=(base.id,), top_k=1, meaning="Something green.")
+    answer = await services.knowledge_search.for_flow(owner.workspace_id, supposed)
+    assert [p.heading for p in answer.passages] == ["Ferns"]
+    worded = KnowledgeQuery("what suits the kitchen?", bases=(base.id,), top_k=1, also=("anything red", "roses"))
+    answer = await services.knowledge_search.for_flow(owner.workspace_id, worded)
+    assert [p.heading for p in answer.passages] == ["Roses"]
+
     colors.failure, colors.asked = Unreachable("Away."), []
     answer = await services.knowledge_search.for_flow(
         owner.workspace_id, KnowledgeQuery("irises in azure", bases=(base.id,))

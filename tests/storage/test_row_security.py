@@ -117,6 +117,15 @@ sources AS (INSERT INTO knowledge_source (document_id, workspace_id, content) SE
 passages AS (INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash, word_count,
         words) SELECT %(w)s, b.id, d.id, 0, 'x', 'h', 1, 'x' FROM bases b, documents d),
 known_words AS (INSERT INTO knowledge_word (knowledge_base_id, word, workspace_id) SELECT id, 'x', %(w)s FROM bases),
+said_before AS (INSERT INTO knowledge_version (document_id, number, workspace_id, title, body)
+    SELECT id, 1, %(w)s, 'D', 'b' FROM documents),
+asked AS (INSERT INTO knowledge_question (workspace_id) VALUES (%(w)s) RETURNING id),
+askings AS (INSERT INTO knowledge_asking (workspace_id, question_id, conversation_id, turn_id, node_id, agent_id, reason, bases,
+        text, terms, asked_at)
+    SELECT %(w)s, q.id, c.id, i.id, 'n', a.id, 'not_found', '{}', 't', '{}', now()
+    FROM asked q, conversations c, inboxes i, agents a),
+helped AS (INSERT INTO knowledge_feedback (workspace_id, conversation_id, seq, turn_id, is_helpful, documents)
+    SELECT %(w)s, c.id, 1, i.id, true, '{}' FROM conversations c, inboxes i),
 chains AS (INSERT INTO chain (workspace_id, name, document) VALUES (%(w)s, 'C', '{}') RETURNING id),
 chain_drafts AS (INSERT INTO chain_revision (chain_id, revision, workspace_id, document)
     SELECT id, 1, %(w)s, '{}' FROM chains),

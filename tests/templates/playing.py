@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.flow import Flow, load_flow
+from graph_runtime.contract.knowledge import KnowledgePassage
 from graph_runtime.contract.messages import Reply, SaidMessage
 from graph_runtime.engine.compile import compile_flow
 from graph_runtime.engine.effects import MemoryJournal
 from graph_runtime.engine.models import ModelRunner
 from graph_runtime.engine.run import TurnResult, run_turn
 from graph_runtime.engine.turn import Doors, Trigger
+from graph_runtime.knowledge.few import few_passages, passage
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -29,6 +31,7 @@ class Template:
     flows: dict[str, Flow]
     meta: dict[str, Any]
     dialogues: list[dict[str, Any]]
+    knowledge: list[KnowledgePassage] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -40,12 +43,14 @@ def load(folder: Path) -> Template:
     """Read a template."""
     meta = json.loads((folder / "meta.json").read_text("utf-8"))
     others = [load_flow(file.read_text("utf-8")) for file in sorted(folder.glob("*.flow.json"))]
+    scenario = json.loads((folder / "scenario.json").read_text("utf-8"))
     return Template(
         folder,
         load_flow((folder / "flow.json").read_text("utf-8")),
         {f.id: f for f in others},
         meta,
-        json.loads((folder / "scenario.json").read_text("utf-8"))["dialogues"],
+        scenario["dialogues"],
+        [passage(row["title"], row["text"], row.get("url", "")) for row in scenario.get("knowledge", ())],
     )
 
 
@@ -64,9 +69,9 @@ async def play(template: Template, dialogue: dict[str, Any], catalog: Catalog) -
     models = [catalog.connectors["demo_model"].chat_model(None, "")]  # type: ignore[misc] # the demo model always has one
 
     async def bound(_slot: str) -> list[Any]:
-        return models
+        return [] if dialogue.get("without_model") else models
 
-    doors = Doors(MemoryJournal(), ModelRunner(), bound)
+    doors = Doors(MemoryJournal(), ModelRunner(), bound, knowledge=few_passages(template.knowledge))
     compiled = compile_flow(template.flow, template.flows, catalog)
     played, now, state = Played(), MONDAY, None
     history: list[SaidMessage] = []
@@ -121,6 +126,9 @@ def _differences(expect: dict[str, Any], texts: list[str], path: list[str], resu
     wrong = [f"the turn failed: {result.error}"] if result.error else []
     everything = "\n".join(texts)
     wrong += [f"expected {t!r} in {everything!r}" for t in expect.get("said_contains", ()) if t not in everything]
+    shown = [s["title"] for m in result.messages for p in m.parts for s in p.get("sources", ())]
+    if "sources" in expect and shown != expect["sources"]:
+        wrong.append(f"expected the sources {expect['sources']}, found {shown}")
     wrong += [f"expected to pass {step} on {path}" for step in expect.get("path", ()) if step not in path]
     for name, value in expect.get("variables", {}).items():
         if result.variables.get(name) != value:

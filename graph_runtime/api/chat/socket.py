@@ -65,6 +65,14 @@ class Say(BaseModel):
     file_ids: list[str] = Field(default_factory=list, max_length=10)
 
 
+class Rate(BaseModel):
+    """{"t": "rate"}: whether the answer of number `seq`, which shows its sources, helped; null takes it back."""
+
+    model_config = ConfigDict(extra="ignore")
+    seq: int = Field(ge=1, le=2**31 - 1)
+    helpful: bool | None = None
+
+
 class Closed(Exception):
     """The socket has to be closed."""
 
@@ -183,6 +191,8 @@ class ChatSocket:
             kind = frame.get("t")
             if kind == "say":
                 await self._say(frame)
+            elif kind == "rate":
+                await self._rate(frame)
             elif kind == "ping":
                 await self._send({"t": "pong"})
             elif kind not in ("pong", "ack", "typing", "hello"):
@@ -242,6 +252,22 @@ class ChatSocket:
             return
         CHAT_MESSAGES.labels("accepted" if accepted.is_new else "repeated").inc()
         await self._send({"t": "accepted", "client_id": said.client_id, "seq": accepted.seq})
+
+    async def _rate(self, frame: Frame) -> None:
+        try:
+            rated = Rate.model_validate(frame)
+        except ValidationError:
+            await self._error("input_invalid")
+            return
+        if self._access is None or not self._conversation_id:
+            return
+        try:
+            self._messages.take()
+            await self._services.knowledge_questions.rate(self._access, self._conversation_id, rated.seq, rated.helpful)
+        except BuilderError as error:
+            await self._error(error.code, retry_after=getattr(error, "retry_after", None))
+            return
+        await self._send({"t": "rated", "seq": rated.seq, "helpful": rated.helpful})
 
     async def _show(self, access: ChannelAccess, after: int) -> None:
         watching = self._services.conversations.watch(access, self._conversation_id, after_seq=after)

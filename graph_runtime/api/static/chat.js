@@ -39,6 +39,7 @@ const messages = new Messages({
   chosen: (option) => outbox.add({ text: option.label, option }),
   retry: (entry) => outbox.retry(entry),
   remove: (entry) => outbox.remove(entry),
+  rate: (seq, helpful) => connection.send({ t: "rate", seq, helpful }),
 });
 const outbox = new Outbox(store, {
   send: (frame) => connection.send(frame),
@@ -74,7 +75,8 @@ function receive(frame) {
   else if (frame.t === "accepted") {
     outbox.accepted(frame.client_id);
     awaitAnswer();
-  } else if (frame.t === "error") refused(frame);
+  } else if (frame.t === "rated") messages.rated(frame.seq, frame.helpful);
+  else if (frame.t === "error") refused(frame);
 }
 
 function welcomed(frame) {

@@ -2,13 +2,14 @@
 
 import { icon } from "./files.js";
 import { make, marked, plain } from "./markup.js";
+import { helpful, sources } from "./sources.js";
 import { dayText, momentText, t, timeText } from "./words.js";
 
 const NEAR_PX = 120;
 
 export class Messages {
-  constructor({ scroller, log, now, jump, files, agentName, chosen, retry, remove }) {
-    Object.assign(this, { scroller, log, now, jump, files, agentName, chosen, retry, remove });
+  constructor({ scroller, log, now, jump, files, agentName, chosen, retry, remove, rate }) {
+    Object.assign(this, { scroller, log, now, jump, files, agentName, chosen, retry, remove, rate });
     this.rows = new Map(); // seq → row
     this.mine = new Map(); // client_id → row that has no number yet
     this.streams = new Map();
@@ -146,11 +147,21 @@ export class Messages {
       if (part.kind === "media") row.append(make("div", { class: "bubble holds" }, this.files.show(part)));
       if (part.kind === "choices" && part.options?.length) row.append(this.options(row, part));
     }
+    const based = isOwn ? [] : parts.flatMap((part) => part.sources ?? []);
+    if (based.length) {
+      row.append(sources(based));
+      if (message.seq) row.append((row.helped = helpful({ yes: true, no: false }[message.flags?.rated], (value) => this.rate(message.seq, value))));
+    }
     const at = new Date(message.created_at);
     if (!Number.isNaN(at.getTime())) {
       row.at = at;
       row.append(make("time", { dateTime: at.toISOString(), title: momentText(at) }, timeText(at)));
     }
+  }
+
+  /** The server has kept what the visitor thinks of an answer. */
+  rated(seq, value) {
+    this.rows.get(seq)?.helped?.show(value);
   }
 
   options(row, part) {

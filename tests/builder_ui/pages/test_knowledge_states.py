@@ -48,6 +48,10 @@ async def test_an_article_is_written_read_found_and_deleted(tab: Tab, services: 
     assert (item.state, item.passages, page.is_working) == ("ready", 1, False)
     await tab.call(KnowledgeBase, "look", item.id)
     assert page.passages[0].text.startswith("Odesa: 11 euros.")
+    await tab.call(KnowledgeBase, "show_versions", item.id)
+    assert [(v.number, v.is_newest) for v in page.versions] == [(1, True)]
+    await tab.call(KnowledgeBase, "restore", 1)
+    await read_all(services)
     await tab.call(KnowledgeTry, "ask", {"query": "price to Odessa", "top_k": "3", "threshold": "0,2"})
     trial = tab.state(KnowledgeTry)
     assert (trial.going, trial.corrected, trial.found[0].goes) == (1, ["odessa → odesa"], True)
