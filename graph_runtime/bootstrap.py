@@ -11,6 +11,7 @@ from graph_runtime.engine.models import ModelRunner
 from graph_runtime.engine.turn import Budget
 from graph_runtime.engine.validate import FlowCheck
 from graph_runtime.services.accounts import Accounts
+from graph_runtime.services.agent_answering import AgentAnswering
 from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
 from graph_runtime.services.approvals import Approvals
@@ -100,6 +101,7 @@ class Services:
     database: Database
     accounts: Accounts
     agents: Agents
+    agent_answering: AgentAnswering
     drafts: Drafts
     publishing: Publishing
     credentials: Credentials
@@ -265,6 +267,7 @@ async def build(
         database=database,
         accounts=Accounts(database, Passwords(password_cost), clock),
         agents=Agents(database, catalog, check, clock),
+        agent_answering=AgentAnswering(database, clock),
         drafts=drafts,
         credentials=Credentials(database, catalog, vault, clock, connections),
         models=models,

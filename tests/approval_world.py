@@ -28,7 +28,12 @@ class Speech(MayBeApproved):
 
 
 SPEAK = NodeType(
-    type="speak", category="ai", label="Speak", summary="Says what a model wrote.", settings=Speech, says_model_text=True
+    type="speak",
+    category="ai",
+    label="Speak",
+    summary="Says what a model wrote.",
+    settings=Speech,
+    says_model_text=True,
 )
 
 

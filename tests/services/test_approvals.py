@@ -55,6 +55,10 @@ async def held(p: ApprovingProcess, access: ChannelAccess, *texts: str) -> tuple
     return talk, (await p.approvals.list(owner(access)))[0].id
 
 
+def take(seen: list[str], event: dict[str, Any]) -> None:
+    seen.append(event["message"]["text"] if event["type"] == "message" else event["type"])
+
+
 def owner(access: ChannelAccess) -> Principal:
     return Principal(access.workspace_id, None, "owner", PERMISSIONS["owner"])
 
@@ -73,7 +77,7 @@ async def test_nobody_hears_what_waits_and_what_comes_after_it_waits_too(
     async def watch() -> None:
         async with p.conversations.watch(access, talk) as events:
             async for event in events:
-                seen.append(event["message"]["text"] if event["type"] == "message" else event["type"])
+                take(seen, event)
 
     watching = asyncio.create_task(watch())
     await p.say(access, talk, "one")
@@ -106,7 +110,7 @@ async def test_nobody_hears_what_waits_and_what_comes_after_it_waits_too(
 
 @pytest.mark.parametrize(("how", "text", "said"), [("reject", "", []), ("replace", "Later.", ["Later."])])
 async def test_a_refused_message_is_never_said(
-    p: ApprovingProcess, access: ChannelAccess, anna: Principal, admin: Admin, how: str, text: str, said: list[str]
+    p: ApprovingProcess, access: ChannelAccess, anna: Principal, admin: Admin, *, how: str, text: str, said: list[str]
 ) -> None:
     talk, message = await held(p, access)
     await p.approvals.decide(anna, message, how, text)
@@ -185,7 +189,9 @@ async def test_a_step_may_do_otherwise(
     assert len(await p.approvals.list(owner(access))) == waits
     # A conversation that the flow has ended still says its last word.
     if waits:
-        await p.approvals.decide(add_member(admin, access, "Anna"), (await p.approvals.list(owner(access)))[0].id, "send")
+        await p.approvals.decide(
+            add_member(admin, access, "Anna"), (await p.approvals.list(owner(access)))[0].id, "send"
+        )
         assert await p.texts(access, talk) == ["Hi"]
 
 
@@ -205,7 +211,7 @@ async def test_in_a_test_and_on_a_call_nothing_waits(p: ApprovingProcess, access
     [("send", ["Answer to one", "?"], "sent"), ("discard", ["?"], "rejected"), ("hand_off", [], "waiting")],
 )
 async def test_when_nobody_decides_the_time_does_once(
-    p: ApprovingProcess, access: ChannelAccess, anna: Principal, admin: Admin, rule: str, said: list[str], state: str
+    p: ApprovingProcess, access: ChannelAccess, anna: Principal, admin: Admin, *, rule: str, said: list[str], state: str
 ) -> None:
     answer_by(admin, access, approval={**BY_MODEL, "wait_minutes": 5, "on_timeout": rule})
     talk, message = await held(p, access)
