@@ -34,6 +34,7 @@ FILES: Final = (
     "telegram",
     "chains",
     "inbox",
+    "approval",
     "connections",
     "calls",
 )

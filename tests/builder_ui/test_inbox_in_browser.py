@@ -30,7 +30,7 @@ FLOW = {
             "pos": [0, 2],
         },
         "n_r": {"type": "ask", "settings": {"text": "Back with me ({{ step.n_h.outcome }}). Anything else?"}, "pos": [0, 3]},
-        "n_b": {"type": "end", "settings": {}, "pos": [0, 4]},
+        "n_b": {"type": "end", "settings": {"text": "Good bye."}, "pos": [0, 4]},
     },
     "edges": {
         "n_start.next": "n_q", "n_q.answered": "n_h", "n_h.returned": "n_r", "n_h.timeout": "n_r", "n_r.answered": "n_b",
@@ -136,8 +136,26 @@ async def test_two_members_and_a_visitor(
     await winner.get_by_test_id("give-back-do").click()
     await expect(guest.locator("#log .bubble").last).to_have_text("Back with me (solved). Anything else?")
     await expect(winner.get_by_test_id("reply")).to_have_count(0)
+    await services.agent_answering.change(who, agent.id, approval={"approves": "all", "wait_minutes": 10})
     await say(guest, "no, thanks")
-    await expect(winner.locator(".ps-lock")).to_be_visible()
+    for page in (winner, loser):
+        await page.get_by_role("radio").nth(1).click()
+        await page.locator("#inbox-list .ps-talk").click()
+        await expect(page.get_by_test_id("approval")).to_be_visible()
+        await expect(page.locator('[data-approval="waiting"]')).to_contain_text("Good bye.")
+    await shot(winner, "approve")
+    await expect(guest.locator("#log .bubble", has_text="Good bye.")).to_have_count(0)
+    await loser.keyboard.press("r")
+    await loser.locator("#approval-words").fill("Good bye, and all the best.")
+    await shot(loser, "approve-change")
+    assert not await serious(loser)
+    await winner.get_by_test_id("approve").click()
+    await expect(guest.locator("#log .bubble").last).to_have_text("Good bye.")
+    await expect(winner.get_by_test_id("approval")).to_have_count(0)
+    await expect(winner.locator('[data-approval="sent"]')).to_contain_text("Olena" if winner is olena_page else "Ivan")
+    # Whoever was slower is told so, and sees what went out.
+    await expect(loser.get_by_test_id("approval")).to_have_count(0)
+    await shot(loser, "approved")
     await winner.goto("/inbox/queues")
     await winner.get_by_test_id("add-reply").click()
     await expect(winner.get_by_role("dialog")).to_be_visible()
