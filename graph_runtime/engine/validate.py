@@ -145,7 +145,8 @@ class FlowCheck:
                     told.add(slot)
                     declared = flow.connections.get(slot)
                     label = declared.label if declared and declared.label else slot
-                    yield Problem("F004", "warning", node_id, params={"label": label})
+                    code = "F004" if kind == "chat_model" else "F025"
+                    yield Problem(code, "warning", node_id, params={"label": label})
 
     def _unapproved_on_calls(self, flow: Flow, facts: Mapping[str, Facts], around: Surroundings) -> Iterator[Problem]:
         """A caller cannot be kept waiting until somebody has read what they are to hear."""
