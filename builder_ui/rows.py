@@ -474,8 +474,8 @@ def transcript_items(
             error = turn["error"]
             said = str(error.get("message") or error.get("code") or "") if isinstance(error, Mapping) else str(error)
             found.append((at, MessageItem(f"turn{turn['seq']}", "failed", said, [], [], "", "", moment(at))))
-    said = [item for _, item in sorted(found, key=lambda pair: pair[0])]
-    return said + [_held_item(h, talk, labels) for h in held if h["state"] == "waiting"]
+    items = [item for _, item in sorted(found, key=lambda pair: pair[0])]
+    return items + [_held_item(h, talk, labels) for h in held if h["state"] == "waiting"]
 
 
 def _approved(item: MessageItem, held: Mapping[str, Any] | None) -> MessageItem:

@@ -227,7 +227,7 @@ def _more() -> rx.Component:
 def _messages() -> rx.Component:
     return FollowEnd.create(
         rx.el.div(rx.foreach(Inbox.messages, line_of), class_name="ps-chat"),
-        mark=Inbox.chosen.id + Inbox.messages.length().to_string() + Inbox.held.id,
+        mark=Inbox.chosen.id + Inbox.messages.length().to_string() + Inbox.held.id + Inbox.deciding,
         label=t("talks.transcript"),
     )
 

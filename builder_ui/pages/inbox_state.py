@@ -169,18 +169,22 @@ class Inbox(Session):
             for item in items
         ]
         self.chosen = talk_item(desk.row, who.member_id)
-        await self._show_held(who, talk.row.agent_id, [h for h in held if h["state"] == "waiting"])
+        await self._show_held(who, talk.row.agent_id, held)
         self.facts, self.variables = fact_items(desk.contact), fact_items(desk.variables)
         self.notes = [NoteItem(str(n["id"]), n["text"], n["member_name"], moment(n["created_at"])) for n in desk.notes]
         self._seen_seq = talk.messages[-1]["seq"] if talk.messages else 0
         if self.chosen.state == "mine":
             await services().hand_offs.read_until(who, conversation_id, self._seen_seq)
 
-    async def _show_held(self, who: Principal, agent_id: str, waiting: list[dict[str, Any]]) -> None:
-        """What is to be decided first; an open question about another one is closed."""
+    async def _show_held(self, who: Principal, agent_id: str, held: list[dict[str, Any]]) -> None:
+        """What is to be decided first. Whoever was about to change one that a colleague has decided is told so."""
+        waiting = [h for h in held if h["state"] == "waiting"]
         first = waiting[0] if waiting and waiting[0]["needs_approval"] else None
-        if first is None or first["id"] != self.held.id:
+        if self.deciding and (first is None or first["id"] != self.held.id):
             self.deciding = ""
+            by = next((str(h["member_name"]) for h in held if h["id"] == self.held.id), "")
+            if by != self.me.name:
+                self._tell("inbox.refused_decided" if by else "inbox.refused_decided_by_time", level="error", who=by)
         if first is None:
             self.held = HeldItem()
             return

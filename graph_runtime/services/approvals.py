@@ -56,7 +56,9 @@ class ToApprove:
         )  # fmt: skip
 
 
+# Inside the class below `list` is a method.
 Pending = list[ToApprove]
+HeldRows = list[Row]
 
 
 class Approvals:
@@ -77,7 +79,7 @@ class Approvals:
             )
         return [ToApprove.of(row) for row in found]
 
-    async def of_conversation(self, principal: Principal, conversation_id: str) -> list[Row]:  # type: ignore[valid-type]
+    async def of_conversation(self, principal: Principal, conversation_id: str) -> HeldRows:
         """All that was held there and what became of it, in order. Raises: AccessDenied."""
         principal.require("conversation.read")
         if not is_uuid(conversation_id):

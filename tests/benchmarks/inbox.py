@@ -97,7 +97,7 @@ async def running(url: str, folder: Path) -> AsyncIterator[tuple[Services, str]]
     screens = default_screens_dir()
     ensure_screens(screens)
     kept = dict(os.environ)
-    settings = Settings(database_url=url, data_dir=folder, secret_key="for benchmarks only, " * 3)  # type: ignore[arg-type]  # as texts
+    settings = Settings(database_url=url, data_dir=folder, secret_key="for benchmarks only, " * 3)
     services = await bootstrap.build(settings)
     try:
         async with serving(create_app(services, screens_app(screens)), services) as address:
