@@ -26,7 +26,7 @@ def _choices() -> rx.Component:
             rx.el.b(t("approval.title")),
             rx.cond(
                 held.due_at != "",
-                rx.el.span(t_of(rx.Var.create(held.on_timeout), "approval.then_"), " ", When.create(iso=held.due_at, kind="time"), class_name="ps-sub"),
+                rx.el.span(t_of(held.on_timeout, "approval.then_"), " ", When.create(iso=held.due_at, kind="time"), class_name="ps-sub"),
             ),
             rx.cond(held.others > 0, rx.el.span(t("approval.behind_n", n=held.others), class_name="ps-sub")),
             class_name="ps-approve-words",
