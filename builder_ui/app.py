@@ -13,6 +13,7 @@ from reflex_components_core.core.banner import connection_errors_count
 
 from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
 from builder_ui.pages.agent import agent_page
+from builder_ui.pages.agent_answering_state import AgentManner
 from builder_ui.pages.agent_phone_state import PhoneLines
 from builder_ui.pages.agent_speech_state import AgentSpeech
 from builder_ui.pages.agent_state import AgentPage
@@ -99,6 +100,7 @@ app.add_page(
         PhoneLines.load,
         AgentSpeech.load,
         AgentTriggers.load,
+        AgentManner.load,
     ],
 )
 app.add_page(trigger_page, route="/triggers/[trigger_id]", title="Patchcord", on_load=TriggerPage.load)

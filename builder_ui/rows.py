@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -374,7 +374,9 @@ class MessageItem:
     `is_twice`: it may have arrived twice; `undelivered`: why it did not arrive, or "". On a call: `heard` "speech" or
     "digits", `latency_ms` from the caller's last word to the agent's first (0: not measured), `cut` "interrupted" or
     "unheard". `by`: the member who said it, or about whom the line is; `event`: "joined", "left"; `sending`: what became
-    of a message that a channel sends.
+    of a message that a channel sends. `approval`: what became of one that somebody approves ("waiting", "behind" one that
+    waits, "sent", "edited", "replaced", "rejected", "withdrawn"), `approved_by` whom (""): nobody, it was the time;
+    `original`: what the agent wrote, where something else was sent.
     """
 
     key: str
@@ -393,6 +395,9 @@ class MessageItem:
     by: str = ""
     event: str = ""
     sending: str = ""
+    approval: str = ""
+    approved_by: str = ""
+    original: str = ""
     stages: list[StageItem] = field(default_factory=list)
 
 
@@ -452,19 +457,43 @@ def call_item(call: CallFacts) -> CallItem:
     return CallItem(call.id, call.from_number, call.did, call.state, talked, call.transfer, sound)
 
 
-def transcript_items(talk: ConversationDetail, labels: Mapping[str, str]) -> list[MessageItem]:
-    """The messages of a conversation, and a line for each turn that failed, in the order they happened.
+def transcript_items(
+    talk: ConversationDetail, labels: Mapping[str, str], held: Sequence[Mapping[str, Any]] = ()
+) -> list[MessageItem]:
+    """The messages of a conversation, and a line for each turn that failed, in the order they happened; what still waits
+    for approval comes last.
 
-    `labels`: what a step without a name is called, by its type.
+    `labels`: what a step without a name is called, by its type. `held`: what was or is to be approved there.
     """
-    found = [(m["created_at"], _message_item(m, talk, labels)) for m in talk.messages]
+    decided = {h["seq"]: h for h in held if h["needs_approval"] and h["state"] in ("sent", "edited", "replaced")}
+    found = [(m["created_at"], _approved(_message_item(m, talk, labels), decided.get(m["seq"]))) for m in talk.messages]
+    found += [(h["created_at"], _held_item(h, talk, labels)) for h in held if h["state"] in ("rejected", "withdrawn")]
     for turn in talk.turns:
         if turn["error"]:
             at = turn.get("ended_at") or turn["started_at"]
             error = turn["error"]
             said = str(error.get("message") or error.get("code") or "") if isinstance(error, Mapping) else str(error)
             found.append((at, MessageItem(f"turn{turn['seq']}", "failed", said, [], [], "", "", moment(at))))
-    return [item for _, item in sorted(found, key=lambda pair: pair[0])]
+    items = [item for _, item in sorted(found, key=lambda pair: pair[0])]
+    return items + [_held_item(h, talk, labels) for h in held if h["state"] == "waiting"]
+
+
+def _approved(item: MessageItem, held: Mapping[str, Any] | None) -> MessageItem:
+    """A message with who approved it, and what the agent had written."""
+    if held is None:
+        return item
+    is_other = held["state"] in ("edited", "replaced")
+    return replace(
+        item, approval=held["state"], approved_by=held["member_name"], original=held["text"] if is_other else ""
+    )
+
+
+def _held_item(held: Mapping[str, Any], talk: ConversationDetail, labels: Mapping[str, str]) -> MessageItem:
+    """A message that was not sent, or not yet."""
+    row = {**held, "seq": f"held{held['id']}", "role": "agent", "flags": {}}
+    waits = "waiting" if held["needs_approval"] else "behind"
+    state = waits if held["state"] == "waiting" else held["state"]
+    return replace(_message_item(row, talk, labels), approval=state, approved_by=held["member_name"])
 
 
 def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapping[str, str]) -> MessageItem:

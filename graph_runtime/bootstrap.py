@@ -11,8 +11,10 @@ from graph_runtime.engine.models import ModelRunner
 from graph_runtime.engine.turn import Budget
 from graph_runtime.engine.validate import FlowCheck
 from graph_runtime.services.accounts import Accounts
+from graph_runtime.services.agent_answering import AgentAnswering
 from graph_runtime.services.agents import Agents
 from graph_runtime.services.api_keys import ApiKeys
+from graph_runtime.services.approvals import Approvals
 from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
@@ -79,6 +81,7 @@ from graph_runtime.services.trigger_log import TriggerLog
 from graph_runtime.services.trigger_runner import TriggerRunner
 from graph_runtime.services.triggers import Triggers
 from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.typing_shown import TypingShown
 from graph_runtime.services.vault import Vault
 from graph_runtime.services.web_pages import WebPages
 from graph_runtime.services.workspace_settings import WorkspaceSettings
@@ -100,6 +103,7 @@ class Services:
     database: Database
     accounts: Accounts
     agents: Agents
+    agent_answering: AgentAnswering
     drafts: Drafts
     publishing: Publishing
     credentials: Credentials
@@ -121,6 +125,7 @@ class Services:
     contact_privacy: ContactPrivacy
     contact_segments: ContactSegments
     hand_offs: HandOffs
+    approvals: Approvals
     queues: Queues
     channels: Channels
     channel_setup: ChannelSetup
@@ -254,6 +259,7 @@ async def build(
         database, side.receiver, side.outbox, side.starts, side.live, buttons=buttons, doors=doors,
         triggers=side.message_triggers,
     )  # fmt: skip
+    side.runner.gathering.show_typing = TypingShown(open_channels, doors).show
     calls_out = CallsOut(database, lines)
     speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
     warming = PhraseWarming(database, catalog, speech, phrases, lines)
@@ -264,6 +270,7 @@ async def build(
         database=database,
         accounts=Accounts(database, Passwords(password_cost), clock),
         agents=Agents(database, catalog, check, clock),
+        agent_answering=AgentAnswering(database, clock),
         drafts=drafts,
         credentials=Credentials(database, catalog, vault, clock, connections),
         models=models,
@@ -285,6 +292,7 @@ async def build(
         contact_privacy=ContactPrivacy(database, clock),
         contact_segments=ContactSegments(database),
         hand_offs=HandOffs(side, clock),
+        approvals=Approvals(side, clock),
         queues=Queues(database, clock),
         channels=Channels(database),
         channel_setup=channel_setup,

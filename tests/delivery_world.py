@@ -175,12 +175,13 @@ async def sending(
     is_started: bool = True,
     outside: Outside | None = None,
     event_rules: EventRules | None = None,
+    catalog: Catalog | None = None,
 ) -> AsyncIterator[SendingProcess]:
     """Start the services of one sending process and stop them. Retries come within a fifth of a second."""
     database = Database(url)
     await database.open()
     rules = SendRules(jitter=lambda low, high: min(high, 0.2), lease_seconds=lease_seconds)
-    side = SendingProcess(database, rules, outside, event_rules)
+    side = SendingProcess(database, rules, outside, event_rules, catalog=catalog)
     try:
         await side.open()
         if is_started:

@@ -150,7 +150,7 @@ class ReplyBox(rx.Component):
 
 
 class ListKeys(rx.Component):
-    """Keys j and k walk through the list with this id, Enter opens; not while somebody writes."""
+    """Keys j and k walk through the list with this id, Enter opens, r answers; not while somebody writes."""
 
     library = _INBOX
     tag = "ListKeys"

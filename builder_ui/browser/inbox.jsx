@@ -177,6 +177,15 @@ export function ListKeys({ listId }) {
     const onKey = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.closest?.("input, textarea, select, [role=dialog], [contenteditable=true]")) return;
+      if (event.key === "r") {
+        const box = document.querySelector(".ps-reply textarea");
+        const other = document.querySelector('[data-reply="true"]');
+        if (!box && !other) return;
+        event.preventDefault();
+        if (box) box.focus();
+        else other.click();
+        return;
+      }
       if (event.key !== "j" && event.key !== "k") return;
       const rows = [...(document.getElementById(listId)?.querySelectorAll("button.ps-talk") ?? [])];
       if (!rows.length) return;

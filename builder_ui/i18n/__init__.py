@@ -35,6 +35,7 @@ FILES: Final = (
     "telegram",
     "chains",
     "inbox",
+    "approval",
     "connections",
     "calls",
 )

@@ -8,6 +8,7 @@ from builder_ui.browser import CodeBlock, CopyButton, SiteLink, When
 from builder_ui.components.parts import answering, card, empty, field, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t
+from builder_ui.pages.agent_answering import answering_cards
 from builder_ui.pages.agent_phone import phone
 from builder_ui.pages.agent_state import COLORS, DEFAULT, DEMO, AgentPage
 from builder_ui.pages.agent_telegram import telegram
@@ -110,7 +111,7 @@ def _tabs() -> rx.Component:
         rx.tabs.content(_flows(), value="flows", padding_top="18px"),
         rx.tabs.content(triggers(), value="triggers", padding_top="18px"),
         rx.tabs.content(_models(), value="models", padding_top="18px"),
-        rx.tabs.content(_settings(), value="settings", padding_top="18px"),
+        rx.tabs.content(_settings(), answering_cards(), value="settings", padding_top="18px"),
         default_value="channels",
     )
 

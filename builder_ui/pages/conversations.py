@@ -267,6 +267,7 @@ def bubble(message: rx.Var[MessageItem]) -> rx.Component:
                 ("sent", rx.el.span(rx.icon("check", size=12), t("talks.sent"), class_name="ps-sending")),
                 rx.fragment(),
             ),
+            rx.cond(message.approval != "", _approval(message)),
             rx.cond(message.heard == "digits", rx.badge(t("talks.keys"), color_scheme="gray", size="1")),
             rx.cond(
                 message.cut != "",
@@ -292,7 +293,28 @@ def bubble(message: rx.Var[MessageItem]) -> rx.Component:
         ),
         class_name="ps-message",
         data_side=message.side,
+        data_approval=message.approval,
         key=message.key,
+    )
+
+
+def _approval(message: rx.Var[MessageItem]) -> rx.Component:
+    """What became of a message that somebody approves; both versions where something else was sent."""
+    words = rx.cond(
+        (message.approved_by != "") & ((message.approval == "withdrawn") | (message.approval == "rejected")),
+        t_of(message.approval, "approval.by_", who=message.approved_by),
+        t_of(message.approval, "approval.was_", who=message.approved_by),
+    )
+    by_somebody = (message.approval == "sent") | (message.approval == "edited") | (message.approval == "replaced")
+    shown = rx.cond(by_somebody & (message.approved_by == ""), t("approval.was_sent_by_time"), words)
+    return rx.cond(
+        message.original != "",
+        rx.el.details(
+            rx.el.summary(shown),
+            rx.el.div(rx.el.b(t("approval.original")), rx.el.span(message.original), class_name="ps-original"),
+            class_name="ps-approved",
+        ),
+        rx.el.span(shown, class_name="ps-approved"),
     )
 
 

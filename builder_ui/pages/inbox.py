@@ -9,6 +9,7 @@ from builder_ui.components.parts import confirm, empty, head, search_box, skelet
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.conversations import line_of
+from builder_ui.pages.inbox_approval import approval_box
 from builder_ui.pages.inbox_state import EVERY_QUEUE, OUTCOMES, FactItem, Inbox, NoteItem, TalkItem
 from graph_runtime.services.hand_offs import VIEWS
 
@@ -92,6 +93,7 @@ def _nothing() -> rx.Component:
         empty("search-x", t("talks.nothing_title"), t("talks.nothing_text")),
         rx.match(
             Inbox.view,
+            ("approve", empty("check-check", t("approval.none_title"), t("approval.none_text"))),
             ("mine", empty("inbox", t("inbox.none_mine_title"), t("inbox.none_mine_text"))),
             ("all", empty("messages-square", t("talks.empty_title"), t("talks.empty_text"))),
             empty("coffee", t("inbox.none_waiting_title"), t("inbox.none_waiting_text")),
@@ -150,6 +152,7 @@ def _row(talk: rx.Var[TalkItem]) -> rx.Component:
             ),
             rx.cond(talk.queue != "", rx.el.span(talk.queue, class_name="ps-truncate")),
             rx.el.span(t_of(talk.channel, "talks.channel_", otherwise=talk.channel)),
+            rx.cond(talk.to_approve, rx.badge(t("approval.to_approve"), color_scheme="iris", high_contrast=True, size="1")),
             rx.cond(talk.state == "other", rx.el.span(talk.holder, class_name="ps-truncate")),
             rx.cond(talk.state == "agent", rx.el.span(t("inbox.agent_has"))),
             class_name="ps-sub", style={"grid_column": "1 / -1", "min_width": 0}, spacing="2", align="center",
@@ -163,7 +166,7 @@ def _conversation() -> rx.Component:
     return rx.el.section(
         rx.cond(
             Inbox.chosen.id != "",
-            rx.fragment(_head(), _messages(), _foot()),
+            rx.fragment(_head(), _messages(), rx.cond(Inbox.held.id != "", approval_box()), _foot()),
             rx.center(rx.el.p(t("inbox.choose"), class_name="ps-hint"), height="100%"),
         ),
         class_name="ps-transcript",
@@ -224,7 +227,7 @@ def _more() -> rx.Component:
 def _messages() -> rx.Component:
     return FollowEnd.create(
         rx.el.div(rx.foreach(Inbox.messages, line_of), class_name="ps-chat"),
-        mark=Inbox.chosen.id + Inbox.messages.length().to_string(),
+        mark=Inbox.chosen.id + Inbox.messages.length().to_string() + Inbox.held.id + Inbox.deciding,
         label=t("talks.transcript"),
     )
 

@@ -13,7 +13,7 @@ from builder_ui.pages.conversations_state import step_labels
 from builder_ui.rows import MessageItem, NamedItem, moment, transcript_items
 from builder_ui.session import Session, acting, app_of_process, handler, open_to_all, services, text_of
 from graph_runtime.contract.errors import Conflict, NotFound
-from graph_runtime.services.hand_offs import MAX_NOTE, VIEWS, InboxRow
+from graph_runtime.services.hand_offs import MAX_NOTE, MAX_TEXT, VIEWS, InboxRow
 
 if TYPE_CHECKING:
     from graph_runtime.services.principal import Principal
@@ -26,7 +26,10 @@ LIST_SECONDS: Final = 0.4
 MOST_NEWS: Final = 500
 EVERY_QUEUE: Final = "all"
 OUTCOMES: Final = ("solved", "open", "unreachable")
-REFUSALS: Final = frozenset({"taken", "ended", "on_call", "not_in_queue", "not_held", "may_not"})
+REFUSALS: Final = frozenset(
+    {"taken", "ended", "on_call", "not_in_queue", "not_held", "may_not", "decided", "not_first"}
+)
+WORDS_OF_OWN: Final = ("edit", "replace")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,19 @@ class TalkItem:
     unread: int = 0
     is_late: bool = False
     may_return: bool = True
+    to_approve: bool = False
+
+
+@dataclass(frozen=True)
+class HeldItem:
+    """What waits for approval in the open conversation; empty while nothing does. `others`: how many more behind it."""
+
+    id: str = ""
+    text: str = ""
+    due_at: str = ""
+    on_timeout: str = ""
+    instead: str = ""
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,10 +101,12 @@ def talk_item(row: InboxRow, member_id: str | None) -> TalkItem:
     state = "waiting" if row.state == "waiting" else "agent" if not row.state else "mine" if is_mine else "other"
     return TalkItem(
         id=str(row.conversation_id), who=row.who, agent=row.agent_name, channel=row.channel, state=state,
-        holder=row.member_name, queue=row.queue_name, priority=row.priority, preview=(row.preview or "")[:160],
+        holder=row.member_name, queue=row.queue_name, priority=row.priority,
+        preview=(row.held_text or row.preview or "")[:160],
         summary=row.summary, language=row.language, status=row.status,
-        since=moment(row.requested_at) if row.state == "waiting" else "", updated_at=moment(row.updated_at),
-        unread=row.unread, is_late=row.is_late, may_return=row.return_by != "nobody",
+        since=moment(row.held_since or (row.requested_at if row.state == "waiting" else None)),
+        updated_at=moment(row.updated_at), unread=row.unread, is_late=row.is_late,
+        may_return=row.return_by != "nobody", to_approve=row.holds,
     )  # fmt: skip
 
 
@@ -120,6 +138,8 @@ class Inbox(Session):
     variables: list[FactItem] = []
     notes: list[NoteItem] = []
     sent: str = ""
+    held: HeldItem = HeldItem()
+    deciding: str = ""
     is_returning: bool = False
     is_ending: bool = False
     _seen_seq: int = 0
@@ -142,17 +162,37 @@ class Inbox(Session):
     async def _read(self, who: Principal, conversation_id: str) -> None:
         talk = await services().conversations.get(who, conversation_id)
         desk = await services().hand_offs.desk(who, conversation_id, after_seq=talk.row.message_seq - MESSAGES_SHOWN)
-        items = transcript_items(talk, step_labels(self.me.language))[-MESSAGES_SHOWN:]
+        held = await services().approvals.of_conversation(who, conversation_id)
+        items = transcript_items(talk, step_labels(self.me.language), held)[-MESSAGES_SHOWN:]
         self.messages = [
             replace(item, sending=desk.sendings.get(int(item.key), "")) if item.key.isdigit() else item
             for item in items
         ]
         self.chosen = talk_item(desk.row, who.member_id)
+        await self._show_held(who, talk.row.agent_id, held)
         self.facts, self.variables = fact_items(desk.contact), fact_items(desk.variables)
         self.notes = [NoteItem(str(n["id"]), n["text"], n["member_name"], moment(n["created_at"])) for n in desk.notes]
         self._seen_seq = talk.messages[-1]["seq"] if talk.messages else 0
         if self.chosen.state == "mine":
             await services().hand_offs.read_until(who, conversation_id, self._seen_seq)
+
+    async def _show_held(self, who: Principal, agent_id: str, held: list[dict[str, Any]]) -> None:
+        """What is to be decided first. Whoever was about to change one that a colleague has decided is told so."""
+        waiting = [h for h in held if h["state"] == "waiting"]
+        first = waiting[0] if waiting and waiting[0]["needs_approval"] else None
+        if self.deciding and (first is None or first["id"] != self.held.id):
+            self.deciding = ""
+            by = next((str(h["member_name"]) for h in held if h["id"] == self.held.id), "")
+            if by != self.me.name:
+                self._tell("inbox.refused_decided" if by else "inbox.refused_decided_by_time", level="error", who=by)
+        if first is None:
+            self.held = HeldItem()
+            return
+        answering = await services().agent_answering.get(who, agent_id)
+        self.held = HeldItem(
+            first["id"], first["text"], moment(first["due_at"]), first["on_timeout"], answering.approval.instead,
+            len(waiting) - 1,
+        )  # fmt: skip
 
     async def _do(self, who: Principal, work: Any) -> bool:
         """Carry something out and show how things stand then; False when a colleague or the client was quicker."""
@@ -162,7 +202,9 @@ class Inbox(Session):
             reason = str(error.params.get("reason"))
             if reason not in REFUSALS:
                 raise
-            self._tell(f"inbox.refused_{reason}", level="error", who=error.params.get("holder") or "")
+            holder = str(error.params.get("holder") or "")
+            key = "decided_by_time" if reason == "decided" and not holder else reason
+            self._tell(f"inbox.refused_{key}", level="error", who=holder)
             return False
         finally:
             if self.chosen.id:
@@ -179,6 +221,7 @@ class Inbox(Session):
         """The page was opened; `?id=` names the conversation to show."""
         self.is_allowed = "conversation.answer" in who.scopes
         self.chosen, self.messages, self.is_returning, self.is_ending = TalkItem(), [], False, False
+        self.held, self.deciding = HeldItem(), ""
         if not self.is_allowed:
             self.is_loaded = True
             return
@@ -239,6 +282,27 @@ class Inbox(Session):
         if await self._do(who, services().hand_offs.accept(who, self.chosen.id)):
             self.view = "mine"
             await self._list(who)
+
+    @handler
+    async def ask_decision(self, who: Principal, how: str) -> None:
+        """Ask for the words to send instead, or close the question with ""."""
+        self.deciding = how if how in WORDS_OF_OWN and self.held.id else ""
+
+    @handler
+    async def decide(self, who: Principal, held_id: str, how: str) -> None:
+        """Send what waits as it is, or send nothing."""
+        await self._decide(who, str(held_id), "reject" if how == "reject" else "send", "")
+
+    @handler
+    async def decide_words(self, who: Principal, form: dict[str, Any]) -> None:
+        """Send what was written instead."""
+        how = self.deciding if self.deciding in WORDS_OF_OWN else "edit"
+        await self._decide(who, self.held.id, how, text_of(form, "words", limit=MAX_TEXT))
+
+    async def _decide(self, who: Principal, held_id: str, how: str, words: str) -> None:
+        if await self._do(who, services().approvals.decide(who, held_id, how, words)):
+            self.deciding = ""
+            self._tell(f"approval.did_{how}")
 
     @handler
     async def release(self, who: Principal) -> None:

@@ -45,7 +45,8 @@ def load_catalog(packages: Sequence[str]) -> Catalog:
             name = f"{package}.{'.'.join(folder.relative_to(_root(package)).parts)}"
             if (folder / "node.py").exists():
                 node: NodeType = importlib.import_module(f"{name}.node").NODE
-                node.folder, node.texts = folder, MappingProxyType(_texts(folder))
+                node.folder = folder
+                node.texts = MappingProxyType({**node.settings.common_texts, **_texts(folder)})
                 if node.type in nodes:
                     raise ValueError(
                         f"two folders claim the step type {node.type}: {nodes[node.type].folder}, {folder}"

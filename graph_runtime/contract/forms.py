@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -39,8 +39,12 @@ Widget = Literal[
 
 
 class NodeSettings(BaseModel):
-    """Base of every node's settings. Unknown keys are tolerated here and kept in the document."""
+    """Base of every node's settings. Unknown keys are tolerated here and kept in the document.
 
+    `common_texts`: translations of what a base in the contract says, as in `texts.json`.
+    """
+
+    common_texts: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 

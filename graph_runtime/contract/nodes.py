@@ -249,6 +249,8 @@ class NodeType:
     """Ports by which a step that `waits` may leave without having waited, so a loop through them can be endless."""
     always_says: str = ""
     """A setting whose text, where it holds no template, every caller hears alike: made into speech beforehand."""
+    says_model_text: bool = False
+    """What the step says a model may have written; an agent may want a person to read that first."""
     silent_when_off: str = ""
     """A switch of a slow step, off: a caller hears nothing until the step is done, or four seconds have passed."""
     step_outputs: Mapping[str, str] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from graph_runtime.contract.answering import MayBeApproved
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.edits import AddNode, ChangeSettings, Connect, Disconnect, RemoveNode
 from graph_runtime.contract.flow import Flow, Node, split_port
@@ -26,11 +27,12 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a flow is checked against. `flows`: the agent's other flows by id; `bound`: slots that have a model,
-    "*" when every slot has. `takes_calls`: the agent has a phone line."""
+    "*" when every slot has. `takes_calls`: the agent has a phone line. `approves`: people approve what it says."""
 
     flows: Mapping[str, Flow] = field(default_factory=dict)
     bound: frozenset[str] = frozenset()
     takes_calls: bool = False
+    approves: bool = False
 
 
 class FlowCheck:
@@ -51,6 +53,7 @@ class FlowCheck:
             *self._connections(flow, facts, around),
             *_translations(flow, facts),
             *(_too_long_for_calls(flow, facts) if around.takes_calls else ()),
+            *(self._unapproved_on_calls(flow, facts, around) if around.takes_calls else ()),
             *self._silences(flow),
             *self._subflows(flow, facts, around),
         ]
@@ -145,6 +148,22 @@ class FlowCheck:
                     code = "F004" if kind == "chat_model" else "F025"
                     yield Problem(code, "warning", node_id, params={"label": label})
 
+    def _unapproved_on_calls(self, flow: Flow, facts: Mapping[str, Facts], around: Surroundings) -> Iterator[Problem]:
+        """A caller cannot be kept waiting until somebody has read what they are to hear."""
+        if not _begins_with_calls(flow, facts):
+            return
+        if around.approves:
+            yield Problem("F031", "info")
+            return
+        for node_id, node in flow.nodes.items():
+            kind = self._catalog.nodes.get(node.type)
+            if (
+                kind is not None
+                and issubclass(kind.settings, MayBeApproved)
+                and node.settings.get("approval") == "always"
+            ):
+                yield Problem("F031", "info", node_id, "approval")
+
     def _silences(self, flow: Flow) -> Iterator[Problem]:
         """Slow steps that say nothing meanwhile, in a flow that is made for calls."""
         kinds = {node_id: self._catalog.nodes.get(node.type) for node_id, node in flow.nodes.items()}
@@ -202,9 +221,13 @@ def _wires(flow: Flow, facts: Mapping[str, Facts]) -> Iterator[Problem]:
             yield Problem("F016", "error", node_id, port=port, params={"reason": reason}, fix=fix)
 
 
-def _too_long_for_calls(flow: Flow, facts: Mapping[str, Facts]) -> Iterator[Problem]:
+def _begins_with_calls(flow: Flow, facts: Mapping[str, Facts]) -> bool:
     starts = entries(flow, facts)
-    if starts and not any(flow.nodes[n].settings.get("takes_calls", True) for n in starts):
+    return not starts or any(flow.nodes[n].settings.get("takes_calls", True) for n in starts)
+
+
+def _too_long_for_calls(flow: Flow, facts: Mapping[str, Facts]) -> Iterator[Problem]:
+    if not _begins_with_calls(flow, facts):
         return
     for node_id, fact in facts.items():
         if fact.is_too_long_for_a_call:

@@ -159,6 +159,8 @@ class Agents:
             given["name"] = _name(given["name"])
         if given.get("language", "en") not in LANGUAGES:
             raise InputInvalid(f"Choose one of these languages: {', '.join(LANGUAGES)}.", field="language")
+        if "answering" in given.get("settings", {}):
+            raise InputInvalid("How an agent answers is set on its page, under Settings.", field="answering")
         async with self._database.workspace(principal.workspace_id) as connection:
             row = await self._found(connection, agent_id)
             if "settings" in given:

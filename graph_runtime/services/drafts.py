@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graph_runtime.contract.answering import Answering
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.edits import EDITS, ChangeSettings, Edit, MoveNode, apply_edits, conflicting
 from graph_runtime.contract.errors import Conflict, EditInvalid, FlowDamaged, InputInvalid, NotFound, TooLarge
@@ -194,9 +195,13 @@ class Drafts:
     async def _around(self, connection: Connection, row: Row) -> Surroundings:
         others = [r for r in await rows.flows_of_agent(connection, row["agent_id"]) if r["id"] != row["id"]]
         bound = await agent_rows.bound_slots(connection, row["agent_id"])
-        return Surroundings(
-            readable(others), bound, await agent_rows.takes_calls(connection, row["agent_id"], phones(self._catalog))
-        )
+        calls = await agent_rows.takes_calls(connection, row["agent_id"], phones(self._catalog))
+        return Surroundings(readable(others), bound, calls, calls and await approves(connection, row["agent_id"]))
+
+
+async def approves(connection: Connection, agent_id: str) -> bool:
+    """Whether people approve what the agent says."""
+    return Answering.of(await agent_rows.answering(connection, agent_id)).approval.approves != "nothing"
 
 
 def _clash(row: Row, flow: Flow, paths: frozenset[str]) -> DraftConflict:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import Any
 
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.flow import Pace
@@ -16,6 +17,8 @@ ANSWERED_AT_ONCE = frozenset({"api", "test", PHONE})
 """Here a program or a tester writes, who waits for each answer; on a phone every silence was waited for already."""
 ALONE = "alone"
 """In a payload: a trigger of a call that is never folded with others."""
+TYPING_SECONDS = 4.0
+"""So often it is shown again that an answer is being written: where it is shown at all, it fades after five."""
 LONGEST_WAITS = 4
 MOST_INTERRUPTIONS = 3
 
@@ -23,6 +26,12 @@ Place = tuple[str, str]
 """(workspace, conversation)"""
 Begin = Callable[[LeasedTurn, EffectRows], Awaitable[TurnResult]]
 """Runs a turn from its start."""
+
+
+Delay = Callable[[TurnResult], float]
+"""Seconds until what a turn came to is sent."""
+ShowTyping = Callable[[str, LeasedTurn], Coroutine[Any, Any, None]]
+"""(workspace, turn): on the channel of somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class Gathering:
     def __init__(self, store: TurnStore, live: Live) -> None:
         self._store = store
         self._live = live
+        self.show_typing: ShowTyping | None = None
 
     async def wait(self, place: Place, turn: LeasedTurn, pace: Pace) -> LeasedTurn:
         """The turn with the messages that follow closely. Raises: LeaseLost."""
@@ -65,11 +75,47 @@ class Gathering:
                 break
         return turn
 
-    async def run(self, place: Place, turn: LeasedTurn, pace: Pace, begin: Begin) -> Ran:
+    async def run(self, place: Place, turn: LeasedTurn, pace: Pace, begin: Begin, delay: Delay | None = None) -> Ran:
         """Run a turn; with `while_busy` "interrupt", a further message begins it anew while it has changed nothing.
 
+        With a `delay` the answer is kept back for so long, as if somebody typed it; who goes on writing meanwhile is
+        answered anew, and the time begins again.
         Raises: LeaseLost, and what `begin` raises.
         """
+        for left in reversed(range(MOST_INTERRUPTIONS + 1)):
+            ran = await self._run(place, turn, pace, begin)
+            seconds = delay(ran.result) if delay else 0.0
+            if seconds <= 0 or not await self._rest(place, ran.turn, seconds):
+                return ran
+            if not left or ran.journal.has_acted or not may_gather(ran.turn):
+                return ran  # what came meanwhile is answered next
+            self._live.publish(place[1], {"type": "reset", "key": ""})
+            turn, folded = await self._fold(place, ran.turn, is_anew=True)
+            if not folded:
+                return ran
+            turn = await self.wait(place, turn, pace)
+        raise AssertionError("the last round returns")
+
+    async def _rest(self, place: Place, turn: LeasedTurn, seconds: float) -> bool:
+        """Let time pass while it shows that somebody types; True as soon as the contact writes."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        watch = asyncio.create_task(self._next_message(place, turn), name="rest")
+        showing: set[asyncio.Task[None]] = set()
+        try:
+            while (left := until - loop.time()) > 0:
+                self._live.publish(place[1], {"type": "typing"})
+                if self.show_typing is not None:
+                    showing.add(asyncio.create_task(self.show_typing(place[0], turn)))
+                if (await asyncio.wait({watch}, timeout=min(left, TYPING_SECONDS)))[0]:
+                    return watch.exception() is None and watch.result()
+            return False
+        finally:
+            for task in (watch, *showing):
+                task.cancel()
+            await asyncio.gather(watch, *showing, return_exceptions=True)
+
+    async def _run(self, place: Place, turn: LeasedTurn, pace: Pace, begin: Begin) -> Ran:
         # A caller who goes on speaking had not finished; a turn with half of a sentence helps nobody.
         is_anew = (pace.while_busy == "interrupt" and may_gather(turn)) or (
             turn.channel_kind == PHONE and is_typed(turn)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from graph_runtime.services.conversation_side import ConversationSide
 
 ANSWER: Final = "conversation.answer"
-View = Literal["waiting", "mine", "all"]
+View = Literal["waiting", "approve", "mine", "all"]
 VIEWS: Final[tuple[str, ...]] = get_args(View)
 MAX_TEXT: Final = 8000
 MAX_NOTE: Final = 4000
@@ -35,7 +35,8 @@ class InboxRow:
     """A conversation as people who answer see it. `state`: "" the agent has it, "waiting", "accepted".
 
     `waited`: seconds until it was accepted, or until now; `is_late`: longer than the queue's goal. `unread`: the
-    contact's messages after the last that the asking member has read, where they have the conversation.
+    contact's messages after the last that the asking member has read, where they have the conversation. `holds`: what
+    the agent said waits for approval; of what is to be approved `held_text` since `held_since`.
     """
 
     conversation_id: str
@@ -62,6 +63,9 @@ class InboxRow:
     is_late: bool
     requested_at: datetime | None
     updated_at: datetime
+    holds: bool = False
+    held_text: str = ""
+    held_since: datetime | None = None
 
     @classmethod
     def of(cls, row: Row) -> InboxRow:
@@ -118,7 +122,8 @@ class HandOffs:
         search: str = "",
         limit: int = 50,
     ) -> list[InboxRow]:
-        """What waits (most urgent first), what is the member's own, or every open conversation (newest first).
+        """What waits (most urgent first) for a person or for approval, what is the member's own, or every open
+        conversation (newest first).
 
         Raises: AccessDenied, InputInvalid.
         """
@@ -127,7 +132,7 @@ class HandOffs:
             raise InputInvalid(f"A view is one of {', '.join(VIEWS)}.", field="view")
         pattern = clean(search).strip()[:200].replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
         filters = {
-            "me": principal.member_id, "any": _is_chief(principal), "queue": queue_id if is_uuid(queue_id) else None,
+            "me": principal.member_id, "any": is_chief(principal), "queue": queue_id if is_uuid(queue_id) else None,
             "agent": agent_id if is_uuid(agent_id) else None, "search": f"%{pattern}%" if pattern else None,
             "limit": min(max(limit, 1), 200),
         }  # fmt: skip
@@ -141,7 +146,7 @@ class HandOffs:
         """
         principal.require(ANSWER)
         async with self._database.workspace(principal.workspace_id) as connection:
-            found = await rows.waiting(connection, principal.member_id, is_any=_is_chief(principal))
+            found = await rows.waiting(connection, principal.member_id, is_any=is_chief(principal))
         return found["count"], found["newest"] or "", found["is_online"]
 
     async def desk(self, principal: Principal, conversation_id: str, *, after_seq: int = 0) -> Desk:
@@ -170,7 +175,7 @@ class HandOffs:
 
         Raises: AccessDenied, NotFound, Conflict: "taken" (`holder` has it), "ended", "on_call", "not_in_queue".
         """
-        member_id = _member(principal)
+        member_id = acting_member(principal)
         await self._take(principal, conversation_id, member_id, None)
 
     async def assign(self, principal: Principal, conversation_id: str, member_id: str) -> None:
@@ -178,19 +183,19 @@ class HandOffs:
 
         Raises: AccessDenied, NotFound, Conflict as `accept`.
         """
-        me = _member(principal)
+        me = acting_member(principal)
         if not is_uuid(member_id):
             raise NotFound("There is no such member in this workspace.", member_id=member_id)
         async with self._database.workspace(principal.workspace_id) as connection:
             row = await rows.one(connection, conversation_id, me) if is_uuid(conversation_id) else None
         if row is None:
             raise no_conversation(conversation_id)
-        is_free_to = row["member_id"] == me or _is_chief(principal)
+        is_free_to = row["member_id"] == me or is_chief(principal)
         await self._take(principal, conversation_id, member_id, row["member_id"] if is_free_to else None)
 
     async def _take(self, principal: Principal, conversation_id: str, member_id: str, giver: str | None) -> None:
         _require_id(conversation_id)
-        is_any = _is_chief(principal) or member_id != principal.member_id
+        is_any = is_chief(principal) or member_id != principal.member_id
         taken = await self._rows.take(
             principal.workspace_id, conversation_id, member_id, is_any=is_any, from_member=giver
         )
@@ -230,9 +235,9 @@ class HandOffs:
     async def _let_go(
         self, principal: Principal, conversation_id: str, how: str, note: str, outcome: str, seen_seq: int
     ) -> None:
-        member_id = _member(principal)
+        member_id = acting_member(principal)
         _require_id(conversation_id)
-        about = (_is_chief(principal), note, outcome, min(max(seen_seq, 0), 2**31 - 1))
+        about = (is_chief(principal), note, outcome, min(max(seen_seq, 0), 2**31 - 1))
         gone = await self._rows.let_go(principal.workspace_id, conversation_id, member_id, how, about)
         if gone.problem:
             raise _refused(gone.problem, conversation_id, gone.holder)
@@ -247,7 +252,7 @@ class HandOffs:
 
         Raises: AccessDenied, NotFound, InputInvalid, TooLarge, Conflict: "not_held", "taken", "ended".
         """
-        member_id = _member(principal)
+        member_id = acting_member(principal)
         _require_id(conversation_id)
         said = clean(text).strip()
         if not said:
@@ -271,7 +276,7 @@ class HandOffs:
 
     async def add_note(self, principal: Principal, conversation_id: str, text: str) -> None:
         """For colleagues; it is never sent. Raises: AccessDenied, NotFound, InputInvalid."""
-        member_id = _member(principal)
+        member_id = acting_member(principal)
         _require_id(conversation_id)
         said = clean(text).strip()
         if not 1 <= len(said) <= MAX_NOTE:
@@ -283,7 +288,7 @@ class HandOffs:
 
     async def read_until(self, principal: Principal, conversation_id: str, seq: int) -> None:
         """The member has read up to a message. Raises: AccessDenied."""
-        member_id = _member(principal)
+        member_id = acting_member(principal)
         if is_uuid(conversation_id):
             async with self._database.workspace(principal.workspace_id) as connection:
                 await rows.read_until(connection, conversation_id, member_id, min(max(seq, 0), 2**31 - 1))
@@ -303,7 +308,7 @@ class HandOffs:
             )
 
 
-def _member(principal: Principal) -> str:
+def acting_member(principal: Principal) -> str:
     """Who answers: a member, or the one who made the key. Raises: AccessDenied, Conflict."""
     principal.require(ANSWER)
     if principal.member_id is None:
@@ -311,7 +316,7 @@ def _member(principal: Principal) -> str:
     return principal.member_id
 
 
-def _is_chief(principal: Principal) -> bool:
+def is_chief(principal: Principal) -> bool:
     """May see every queue and take a conversation from a colleague."""
     return "settings.manage" in principal.scopes
 

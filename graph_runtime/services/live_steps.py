@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from graph_runtime.contract import events as happened
@@ -13,10 +13,14 @@ from graph_runtime.storage.turns import TurnRows
 class LiveObserver:
     """An observer of one turn."""
 
-    def __init__(self, live: Live, *, says_at_once: bool = False) -> None:
-        """`says_at_once`: what is said is shown before it is final, for a caller who would wait in silence."""
+    def __init__(
+        self, live: Live, *, says_at_once: bool = False, hides: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """`says_at_once`: what is said is shown before it is final, for a caller who would wait in silence.
+        `hides(node_id)`: the text of this step is not shown while it is being made."""
         self._live = live
         self._says_at_once = says_at_once
+        self._hides = hides
         self._variables: dict[str, Any] = {}
 
     def __call__(self, event: happened.EngineEvent) -> None:
@@ -30,6 +34,8 @@ class LiveObserver:
 
     def _shown(self, event: happened.EngineEvent) -> list[LiveEvent]:
         if isinstance(event, happened.TextStreamed):
+            if self._hides(event.node_id):
+                return []
             if event.reset:
                 return [{"type": "reset", "key": event.key}]
             return [{"type": "delta", "key": event.key, "text": event.text, "node_id": event.node_id}]

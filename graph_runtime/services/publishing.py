@@ -15,7 +15,7 @@ from graph_runtime.contract.problems import Problem
 from graph_runtime.engine.compile import compile_flow
 from graph_runtime.engine.upgrade import upgrade
 from graph_runtime.engine.validate import FlowCheck, Surroundings
-from graph_runtime.services.drafts import Drafts, phones, reachable, readable, with_exits
+from graph_runtime.services.drafts import Drafts, approves, phones, reachable, readable, with_exits
 from graph_runtime.services.phrase_warming import PhraseWarming
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import agents as agent_rows
@@ -81,6 +81,7 @@ class _Bundle:
     siblings: dict[str, Flow]
     bound: frozenset[str]
     takes_calls: bool
+    approves: bool
 
     def content_hash(self) -> str:
         """Equal content has an equal hash, sub-flows included."""
@@ -204,7 +205,8 @@ class Publishing:
         flow = flows.pop(main["id"])
         bound = await agent_rows.bound_slots(connection, main["agent_id"])
         calls = await agent_rows.takes_calls(connection, main["agent_id"], phones(self._catalog))
-        return _Bundle(opened, main, flow, reachable(flow, flows, self._catalog), flows, bound, calls)
+        approved = calls and await approves(connection, main["agent_id"])
+        return _Bundle(opened, main, flow, reachable(flow, flows, self._catalog), flows, bound, calls, approved)
 
     async def _main(self, connection: Connection, opened: Row, *, lock: bool) -> Row:
         if opened["kind"] == "main":
@@ -217,10 +219,9 @@ class Publishing:
 
     def _problems(self, now: _Bundle) -> tuple[FlowProblems, ...]:
         everything = {now.flow.id: now.flow} | now.siblings
+        around = Surroundings(everything, now.bound, now.takes_calls, now.approves)
         return tuple(
-            FlowProblems(
-                flow.id, flow.name, self._check.check(flow, Surroundings(everything, now.bound, now.takes_calls))
-            )
+            FlowProblems(flow.id, flow.name, self._check.check(flow, around))
             for flow in (now.flow, *now.bundle.values())
         )
 

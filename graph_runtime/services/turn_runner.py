@@ -28,6 +28,7 @@ from graph_runtime.services.heartbeat import Heart
 from graph_runtime.services.isolation import Isolation
 from graph_runtime.services.live import Live
 from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
+from graph_runtime.services.manner import Manner
 from graph_runtime.services.versions import PinnedVersion, Versions
 from graph_runtime.services.wishes import obeyed, wish_of
 from graph_runtime.services.workspace_facts import Facts, WorkspaceFacts
@@ -91,7 +92,7 @@ class TurnRunner:
         self._versions = versions
         self._live = live
         self._outside = outside
-        self._gathering = Gathering(store, live)
+        self.gathering = Gathering(store, live)
         self._jobs = jobs or NoJobs()
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_conversation: dict[str, asyncio.Task[None]] = {}
@@ -273,7 +274,8 @@ class TurnRunner:
         is_call = turn.channel_kind == PHONE
         pinned = await self._versions.get(workspace_id, str(turn.version_id), "call" if is_call else "message")
         place, pace = (workspace_id, conversation_id), pinned.compiled.root.flow.pace
-        turn = await self._gathering.wait(place, turn, pace)
+        turn = await self.gathering.wait(place, turn, pace)
+        manner = Manner.of(turn, pinned.compiled)
         recorder = Recorder()
         facts = await self._facts.get(workspace_id)
         wish: Wish = ""
@@ -289,7 +291,7 @@ class TurnRunner:
                 http=self._outside.http,
                 knowledge=self._knowledge_of(workspace_id),
                 connections=find(workspace_id, str(turn.agent_id)) if (find := self._outside.connections) else None,
-                observers=(recorder, LiveObserver(self._live, says_at_once=is_call), count_event),
+                observers=(recorder, LiveObserver(self._live, says_at_once=is_call, hides=manner.hides), count_event),
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
                 queue=self._queue_of(workspace_id),
@@ -298,7 +300,7 @@ class TurnRunner:
             return await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
 
         try:
-            ran = await self._gathering.run(place, turn, pace, begin)
+            ran = await self.gathering.run(place, turn, pace, begin, manner.delay)
         finally:
             self._cuts.pop(conversation_id, None)
         result = ran.result
@@ -307,6 +309,7 @@ class TurnRunner:
         rows = _rows(ran.turn, result, recorder, had_effects=ran.journal.was_used)
         if wish:
             rows.record["opt_out"] = wish == "stop"
+        manner.mark(rows.record)
         return await self._commit(workspace_id, conversation_id, ran.turn, rows, result)
 
     def _new_cut(self, conversation_id: str) -> asyncio.Event:
@@ -347,6 +350,11 @@ class TurnRunner:
         if pinned.compiled.reads_history:
             rows = await self._store.history(workspace_id, conversation_id, HISTORY_MESSAGES, until_seq=turn.inbox_seq)
             history = tuple(SaidMessage(role=r["role"], text=r["text"]) for r in rows)
+            if turn.holds:
+                held = await self._store.held_texts(workspace_id, conversation_id)
+                asked = history[-1:] if history and history[-1].role == "contact" else ()
+                before = history[: len(history) - len(asked)]
+                history = (*before, *(SaidMessage(role="agent", text=text) for text in held), *asked)
         reply = turn.payload.get("reply")
         call = await self._store.call_facts(workspace_id, conversation_id) if turn.channel_kind == PHONE else {}
         return Trigger(
@@ -391,11 +399,11 @@ class TurnRunner:
             INBOUND_TO_REPLY.labels(turn.channel_kind).observe(max(0.0, waited))
         turn_id = str(turn.inbox_id)
         said = [
-            message | {
+            {"flags": {}} | message | {
                 "seq": committed.first_seq + place, "role": "agent", "created_at": committed.at, "turn_id": turn_id,
-                "client_id": "", "flags": {},
+                "client_id": "",
             }
-            for place, message in enumerate(rows.record["messages"])
+            for place, message in enumerate(rows.record["messages"][: committed.said_now])
         ]  # fmt: skip
         self._answers[conversation_id, turn_id] = Answered(said, rows.status, rows.waits)
         while len(self._answers) > ANSWERS_KEPT:

@@ -119,6 +119,24 @@ async def takes_calls(connection: Connection, agent_id: str, phones: list[str]) 
     return await cursor.fetchone() is not None
 
 
+async def answering(connection: Connection, agent_id: str) -> dict[str, Any] | None:
+    """How the agent answers, as it is stored; None when there is no such agent."""
+    cursor = await connection.execute(
+        "SELECT coalesce(settings -> 'answering', '{}') AS answering FROM agent WHERE id = %s", (agent_id,)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else dict(row["answering"])
+
+
+async def set_answering(connection: Connection, agent_id: str, answering: Mapping[str, Any]) -> None:
+    """How the agent answers from now on."""
+    await connection.execute(
+        "UPDATE agent SET settings = settings || jsonb_build_object('answering', %s::jsonb), updated_at = now()"
+        " WHERE id = %s",
+        (Jsonb(dict(answering)), agent_id),
+    )
+
+
 async def bind(connection: Connection, agent_id: str, slot: str, values: Mapping[str, Any]) -> None:
     """Bind a model to a slot, or free the slot when `connector` is ""."""
     if not values["connector"]:

@@ -88,13 +88,14 @@ class HandOffRows:
 
 
 async def waiting(connection: Connection, member_id: str | None, *, is_any: bool) -> Row:
-    """{count, newest, is_online}: how many wait for this member, the id of the newest, whether they are here."""
+    """{count, newest, to_approve, is_online}: how many wait for this member, the id of the newest, how many of them only
+    to be approved, whether the member is here."""
     cursor = await connection.execute(_WAITING, {"me": member_id, "any": is_any})
-    return await cursor.fetchone() or {"count": 0, "newest": None, "is_online": True}
+    return await cursor.fetchone() or {"count": 0, "newest": None, "to_approve": 0, "is_online": True}
 
 
 async def listed(connection: Connection, view: str, filters: dict[str, Any]) -> list[Row]:
-    """`view`: "waiting", "mine", "all". `filters`: me, any, queue, agent, search, limit."""
+    """`view`: "waiting", "approve", "mine", "all". `filters`: me, any, queue, agent, search, limit."""
     return await (await connection.execute(_VIEWS[view], filters)).fetchall()
 
 
@@ -135,7 +136,7 @@ _LET_GO = "SELECT * FROM let_go_conversation(%s::uuid, %s::uuid, %s::uuid, %s::b
 _SAY = "SELECT * FROM member_says(%s::uuid, %s::uuid, %s::uuid, %s::text, %s::jsonb, %s::text)"
 _COLUMNS = """
     c.id, c.agent_id, a.name AS agent_name, c.contact_id, k.fields AS contact, c.channel_kind, c.status, c.language,
-    c.preview, c.message_seq, c.is_test, c.created_at, c.updated_at, h.id AS hand_off_id, coalesce(h.state, '') AS state,
+    c.preview, c.message_seq, c.holds, c.is_test, c.created_at, c.updated_at, h.id AS hand_off_id, coalesce(h.state, '') AS state,
     coalesce(h.priority, 1) AS priority, coalesce(h.summary, '') AS summary, h.queue_id, coalesce(q.name, '') AS queue_name,
     coalesce(q.goal_seconds, 120) AS goal_seconds, h.member_id, coalesce(m.name, '') AS member_name, h.requested_at,
     h.accepted_at, coalesce(h.return_by, 'queue') AS return_by, coalesce(h.node_id, '') AS node_id, clock_timestamp() AS at,
@@ -152,6 +153,8 @@ _NARROWED = """
     AND (%(search)s::text IS NULL OR c.preview ILIKE %(search)s OR k.fields::text ILIKE %(search)s
          OR h.summary ILIKE %(search)s)
 """
+_FIRST_HELD = """h.state = 'waiting' AND h.needs_approval AND NOT EXISTS (SELECT FROM held_message e
+        WHERE e.conversation_id = h.conversation_id AND e.state = 'waiting' AND e.place < h.place)"""
 _OPEN_HAND_OFFS = "FROM hand_off h JOIN conversation c ON c.id = h.conversation_id AND NOT c.is_test"
 _MINE_TO_SEE = "(%(any)s OR answers_queue(%(me)s::uuid, h.queue_id))"
 _VIEWS = {
@@ -161,15 +164,23 @@ _VIEWS = {
     "mine": f"""SELECT {_COLUMNS} {_OPEN_HAND_OFFS} {_JOINS}
         WHERE h.closed_at IS NULL AND h.state = 'accepted' AND h.member_id = %(me)s::uuid {_NARROWED}
         ORDER BY c.updated_at DESC LIMIT %(limit)s""",
+    "approve": f"""SELECT {_COLUMNS}, held.text AS held_text, held.created_at AS held_since
+        FROM (SELECT h.conversation_id, h.text, h.created_at, h.place, h.queue_id FROM held_message h WHERE {_FIRST_HELD}
+            AND {_MINE_TO_SEE}) held
+        JOIN conversation c ON c.id = held.conversation_id LEFT JOIN hand_off h ON h.id = c.hand_off_id {_JOINS}
+        WHERE (%(queue)s::uuid IS NULL OR held.queue_id = %(queue)s) AND (%(agent)s::uuid IS NULL OR c.agent_id = %(agent)s)
+          AND (%(search)s::text IS NULL OR held.text ILIKE %(search)s OR k.fields::text ILIKE %(search)s)
+        ORDER BY held.place LIMIT %(limit)s""",  # noqa: S608  # constants of this module
     "all": f"""SELECT {_COLUMNS} FROM conversation c LEFT JOIN hand_off h ON h.id = c.hand_off_id {_JOINS}
         WHERE NOT c.is_test AND c.status <> 'ended' AND c.channel_kind <> 'phone' {_NARROWED}
         ORDER BY c.updated_at DESC, c.id DESC LIMIT %(limit)s""",  # noqa: S608  # constants of this module
 }
 _ONE = f"""SELECT {_COLUMNS}, k.variables AS contact_variables, c.checkpoint, c.version_id
     FROM conversation c LEFT JOIN hand_off h ON h.id = c.hand_off_id {_JOINS} WHERE c.id = %(id)s"""  # noqa: S608  # constants of this module
-_WAITING = f"""SELECT count(*) AS count, max(h.id::text) AS newest,
-        coalesce((SELECT p.is_online FROM presence p WHERE p.member_id = %(me)s::uuid), true) AS is_online {_OPEN_HAND_OFFS}
-    WHERE h.closed_at IS NULL AND h.state = 'waiting' AND {_MINE_TO_SEE}"""  # noqa: S608  # constants of this module
+_WAITING = f"""SELECT count(*) AS count, max(w.id) AS newest, count(*) FILTER (WHERE w.is_held) AS to_approve,
+        coalesce((SELECT p.is_online FROM presence p WHERE p.member_id = %(me)s::uuid), true) AS is_online
+    FROM (SELECT h.id::text, false AS is_held {_OPEN_HAND_OFFS} WHERE h.closed_at IS NULL AND h.state = 'waiting' AND {_MINE_TO_SEE}
+        UNION ALL SELECT h.id::text, true FROM held_message h WHERE {_FIRST_HELD} AND {_MINE_TO_SEE}) w"""  # noqa: S608  # constants of this module
 _PAST = """
     SELECT h.id, h.state, h.summary, h.requested_at, h.accepted_at, h.closed_at, h.note, h.outcome,
         coalesce(m.name, '') AS member_name

@@ -61,7 +61,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class LeasedTurn:
-    """All that a turn starts from. `turn_seq`: turns committed so far. `effects`: results of an earlier attempt."""
+    """All that a turn starts from. `turn_seq`: turns committed so far. `effects`: results of an earlier attempt.
+
+    `answering`: the agent's settings of that name; `holds`: something it said before waits for somebody's approval.
+    """
 
     epoch: int
     inbox_id: UUID
@@ -87,15 +90,19 @@ class LeasedTurn:
     contact_variables: dict[str, Any]
     effects: dict[str, Any] | None
     external_user_id: str | None
+    answering: dict[str, Any] | None = None
+    holds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Seq of the turn's first message, whether more triggers wait, and the time of the commit."""
+    """Seq of the turn's first message, whether more triggers wait, the time of the commit, and how many messages were
+    said; what is left of them is held."""
 
     first_seq: int
     has_more: bool
     at: datetime
+    said_now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +249,8 @@ class TurnStore:
                 raise
             committed = await cursor.fetchone()
         assert committed is not None
-        self.news.tell(workspace_id, conversation_id, committed.first_seq + len(rows.record["messages"]) - 1)
-        if rows.record["messages"] and "recipient" in rows.record:
+        self.news.tell(workspace_id, conversation_id, committed.first_seq + committed.said_now - 1)
+        if committed.said_now and "recipient" in rows.record:
             self.sends.tell()
         return committed
 
@@ -255,6 +262,14 @@ class TurnStore:
             await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(_HISTORY, {"id": conversation_id, "until": until_seq, "limit": limit})
+            return await cursor.fetchall()
+
+    async def held_texts(self, workspace_id: str, conversation_id: str) -> list[str]:
+        """What the agent said and somebody has still to approve, in order."""
+        async with self._database.direct() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(_HELD, (conversation_id,))
             return await cursor.fetchall()
 
     async def queue(self, workspace_id: str, queue_id: str) -> dict[str, Any] | None:
@@ -356,6 +371,7 @@ _FINISH_EFFECT = "SELECT finish_effect(%s::uuid, %s::text, %s::jsonb)"
 _EFFECT_BEGUN_AT = "SELECT effect_begun_at(%s::uuid, %s::text)"
 _CALL_FACTS = "SELECT call_facts(%s::uuid, %s::uuid)"
 _QUEUE = "SELECT id::text, name, number FROM queue WHERE id::text = %s"
+_HELD = "SELECT text FROM held_message WHERE conversation_id = %s AND state = 'waiting' AND text <> '' ORDER BY place"
 _ATTEMPTS = "SELECT attempts FROM inbox WHERE conversation_id = %s::uuid AND state = 'pending' ORDER BY id LIMIT 1"
 _HISTORY = """
     SELECT role, text FROM (

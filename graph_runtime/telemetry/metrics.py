@@ -26,6 +26,12 @@ MODEL_COST: Final = Counter("llm_cost_microusd", "Price of answers of language m
 EVENTS_SENT: Final = Counter("events_sent_total", "Attempts to tell subscriptions an event", ["outcome"])
 WEBHOOK_REJECTS: Final = Counter("webhook_reject_total", "Webhooks that were refused", ["reason"])
 HAND_OFFS: Final = Counter("hand_offs_total", "Conversations that people took, released or gave back", ["what"])
+APPROVALS: Final = Counter("approvals_total", "What became of messages that waited for somebody's approval", ["what"])
+APPROVAL_WAIT: Final = Histogram(
+    "approval_wait_seconds",
+    "From a message that has to be approved to a member deciding about it",
+    buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600),
+)
 HAND_OFF_WAIT: Final = Histogram(
     "hand_off_wait_seconds",
     "From the wish for a person to somebody taking the conversation",

@@ -25,6 +25,7 @@ from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.storage.file_fetches import FETCH_CHANNEL
 from graph_runtime.storage.trigger_runs import TriggerSweep
 from graph_runtime.telemetry import logs
+from graph_runtime.worker.approvals import ApprovalTimes
 from graph_runtime.worker.chains import ChainTimers
 from graph_runtime.worker.contact_imports import ContactImporter
 from graph_runtime.worker.daily import AccessRenewal, Daily
@@ -62,6 +63,7 @@ async def serve(settings: Settings) -> None:
             stop,
             Daily(services.retention).run(),
             ContactImporter(services.contact_imports).run(),
+            ApprovalTimes(services.approvals).run(),
             TriggerTimers(TriggerSweep(services.database), services.trigger_runner, services.database.listen).run(),
             Ingest(services.knowledge_ingest, services.database.listen).run(),
             ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),

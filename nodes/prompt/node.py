@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from graph_runtime.contract.answering import MayBeApproved
 from graph_runtime.contract.answers import contact_today
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import BadAnswer, ConnectorError
 from graph_runtime.contract.messages import Text
 from graph_runtime.contract.models import ModelMessage, ModelReply, ModelRequest
-from graph_runtime.contract.nodes import Leave, NodeContext, NodeSettings, NodeType, Port, setting
+from graph_runtime.contract.nodes import Leave, NodeContext, NodeType, Port, setting
 from graph_runtime.contract.structure import TypedField, field_hints, fit, object_schema
 
 _LANGUAGES = {"en": "English", "ru": "Russian", "uk": "Ukrainian"}
 _REPLY = {"reply": {"type": "string", "description": "What to say to the contact"}}
 
 
-class Settings(NodeSettings):
+class Settings(MayBeApproved):
     """What to ask of the model and what to do with its answer."""
 
     connection: str = setting("Model", default="llm", widget="connection", of="chat_model", required=True)
@@ -76,7 +77,7 @@ def outputs(settings: Settings) -> tuple[Port, ...]:
 
 NODE = NodeType(
     type="prompt", category="ai", label="Prompt", summary="A model answers the contact or fills variables.",
-    settings=Settings, outputs=outputs, effect="idempotent", latency="slow", silent_when_off="has_filler", story=("user", "system"),
+    settings=Settings, outputs=outputs, effect="idempotent", latency="slow", says_model_text=True, silent_when_off="has_filler", story=("user", "system"),
     step_outputs={"text": "Answer", "model": "Model that answered", "error": "What went wrong"},
 )  # fmt: skip
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from graph_runtime.contract.answering import MayBeApproved
 from graph_runtime.contract.forms import SettingsItem
 from graph_runtime.contract.messages import Choices, Media, Option, Part, Text
-from graph_runtime.contract.nodes import Leave, NodeContext, NodeSettings, NodeType, setting
+from graph_runtime.contract.nodes import Leave, NodeContext, NodeType, setting
 
 _MEDIA = ["image", "document", "audio", "video"]
 
@@ -21,7 +22,7 @@ class Variant(SettingsItem):
     text: str = setting("Text there", default="", widget="template", outside=True, max_length=8000)
 
 
-class Settings(NodeSettings):
+class Settings(MayBeApproved):
     """What to say."""
 
     text: str = setting(

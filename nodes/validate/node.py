@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from graph_runtime.contract.answering import MayBeApproved
 from graph_runtime.contract.answers import contact_today
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.errors import BadAnswer, ConnectorError
 from graph_runtime.contract.messages import Text
 from graph_runtime.contract.models import ModelMessage, ModelRequest
-from graph_runtime.contract.nodes import Leave, NodeContext, NodeSettings, NodeType, Port, setting
+from graph_runtime.contract.nodes import Leave, NodeContext, NodeType, Port, setting
 from graph_runtime.contract.rules import Rule, is_kept
 
 _LANGUAGES = {"en": "English", "ru": "Russian", "uk": "Ukrainian"}
@@ -39,7 +40,7 @@ _SCHEMA = {
 }
 
 
-class Settings(NodeSettings):
+class Settings(MayBeApproved):
     """What to check, by which rules, and how often."""
 
     variable: str = setting("What to check", default="", widget="variable", help="Empty: the contact's last message.")
@@ -73,7 +74,7 @@ def outputs(settings: Settings) -> tuple[Port, ...]:
 
 NODE = NodeType(
     type="validate", category="logic", label="Validate", summary="Checks an answer by rules and by meaning.",
-    settings=Settings, outputs=outputs, effect="idempotent", latency="fast", limits_loops=True, story=("rubric", "rules"),
+    settings=Settings, outputs=outputs, effect="idempotent", latency="fast", limits_loops=True, says_model_text=True, story=("rubric", "rules"),
     step_outputs={"reason": "What is wrong", "attempt": "Number of the attempt", "error": "What went wrong"},
 )  # fmt: skip
 

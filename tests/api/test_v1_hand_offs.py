@@ -42,3 +42,25 @@ async def test_taken_answered_and_given_back(services: Services, ann: Member, ad
         answered = (await key.post(f"{at}/messages", json={"text": "Bob"})).json()
         assert answered["messages"][0]["text"].startswith("Hello Bob")
         assert (await key.get("/api/v1/queues")).json() == {"queues": []}
+
+
+async def test_a_message_is_approved_over_the_api(
+    services: Services, ann: Member, address: Address, agent: Any, talk: str
+) -> None:
+    await services.agent_answering.change(ann.who, agent.id, approval={"approves": "all"})
+    at = f"/api/v1/conversations/{talk}"
+    async with await key_client(services, ann.who, address, *SCOPES) as key:
+        said = (await key.post(f"{at}/messages", json={"text": "Bob"})).json()
+        assert said["messages"] == []
+        [row] = (await key.get("/api/v1/approvals")).json()["approvals"]
+        assert (row["conversation_id"], row["text"].startswith("Hello Bob"), row["due_at"]) == (talk, True, None)
+        path = f"/api/v1/approvals/{row['id']}"
+        assert (await key.post(path, json={"decision": "edit"})).status_code == 422
+        assert (await key.post(path, json={"decision": "edit", "text": "Hello, Bob."})).status_code == 204
+        again = await key.post(path, json={"decision": "send"})
+        assert (again.status_code, again.json()["params"]) == (409, {"reason": "decided", "holder": "Ann"})
+        messages = (await key.get(f"{at}/messages")).json()["messages"]
+        assert [m["text"] for m in messages][-1] == "Hello, Bob."
+        assert "Hello Bob" not in str(messages)
+    async with await key_client(services, ann.who, address, "conversations:read") as key:
+        assert (await key.get("/api/v1/approvals")).status_code == 403

@@ -1,6 +1,7 @@
 """Two members and a visitor in three tabs: who takes it, what each sees, what the visitor gets, and the flow goes on."""
 
 import asyncio
+import contextlib
 import os
 import re
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from playwright.async_api import Browser, Page, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.principal import Principal
@@ -30,7 +32,7 @@ FLOW = {
             "pos": [0, 2],
         },
         "n_r": {"type": "ask", "settings": {"text": "Back with me ({{ step.n_h.outcome }}). Anything else?"}, "pos": [0, 3]},
-        "n_b": {"type": "end", "settings": {}, "pos": [0, 4]},
+        "n_b": {"type": "end", "settings": {"text": "Good bye."}, "pos": [0, 4]},
     },
     "edges": {
         "n_start.next": "n_q", "n_q.answered": "n_h", "n_h.returned": "n_r", "n_h.timeout": "n_r", "n_r.answered": "n_b",
@@ -93,7 +95,7 @@ async def test_two_members_and_a_visitor(
     assert (await olena_page.title()).startswith("(1) ")
     await shot(olena_page, "waiting")
 
-    await asyncio.gather(*(page.get_by_test_id("accept").click() for page in (olena_page, ivan_page)))
+    await asyncio.gather(*(press(page, "accept") for page in (olena_page, ivan_page)))
     for page in (olena_page, ivan_page):
         await expect(
             page.get_by_test_id("reply").or_(page.locator(".ps-lock", has_text=re.compile("Olena|Ivan")))
@@ -114,7 +116,7 @@ async def test_two_members_and_a_visitor(
     await box.press("Enter")
     await expect(box).to_have_value("Good day, Olena here.")
     await winner.reload()  # the draft is kept in this browser
-    await winner.get_by_role("radio").nth(1).click()
+    await winner.get_by_role("radio").nth(2).click()
     await winner.locator("#inbox-list .ps-talk").click()
     await expect(box).to_have_value("Good day, Olena here.")
     await box.press("Control+Enter")
@@ -136,12 +138,36 @@ async def test_two_members_and_a_visitor(
     await winner.get_by_test_id("give-back-do").click()
     await expect(guest.locator("#log .bubble").last).to_have_text("Back with me (solved). Anything else?")
     await expect(winner.get_by_test_id("reply")).to_have_count(0)
+    await services.agent_answering.change(who, agent.id, approval={"approves": "all", "wait_minutes": 10})
     await say(guest, "no, thanks")
-    await expect(winner.locator(".ps-lock")).to_be_visible()
+    for page in (winner, loser):
+        await page.get_by_role("radio").nth(1).click()
+        await page.locator("#inbox-list .ps-talk").click()
+        await expect(page.get_by_test_id("approval")).to_be_visible()
+        await expect(page.locator('[data-approval="waiting"]')).to_contain_text("Good bye.")
+    await shot(winner, "approve")
+    await expect(guest.locator("#log .bubble", has_text="Good bye.")).to_have_count(0)
+    await loser.keyboard.press("r")
+    await loser.locator("#approval-words").fill("Good bye, and all the best.")
+    await shot(loser, "approve-change")
+    assert not await serious(loser)
+    await winner.get_by_test_id("approve").click()
+    await expect(guest.locator("#log .bubble").last).to_have_text("Good bye.")
+    await expect(winner.get_by_test_id("approval")).to_have_count(0)
+    await expect(winner.locator('[data-approval="sent"]')).to_contain_text("Olena" if winner is olena_page else "Ivan")
+    # Whoever was slower is told so, and sees what went out.
+    await expect(loser.get_by_test_id("approval")).to_have_count(0)
+    await shot(loser, "approved")
     await winner.goto("/inbox/queues")
     await winner.get_by_test_id("add-reply").click()
     await expect(winner.get_by_role("dialog")).to_be_visible()
     await shot(winner, "setup")
+
+
+async def press(page: Page, test_id: str) -> None:
+    """At once; a colleague who is quicker takes the button away."""
+    with contextlib.suppress(TimeoutError, PlaywrightTimeout):
+        await page.get_by_test_id(test_id).evaluate("button => button.click()", timeout=1000)
 
 
 async def say(guest: Page, words: str) -> None:

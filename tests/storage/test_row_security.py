@@ -101,6 +101,8 @@ talk_notes AS (INSERT INTO conversation_note (workspace_id, conversation_id, tex
 ready AS (INSERT INTO canned_reply (workspace_id, shortcut, texts) VALUES (%(w)s, 'hi', '{"en": "Hi"}')),
 present AS (INSERT INTO presence (workspace_id, member_id, is_online) VALUES (%(w)s, %(m)s, true)),
 marks AS (INSERT INTO read_mark (workspace_id, conversation_id, member_id, seq) SELECT %(w)s, id, %(m)s, 1 FROM conversations),
+held AS (INSERT INTO held_message (workspace_id, conversation_id, place, key, parts, needs_approval)
+    SELECT %(w)s, id, 1, 'k', '[]', true FROM conversations),
 timers AS (INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)
     SELECT %(w)s, id, now(), 1 FROM conversations),
 events AS (INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind)

@@ -143,6 +143,7 @@ function message(m: any): void {
     media: parts.filter((p) => p.kind === "media").map((p) => ({ media: p.media, url: p.url || (p.file_id ? `/api/files/${p.file_id}` : ""), name: p.name })),
     node: onScreen(m.node_id), state: "", at: m.created_at ? Date.parse(m.created_at) : Date.now(),
   }, m.client_id);
+  if (m.flags?.would_wait) put({ key: `wait ${m.key}`, role: "system", text: t("test.would_wait"), options: [], media: [], node: "", state: "", at: Date.now() });
   if (m.role === "agent" || get().person) set({ isTyping: false });
 }
 

@@ -23,6 +23,11 @@ export const TEXTS = {
     "Ви граєте колегу: агент мовчить. Поле нижче — для обох.",
   ],
   "test.person_accept": ["Take it", "Взять", "Узяти"],
+  "test.would_wait": [
+    "Would wait for a person’s approval; the test goes on",
+    "Здесь ждало бы одобрения человека; тест продолжается",
+    "Тут чекало б на схвалення людини; тест триває",
+  ],
   "test.person_reply": ["Answer as the colleague", "Ответить за коллегу", "Відповісти за колегу"],
   "test.person_return": ["Give back", "Вернуть агенту", "Повернути агентові"],
   "test.person_joined": ["{name} has taken the conversation", "{name}: диалог у сотрудника", "{name}: діалог у співробітника"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,8 +21,9 @@ class _Answer(BaseModel):
 class ListedHandOffs(_Body):
     """Which conversations to list."""
 
-    view: Literal["waiting", "mine", "all"] = Field(
-        default="waiting", description="What waits for a person, what the key's member has, or every open conversation."
+    view: Literal["waiting", "approve", "mine", "all"] = Field(
+        default="waiting",
+        description="What waits for a person, or for approval; what the key's member has; or every open conversation.",
     )
     queue_id: str | None = Field(default=None, max_length=60, description="Only of this queue.")
     agent_id: str | None = Field(default=None, max_length=60, description="Only of this agent.")
@@ -111,3 +112,40 @@ class GiveBack(_Body):
         default=None, ge=0, le=2**31 - 1,
         description="The last message the person had read: what the contact wrote after it, the flow answers.",
     )  # fmt: skip
+
+
+class Approval(_Answer):
+    """A message of an agent that waits for somebody's word."""
+
+    id: str
+    conversation_id: str = Field(examples=[_CONVERSATION])
+    who: str = Field(description="What the contact is called; empty when nothing is known.")
+    agent_id: str
+    agent_name: str
+    channel: str
+    queue_name: str = Field(description="Whose it is; empty means everybody's.")
+    text: str
+    parts: list[dict[str, Any]]
+    node_id: str = Field(description="The step that said it.")
+    due_at: datetime | None = Field(description="When the time decides; empty: never.")
+    on_timeout: Literal["send", "discard", "hand_off"]
+    instead: str = Field(description="What the agent is set to offer for saying in its place.")
+    created_at: datetime
+
+
+class Approvals(_Answer):
+    """Longest waiting first."""
+
+    approvals: list[Approval]
+
+
+class Decision(_Body):
+    """What becomes of it."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"decision": "edit", "text": "Yes, we are open until six."}]}
+    )
+    decision: Literal["send", "edit", "replace", "reject"] = Field(
+        description="As it is; with other words, its buttons and files staying; another message in its place; nothing."
+    )
+    text: str = Field(default="", max_length=8000, description="The words, for `edit` and `replace`.")

@@ -10,6 +10,8 @@ from fastapi import Depends, Query, Request
 from graph_runtime.api.access import key_with, router, services_of
 from graph_runtime.api.routes.v1.conversations import once
 from graph_runtime.api.routes.v1.hand_off_shapes import (
+    Approvals,
+    Decision,
     GiveBack,
     HandOffs,
     ListedHandOffs,
@@ -76,3 +78,18 @@ async def give_back(request: Request, conversation_id: str, body: GiveBack, who:
 async def release(request: Request, conversation_id: str, who: Answerer) -> None:
     """It waits for somebody else; the agent stays silent."""
     await services_of(request).hand_offs.release(who, conversation_id)
+
+
+@routes.get("/approvals", response_model=Approvals, summary="List messages to approve")
+async def list_approvals(request: Request, who: Answerer, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> Any:
+    """What agents are to say and somebody has to approve first; of each conversation the first, longest waiting first."""
+    return {"approvals": await services_of(request).approvals.list(who, limit=limit)}
+
+
+@routes.post("/approvals/{approval_id}", status_code=204, summary="Decide about a message")
+async def decide(request: Request, approval_id: str, body: Decision, who: Answerer) -> None:
+    """Send it as it is, change it, say something else, or say nothing.
+
+    When somebody else has decided already, or the time has, the answer is 409 with `params.reason` "decided".
+    """
+    await services_of(request).approvals.decide(who, approval_id, body.decision, body.text)
