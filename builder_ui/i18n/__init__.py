@@ -30,6 +30,7 @@ FILES: Final = (
     "contacts",
     "knowledge",
     "triggers",
+    "update_rules",
     "settings",
     "telegram",
     "chains",

@@ -269,6 +269,9 @@ def _moment(entry: Entry) -> MomentItem:
     data = entry.data
     keys = data.get("keys") or data.get("added") or []
     said = [str(data[k]) for k in _SAYS if data.get(k)] + [", ".join(map(str, keys))]
+    if entry.kind.startswith("rule_"):
+        was, now = _shown(data["before"]) or "∅", _shown(data.get("after")) or "∅"
+        said = [f"{data['label']}: {was} → {now}", *([f"“{data['sentence']}”"] if data.get("sentence") else [])]
     return MomentItem(
         id=f"{entry.kind}{entry.at.isoformat()}{entry.ref}", kind=entry.kind, at=moment(entry.at), channel=str(data.get("channel") or ""),
         text=" · ".join(filter(None, said)), actor=str(data.get("actor") or "").partition(":")[0],

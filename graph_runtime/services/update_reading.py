@@ -168,11 +168,7 @@ def _typed(target: Target, sentence: str, said: Said) -> Any:
 def _mentions(text: str, wanted: Sequence[str]) -> bool:
     """Whether one of these words or phrases stands in the text; a star at the end stands for any ending."""
     plain = f" {' '.join(words(text))} "
-    for phrase in wanted:
-        if cleaned := " ".join(words(phrase)):
-            if (f" {cleaned}" if phrase.strip().endswith("*") else f" {cleaned} ") in plain:
-                return True
-    return False
+    return any((cleaned := " ".join(words(phrase))) and (f" {cleaned}" if phrase.strip().endswith("*") else f" {cleaned} ") in plain for phrase in wanted)
 
 
 def _sentences(text: str, language: str) -> list[str]:

@@ -11,6 +11,12 @@ from graph_runtime.storage.database import Connection, Database, Row
 from graph_runtime.storage.news import Direct
 from graph_runtime.storage.update_rules import json
 
+_CHECK: Final = """
+    SELECT k.id::text, k.conversation_id::text, k.first_seq, k.last_seq, k.turn_seq, k.inbox_id::text, k.at, k.attempts,
+        c.agent_id::text, c.contact_id::text, c.language
+    FROM update_check k JOIN conversation c ON c.id = k.conversation_id
+    WHERE k.id = %s AND k.state = 'waiting' AND k.attempts = %s
+"""
 CLAIM_SECONDS: Final = 120
 """Longer than a model may take, with its repetitions."""
 
@@ -31,12 +37,8 @@ class CheckSweep:
 
 async def get_check(connection: Connection, check_id: str, attempt: int, *, for_update: bool = False) -> Row | None:
     """A check that waits and is still in the hands of this attempt, with its conversation; None: it is not."""
-    cursor = await connection.execute(
-        "SELECT k.id::text, k.conversation_id::text, k.first_seq, k.last_seq, k.turn_seq, k.inbox_id::text, k.at, k.attempts,"
-        " c.agent_id::text, c.contact_id::text, c.language FROM update_check k JOIN conversation c ON c.id = k.conversation_id"
-        " WHERE k.id = %s AND k.state = 'waiting' AND k.attempts = %s" + (" FOR UPDATE OF k" if for_update else ""),
-        (check_id, attempt),
-    )
+    lock = " FOR UPDATE OF k" if for_update else ""
+    cursor = await connection.execute(_CHECK + lock, (check_id, attempt))
     return await cursor.fetchone()
 
 

@@ -60,5 +60,6 @@ class UpdateLooks:
     async def _one(self, workspace_id: str, check_id: str, attempt: int) -> None:
         try:
             await self._checks.run(workspace_id, check_id, attempt)
-        except Exception:  # the database is away: the claim runs out, and somebody takes it again
-            log.warning("update_check_left", check_id=check_id)
+        except Exception:
+            # Most often the database is away. The claim runs out, and somebody takes it again.
+            log.exception("update_check_left", check_id=check_id)
