@@ -185,7 +185,7 @@ def _dialog() -> rx.Component:
                 t("update_rules.form_lead"), class_name="ps-lead", style={"font_size": "14px", "margin": "0 0 16px"}
             ),
             rx.el.div(
-                *[_field(f) for f in FIELDS if not f.advanced],
+                *_drawn([f for f in FIELDS if not f.advanced]),
                 rx.cond(
                     AgentRules.model == "",
                     rx.fragment(*[_field(f) for f in folded]),
@@ -209,6 +209,14 @@ def _dialog() -> rx.Component:
         open=AgentRules.is_form_open,
         on_open_change=AgentRules.close_form,
     )  # fmt: skip
+
+
+def _drawn(fields: list[FormField]) -> list[rx.Component]:
+    """The settings in their order, short ones side by side."""
+    parts = {f.key: _field(f) for f in fields}
+    for first, second in (("field", "source"), ("overwrite", "least_percent")):
+        parts[first] = rx.el.div(parts[first], parts.pop(second), class_name="ps-form-two")
+    return [*parts.values()]
 
 
 def _field(one: FormField) -> rx.Component:

@@ -189,7 +189,7 @@ def _facts() -> rx.Component:
                 margin_top="18px",
             ),
             on_submit=ContactPage.save,
-            key=p.id + p.name + p.phone + p.email + p.tags + p.language + p.country + p.time_zone,
+            key=p.id + p.name + p.phone + p.email + p.tags + p.language + p.country + p.time_zone + p.own,
         ),
     )
 

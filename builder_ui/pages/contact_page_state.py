@@ -90,6 +90,8 @@ class Person:
     country: str = ""
     opted_out_at: str = ""
     created_at: str = ""
+    own: str = ""
+    """All values of own fields in one text: a form that shows them is drawn anew when they change."""
 
 
 class ContactPage(Session):
@@ -121,6 +123,7 @@ class ContactPage(Session):
             id=c["id"], name=c["name"], phone=c["phone"], email=c["email"], tags=", ".join(c["tags"]),
             language=c["language"] or "none", time_zone=c["time_zone"], zone=c["zone"], country=c["country"],
             opted_out_at=moment(c["opted_out_at"]), created_at=moment(c["created_at"]),
+            own=str(sorted(c["fields"].items())),
         )  # fmt: skip
         defined = await services().contact_segments.fields(who)
         self.own = [FieldItem(f.key, f.label, f.type, _shown(c["fields"].get(f.key)), list(f.options)) for f in defined]

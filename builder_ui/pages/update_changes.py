@@ -95,7 +95,7 @@ def _row(state: Any, item: rx.Var[ChangeItem], *, with_contact: bool) -> rx.Comp
             )),
             ("applied", rx.button(
                 rx.icon("undo-2", size=14), t("update_rules.undo"), size="1", variant="soft", color_scheme="gray",
-                on_click=state.undo_change(item.id), data_testid="undo-change",
+                on_click=state.undo_change(item.id), data_testid="undo-change", justify_self="start",
             )),
             rx.fragment(),
         )),
