@@ -15,6 +15,7 @@ from builder_ui.browser import ICON, BrokenPage, ConnectionBanner
 from builder_ui.pages.agent import agent_page
 from builder_ui.pages.agent_answering_state import AgentManner
 from builder_ui.pages.agent_phone_state import PhoneLines
+from builder_ui.pages.agent_rules_state import AgentRules
 from builder_ui.pages.agent_speech_state import AgentSpeech
 from builder_ui.pages.agent_state import AgentPage
 from builder_ui.pages.agent_telegram_state import TelegramBots
@@ -34,6 +35,7 @@ from builder_ui.pages.connections import connections_page
 from builder_ui.pages.connections_state import Connections
 from builder_ui.pages.contact_page import contact_page
 from builder_ui.pages.contact_page_state import ContactPage
+from builder_ui.pages.contact_rules_state import ContactRules
 from builder_ui.pages.contacts import contacts_page
 from builder_ui.pages.contacts_state import ContactList
 from builder_ui.pages.conversations import conversations_page
@@ -101,6 +103,7 @@ app.add_page(
         AgentSpeech.load,
         AgentTriggers.load,
         AgentManner.load,
+        AgentRules.load,
     ],
 )
 app.add_page(trigger_page, route="/triggers/[trigger_id]", title="Patchcord", on_load=TriggerPage.load)
@@ -108,7 +111,9 @@ app.add_page(conversations_page, route="/conversations", title="Patchcord", on_l
 app.add_page(chains_page, route="/follow-ups", title="Patchcord", on_load=FollowUps.load)
 app.add_page(chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load])
 app.add_page(contacts_page, route="/contacts", title="Patchcord", on_load=ContactList.load)
-app.add_page(contact_page, route="/contacts/[contact_id]", title="Patchcord", on_load=ContactPage.load)
+app.add_page(
+    contact_page, route="/contacts/[contact_id]", title="Patchcord", on_load=[ContactPage.load, ContactRules.load]
+)
 app.add_page(inbox_page, route="/inbox", title="Patchcord", on_load=Inbox.load)
 app.add_page(inbox_setup_page, route="/inbox/queues", title="Patchcord", on_load=InboxSetup.load)
 app.add_page(calls_page, route="/calls", title="Patchcord", on_load=Calls.load)

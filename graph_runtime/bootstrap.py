@@ -82,6 +82,9 @@ from graph_runtime.services.trigger_runner import TriggerRunner
 from graph_runtime.services.triggers import Triggers
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.typing_shown import TypingShown
+from graph_runtime.services.update_changes import UpdateChanges
+from graph_runtime.services.update_checks import UpdateChecks, UpdateReader
+from graph_runtime.services.update_rules import UpdateRules
 from graph_runtime.services.vault import Vault
 from graph_runtime.services.web_pages import WebPages
 from graph_runtime.services.workspace_settings import WorkspaceSettings
@@ -162,6 +165,9 @@ class Services:
     trigger_log: TriggerLog
     trigger_hooks: TriggerHooks
     trigger_runner: TriggerRunner
+    update_rules: UpdateRules
+    update_changes: UpdateChanges
+    update_checks: UpdateChecks
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process was told to end: it is not ready any more."""
 
@@ -228,14 +234,14 @@ async def build(
             shows=is_worker,
             redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
         )
-        door = HttpDoor()
+        door, runner = HttpDoor(), ModelRunner()
         connections = BoundConnections(
             database, catalog, vault, OAuth(database, catalog, vault, settings.oauth_redirect, clock=clock)
         )
         embedders = KnowledgeEmbedders(database, catalog, vault)
         knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "")
         outside = Outside(
-            runner=ModelRunner(),
+            runner=runner,
             models=models.chat_model,
             http=door,
             knowledge=knowledge_search.for_flow,
@@ -248,6 +254,7 @@ async def build(
         await database.close()
         raise
     drafts = Drafts(database, catalog, check)
+    update_reader = UpdateReader(models, runner)
     open_channels = OpenChannels(database, catalog, vault)
     files = Files(database, side.conversations)
     lines = PhoneLines(open_channels, catalog)
@@ -337,6 +344,9 @@ async def build(
         trigger_log=TriggerLog(database, side.trigger_acts, clock),
         trigger_hooks=TriggerHooks(database, vault),
         trigger_runner=TriggerRunner(database, side.trigger_acts, side.starts, side.live),
+        update_rules=UpdateRules(database, update_reader, clock),
+        update_changes=UpdateChanges(database, clock),
+        update_checks=UpdateChecks(database, update_reader),
     )
     _current[:] = [services]
     return services

@@ -31,6 +31,7 @@ FILES: Final = (
     "knowledge",
     "questions",
     "triggers",
+    "update_rules",
     "settings",
     "telegram",
     "chains",

@@ -10,6 +10,7 @@ from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t
 from builder_ui.pages.agent_answering import answering_cards
 from builder_ui.pages.agent_phone import phone
+from builder_ui.pages.agent_rules import update_rules
 from builder_ui.pages.agent_state import COLORS, DEFAULT, DEMO, AgentPage
 from builder_ui.pages.agent_telegram import telegram
 from builder_ui.pages.agent_triggers import triggers
@@ -102,6 +103,7 @@ def _tabs() -> rx.Component:
             rx.tabs.trigger(t("agent.tab_phone"), value="phone"),
             rx.tabs.trigger(t("agent.tab_flows"), value="flows"),
             rx.tabs.trigger(t("agent.tab_triggers"), value="triggers"),
+            rx.tabs.trigger(t("agent.tab_rules"), value="rules"),
             rx.tabs.trigger(t("agent.tab_models"), value="models"),
             rx.tabs.trigger(t("agent.tab_settings"), value="settings"),
             class_name="ps-tabs",
@@ -110,6 +112,7 @@ def _tabs() -> rx.Component:
         rx.tabs.content(phone(), value="phone", padding_top="18px"),
         rx.tabs.content(_flows(), value="flows", padding_top="18px"),
         rx.tabs.content(triggers(), value="triggers", padding_top="18px"),
+        rx.tabs.content(update_rules(), value="rules", padding_top="18px"),
         rx.tabs.content(_models(), value="models", padding_top="18px"),
         rx.tabs.content(_settings(), answering_cards(), value="settings", padding_top="18px"),
         default_value="channels",

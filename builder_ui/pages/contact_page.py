@@ -9,7 +9,9 @@ from builder_ui.components.parts import card, confirm, empty, field, head, skele
 from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t, t_of
 from builder_ui.pages.contact_page_state import ConsentItem, ContactPage, FieldItem, MomentItem
+from builder_ui.pages.contact_rules_state import ContactRules
 from builder_ui.pages.contacts import buttons, channel_name, dialog
+from builder_ui.pages.update_changes import changes, proposals
 from graph_runtime.services.contact_values import FIELD_TYPES
 
 ICONS = (
@@ -24,6 +26,10 @@ ICONS = (
     ("imported", "upload"),
     ("tagged", "tag"),
     ("exported", "download"),
+    ("rule_applied", "clipboard-pen"),
+    ("rule_proposed", "clipboard-pen"),
+    ("rule_noted", "clipboard-pen"),
+    ("rule_undone", "undo-2"),
 )
 
 
@@ -51,7 +57,13 @@ def contact_page() -> rx.Component:
                 rx.fragment(
                     head(_name(), _lead(), _menu()),
                     rx.el.div(
-                        rx.el.div(_facts(), _timeline(), style={"display": "grid", "gap": "16px"}),
+                        rx.el.div(
+                            proposals(ContactRules, with_contact=False),
+                            _facts(),
+                            _rules(),
+                            _timeline(),
+                            style={"display": "grid", "gap": "16px"},
+                        ),
                         rx.el.div(_allowed(), _places(), style={"display": "grid", "gap": "16px"}),
                         class_name="ps-person",
                     ),
@@ -177,7 +189,7 @@ def _facts() -> rx.Component:
                 margin_top="18px",
             ),
             on_submit=ContactPage.save,
-            key=p.id + p.name + p.phone + p.email + p.tags + p.language + p.country + p.time_zone,
+            key=p.id + p.name + p.phone + p.email + p.tags + p.language + p.country + p.time_zone + p.own,
         ),
     )
 
@@ -289,6 +301,17 @@ def _places() -> rx.Component:
                 class_name="ps-list",
             ),
             rx.el.p(t("contacts.places_none"), class_name="ps-hint"),
+        ),
+    )
+
+
+def _rules() -> rx.Component:
+    return rx.cond(
+        ContactRules.changes.length() > 0,
+        card(
+            t("update_rules.contact_title"),
+            changes(ContactRules, with_contact=False),
+            hint=t("update_rules.contact_hint"),
         ),
     )
 

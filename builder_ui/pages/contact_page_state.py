@@ -90,6 +90,8 @@ class Person:
     country: str = ""
     opted_out_at: str = ""
     created_at: str = ""
+    own: str = ""
+    """All values of own fields in one text: a form that shows them is drawn anew when they change."""
 
 
 class ContactPage(Session):
@@ -121,6 +123,7 @@ class ContactPage(Session):
             id=c["id"], name=c["name"], phone=c["phone"], email=c["email"], tags=", ".join(c["tags"]),
             language=c["language"] or "none", time_zone=c["time_zone"], zone=c["zone"], country=c["country"],
             opted_out_at=moment(c["opted_out_at"]), created_at=moment(c["created_at"]),
+            own=str(sorted(c["fields"].items())),
         )  # fmt: skip
         defined = await services().contact_segments.fields(who)
         self.own = [FieldItem(f.key, f.label, f.type, _shown(c["fields"].get(f.key)), list(f.options)) for f in defined]
@@ -269,6 +272,9 @@ def _moment(entry: Entry) -> MomentItem:
     data = entry.data
     keys = data.get("keys") or data.get("added") or []
     said = [str(data[k]) for k in _SAYS if data.get(k)] + [", ".join(map(str, keys))]
+    if entry.kind.startswith("rule_"):
+        was, now = _shown(data["before"]) or "∅", _shown(data.get("after")) or "∅"
+        said = [f"{data['label']}: {was} → {now}", *([f"“{data['sentence']}”"] if data.get("sentence") else [])]
     return MomentItem(
         id=f"{entry.kind}{entry.at.isoformat()}{entry.ref}", kind=entry.kind, at=moment(entry.at), channel=str(data.get("channel") or ""),
         text=" · ".join(filter(None, said)), actor=str(data.get("actor") or "").partition(":")[0],

@@ -35,7 +35,17 @@ from graph_runtime.api.routes import (
     session,
     unknown,
 )
-from graph_runtime.api.routes.v1 import calls, chains, contacts, conversations, events, flows, hand_offs, triggers
+from graph_runtime.api.routes.v1 import (
+    calls,
+    chains,
+    contacts,
+    conversations,
+    events,
+    flows,
+    hand_offs,
+    triggers,
+    update_rules,
+)
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -70,6 +80,9 @@ ROUTERS: Final = (
     triggers.reading,
     triggers.looking,
     triggers.firing,
+    update_rules.reading,
+    update_rules.looking,
+    update_rules.deciding,
     documentation.routes,
     chat.pages,
     chat.routes,

@@ -31,6 +31,21 @@ _PAST: Final = """
          WHERE c.contact_id = %(id)s AND o.created_at < %(before)s AND o.state IN ('failed', 'unknown')
          ORDER BY 1 DESC LIMIT %(limit)s)
         UNION ALL
+        (SELECT u.created_at, 'rule_' || CASE WHEN u.state IN ('applied', 'undone') AND u.applied_by LIKE 'rule:%%'
+                THEN 'applied' WHEN u.state = 'noted' THEN 'noted' ELSE 'proposed' END, u.conversation_id::text, jsonb_build_object(
+            'label', u.label, 'before', u.before, 'after', u.after, 'sentence', u.sentence)
+         FROM update_change u WHERE u.contact_id = %(id)s AND u.created_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT u.applied_at, 'rule_accepted', u.conversation_id::text, jsonb_build_object(
+            'label', u.label, 'before', u.before, 'after', u.after, 'actor', u.applied_by)
+         FROM update_change u WHERE u.contact_id = %(id)s AND u.applied_at < %(before)s AND u.applied_by NOT LIKE 'rule:%%'
+         ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT u.closed_at, 'rule_' || u.state, u.conversation_id::text, jsonb_build_object(
+            'label', u.label, 'before', u.after, 'after', CASE u.state WHEN 'undone' THEN u.before END, 'actor', u.closed_by)
+         FROM update_change u WHERE u.contact_id = %(id)s AND u.closed_at < %(before)s AND u.state IN ('undone', 'rejected')
+         ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
         (SELECT h.at, h.kind, NULL, h.data || jsonb_build_object('actor', h.actor)
          FROM contact_change h WHERE h.contact_id = %(id)s AND h.at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
     ) everything ORDER BY at DESC LIMIT %(limit)s
@@ -69,6 +84,11 @@ _OF_CONVERSATIONS: Final = {
     """,
     "changes": """
         SELECT at, kind, actor, data FROM contact_change WHERE contact_id = %(id)s ORDER BY id
+    """,
+    "rule_changes": """
+        SELECT u.id::text, u.conversation_id::text, u.label, u.before, u.after, u.sentence, u.confidence, u.state,
+            u.created_at, u.applied_at, u.applied_by, u.closed_at, u.closed_by
+        FROM update_change u WHERE u.contact_id = %(id)s ORDER BY u.id
     """,
 }
 _FILES: Final = """

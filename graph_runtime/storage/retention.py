@@ -47,6 +47,16 @@ OF_ONE_CONVERSATION: Final = {
 }
 # ARRAY(...): one look into the index per row, whatever the planner thinks of the size of the batch.
 BY_AGE: Final = {
+    "update_check": """
+        DELETE FROM update_check WHERE id = ANY(ARRAY(
+            SELECT id FROM update_check WHERE workspace_id = %(workspace)s AND at < %(before)s AND state <> 'waiting'
+            ORDER BY at LIMIT %(limit)s))
+    """,
+    "update_change": """
+        DELETE FROM update_change WHERE id = ANY(ARRAY(
+            SELECT id FROM update_change WHERE workspace_id = %(workspace)s AND created_at < %(before)s
+            ORDER BY created_at LIMIT %(limit)s))
+    """,
     "trigger_run": """
         DELETE FROM trigger_run WHERE id = ANY(ARRAY(
             SELECT id FROM trigger_run WHERE workspace_id = %(workspace)s AND at < %(before)s AND state <> 'waiting'

@@ -24,6 +24,7 @@ from graph_runtime.storage.channel_links import LINKS_CHANNEL
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.storage.file_fetches import FETCH_CHANNEL
 from graph_runtime.storage.trigger_runs import TriggerSweep
+from graph_runtime.storage.update_checks import CheckSweep
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.approvals import ApprovalTimes
 from graph_runtime.worker.chains import ChainTimers
@@ -36,6 +37,7 @@ from graph_runtime.worker.sender import EVENT_PLACES, EVENT_SECONDS, PLACES, Sen
 from graph_runtime.worker.sweeper import Sweeper
 from graph_runtime.worker.timers import Timers
 from graph_runtime.worker.triggers import TriggerTimers
+from graph_runtime.worker.update_checks import UpdateLooks
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ async def serve(settings: Settings) -> None:
             ContactImporter(services.contact_imports).run(),
             ApprovalTimes(services.approvals).run(),
             TriggerTimers(TriggerSweep(services.database), services.trigger_runner, services.database.listen).run(),
+            UpdateLooks(CheckSweep(services.database), services.update_checks).run(),
             Ingest(services.knowledge_ingest, services.database.listen).run(),
             ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
             AccessRenewal(services.oauth).run(),

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0022_approval"
-down_revision = "0020_triggers"
+down_revision = "0021_update_rules"
 branch_labels = None
 depends_on = None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0023_knowledge_loop"
-down_revision = "0020_triggers"
+down_revision = "0022_approval"
 branch_labels = None
 depends_on = None
 

@@ -157,6 +157,12 @@ WAYS: dict[str, Way] = {
     "GET /api/v1/triggers": Way("key", "flows:read"),
     "POST /api/v1/triggers/{trigger_id}/fire": Way("key", WRITE, body={}, owner=202, other=404),
     "GET /api/v1/triggers/{trigger_id}/occasions/{occasion_id}": Way("key", "conversations:read", other=404),
+    "GET /api/v1/agents/{agent_id}/update-rules": Way("key", "flows:read", other=404),
+    "GET /api/v1/update-changes": Way("key", "conversations:read"),
+    # Its field was changed by somebody since; tests/services/test_update_rules.py undoes and decides.
+    "POST /api/v1/update-changes/{change_id}/accept": Way("key", WRITE, owner=409, other=404),
+    "POST /api/v1/update-changes/{change_id}/reject": Way("key", WRITE, owner=409, other=404),
+    "POST /api/v1/update-changes/{change_id}/undo": Way("key", WRITE, owner=409, other=404),
     "GET /api/v1/event-subscriptions": Way("key", "events:read"),
     "POST /api/v1/event-subscriptions": Way("key", "events:write", body=SUBSCRIPTION, owner=201, other=201),
     "GET /api/v1/event-subscriptions/{subscription_id}": Way("key", "events:read", other=404),
@@ -218,7 +224,7 @@ async def recorded_call(services: Services, who: Principal, agent_id: str, conve
 
 @pytest.fixture
 async def world(
-    services: Services, ann: Member, agent: Any, address: Address, other_workspace: Principal
+    admin: Any, services: Services, ann: Member, agent: Any, address: Address, other_workspace: Principal
 ) -> AsyncIterator[World]:
     conversation_id = await services.conversations.start(ann.who, agent_id=agent.id, dedupe_key="one")
     channel = await services.channels.web_chat(agent.public_id)
@@ -236,6 +242,13 @@ async def world(
         ann.who, agent.id, {"name": "Leads", "when": asked, "actions": [{"do": "start_flow"}]}
     )
     occasion = await services.trigger_log.fire(ann.who, trigger.id)
+    rule = await services.update_rules.create(ann.who, agent.id, {"field": "name", "when": "their name"})
+    change = admin.execute(
+        "INSERT INTO update_change (workspace_id, agent_id, contact_id, rule_id, check_id, message_seq, rule, field, label, after,"
+        " sentence, confidence, state, applied_by) VALUES (%s, %s, %s, %s, gen_random_uuid(), 1,"
+        " '{}', 'name', 'Name', '\"A\"', 's', 1, 'applied', '') RETURNING id::text",
+        (ann.who.workspace_id, agent.id, contact["id"], rule.id),
+    ).fetchone()
     base = await services.knowledge_bases.create(ann.who, "Rules")
     document = await services.knowledge_documents.add_file(ann.who, base.id, "a.txt", b"Open from nine.")
     ids = {
@@ -243,6 +256,7 @@ async def world(
         "base_id": base.id,
         "document_id": document.id,
         "trigger_id": trigger.id,
+        "change_id": str(change[0]),
         "trigger_public_id": trigger.path.rpartition("/")[2],
         "occasion_id": occasion.id,
         "subscription_id": subscription.id,
@@ -394,5 +408,7 @@ def rows_of(admin: Any, who: Principal) -> dict[str, Any]:
             "event_delivery",
             "agent_trigger",
             "trigger_run",
+            "update_rule",
+            "update_change",
         )
     }

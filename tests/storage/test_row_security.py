@@ -140,6 +140,13 @@ chain_lines AS (INSERT INTO chain_log (workspace_id, chain_id, enrollment_id, ve
 chain_signals AS (INSERT INTO chain_signal (workspace_id, contact_id, kind) SELECT %(w)s, id, 'look' FROM contacts),
 chain_notes AS (INSERT INTO chain_note (workspace_id, enrollment_id, contact_id, text)
     SELECT %(w)s, id, contact_id, 'n' FROM enrollments),
+rules AS (INSERT INTO update_rule (workspace_id, agent_id, document) SELECT %(w)s, id, '{}' FROM agents RETURNING id),
+checks AS (INSERT INTO update_check (workspace_id, conversation_id, first_seq, last_seq, turn_seq, inbox_id)
+    SELECT %(w)s, c.id, 1, 1, 1, i.id FROM conversations c, inboxes i RETURNING id),
+updates AS (INSERT INTO update_change (workspace_id, agent_id, contact_id, rule_id, check_id, message_seq, rule, field, label,
+        after, sentence, confidence, state)
+    SELECT %(w)s, a.id, c.id, r.id, k.id, 1, '{}', 'name', 'Name', '"A"', 's', 1, 'applied'
+    FROM agents a, contacts c, rules r, checks k),
 answers AS (INSERT INTO idempotency (workspace_id, api_key_id, key, request_hash)
     SELECT %(w)s, id, 'k', 'h' FROM api_keys)
 SELECT 1
