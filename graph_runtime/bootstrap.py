@@ -253,8 +253,7 @@ async def build(
     except BaseException:
         await database.close()
         raise
-    drafts = Drafts(database, catalog, check)
-    update_reader = UpdateReader(models, runner)
+    drafts, update_reader = Drafts(database, catalog, check), UpdateReader(models, runner)
     open_channels = OpenChannels(database, catalog, vault)
     files = Files(database, side.conversations)
     lines = PhoneLines(open_channels, catalog)
