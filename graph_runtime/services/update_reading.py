@@ -168,7 +168,11 @@ def _typed(target: Target, sentence: str, said: Said) -> Any:
 def _mentions(text: str, wanted: Sequence[str]) -> bool:
     """Whether one of these words or phrases stands in the text; a star at the end stands for any ending."""
     plain = f" {' '.join(words(text))} "
-    return any((cleaned := " ".join(words(phrase))) and (f" {cleaned}" if phrase.strip().endswith("*") else f" {cleaned} ") in plain for phrase in wanted)
+    return any(
+        (cleaned := " ".join(words(phrase)))
+        and (f" {cleaned}" if phrase.strip().endswith("*") else f" {cleaned} ") in plain
+        for phrase in wanted
+    )
 
 
 def _sentences(text: str, language: str) -> list[str]:

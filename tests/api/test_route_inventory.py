@@ -224,8 +224,7 @@ async def recorded_call(services: Services, who: Principal, agent_id: str, conve
 
 @pytest.fixture
 async def world(
-    admin: Any,
-    services: Services, ann: Member, agent: Any, address: Address, other_workspace: Principal
+    admin: Any, services: Services, ann: Member, agent: Any, address: Address, other_workspace: Principal
 ) -> AsyncIterator[World]:
     conversation_id = await services.conversations.start(ann.who, agent_id=agent.id, dedupe_key="one")
     channel = await services.channels.web_chat(agent.public_id)
