@@ -147,8 +147,8 @@ class AgentRules(RuleChanges):
             return
         self.is_saving = True
         yield
+        document = document_of(self.form)
         try:
-            document = document_of(self.form)
             if self.form["id"]:
                 await services().update_rules.update(who, self.form["id"], document)
             else:

@@ -7,7 +7,6 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from graph_runtime.bootstrap import Services
-from graph_runtime.services.agents import AgentRow
 from graph_runtime.storage.update_checks import CheckSweep
 from graph_runtime.worker.update_checks import UpdateLooks
 from tests.api.conftest import Address
@@ -28,13 +27,13 @@ async def shot(page: Page, name: str) -> None:
 async def test_a_designer_makes_a_rule_and_takes_back_what_it_did(
     services: Services,
     tab: Tab,
-    agent: AgentRow,
     talk: Talk,
     admin: Any,
     browser: Browser,  # noqa: F811
     address: Address,  # noqa: F811
 ) -> None:
     who = talk.who
+    (agent,) = await services.agents.list(who)
     admin.execute("UPDATE member SET language = 'en'")
     await services.contact_segments.put_field(who, "plan", "Plan", "choice", ("Basic", "Pro"))
     context = await browser.new_context(

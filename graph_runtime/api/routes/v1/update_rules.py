@@ -91,6 +91,7 @@ async def list_rules(request: Request, agent_id: str, who: Annotated[Principal, 
 async def list_changes(
     request: Request,
     who: Annotated[Principal, Depends(may_look)],
+    *,
     agent_id: Annotated[str, Query(max_length=64)] = "",
     contact_id: Annotated[str, Query(max_length=64)] = "",
     state: Annotated[str, Query(max_length=20)] = "",
