@@ -146,7 +146,7 @@ class ReplyBox(rx.Component):
     replies: rx.Var[Any]
     language: rx.Var[str]
     # Reflex reads what an event carries from the annotation; no checker of types can.
-    on_send: rx.EventHandler[rx.event.passthrough_event_spec(str, str, str)]  # type: ignore[type-arg,valid-type]
+    on_send: rx.EventHandler[rx.event.passthrough_event_spec(str, str, str, str)]  # type: ignore[type-arg,valid-type]
 
 
 class ListKeys(rx.Component):

@@ -2,7 +2,7 @@
 import "./inbox.css";
 import { useEffect, useRef, useState } from "react";
 import { Button } from "@radix-ui/themes";
-import { Send } from "lucide-react";
+import { Paperclip, Send, X } from "lucide-react";
 import { tr, useLanguage } from "../i18n/i18n.js";
 
 const RETRY_MS = [1000, 3000, 10000, 30000];
@@ -77,15 +77,15 @@ const draftOf = (talk) => `patchcord.draft.${talk}`;
 
 function readDraft(talk) {
   try {
-    return JSON.parse(localStorage.getItem(draftOf(talk))) || { text: "", id: "" };
+    return { text: "", id: "", files: [], ...JSON.parse(localStorage.getItem(draftOf(talk))) };
   } catch {
-    return { text: "", id: "" };
+    return { text: "", id: "", files: [] };
   }
 }
 
 function keepDraft(talk, draft) {
   try {
-    if (draft.text) localStorage.setItem(draftOf(talk), JSON.stringify(draft));
+    if (draft.text || draft.files?.length) localStorage.setItem(draftOf(talk), JSON.stringify(draft));
     else localStorage.removeItem(draftOf(talk));
   } catch {
     // Storage may be forbidden; the draft then lives as long as the page.
@@ -94,19 +94,22 @@ function keepDraft(talk, draft) {
 
 export function ReplyBox({ talk, sent, replies = [], language: spoken, onSend }) {
   const language = useLanguage();
-  const [draft, setDraft] = useState({ text: "", id: "" });
+  const [draft, setDraft] = useState({ text: "", id: "", files: [] });
+  const [uploads, setUploads] = useState(0);
+  const [wrong, setWrong] = useState("");
   const [chosen, setChosen] = useState(0);
   const [isSending, setIsSending] = useState(false);
   const box = useRef(null);
   useEffect(() => {
     setDraft(readDraft(talk));
     setIsSending(false);
+    setWrong("");
     box.current?.focus({ preventScroll: true });
   }, [talk]);
   useEffect(() => {
     if (!sent || sent !== draft.id) return;
     keepDraft(talk, { text: "" });
-    setDraft({ text: "", id: "" });
+    setDraft({ text: "", id: "", files: [] });
     setIsSending(false);
   }, [sent]);
   useEffect(() => {
@@ -114,13 +117,38 @@ export function ReplyBox({ talk, sent, replies = [], language: spoken, onSend })
     const timer = setTimeout(() => setIsSending(false), 8000);
     return () => clearTimeout(timer);
   }, [isSending]);
-  const change = (text) => {
-    // A text that is changed is another message; the same text sent again is the same one.
-    const next = { text, id: text ? crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` : "" };
-    setDraft(next);
+  const keep = (part) => {
+    // A message that is changed is another one; the same sent again is the same one.
+    setDraft((before) => {
+      const merged = { ...before, ...(typeof part === "function" ? part(before) : part) };
+      const isEmpty = !merged.text && !merged.files.length;
+      const next = { ...merged, id: isEmpty ? "" : crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` };
+      keepDraft(talk, next);
+      return next;
+    });
     setIsSending(false);
+  };
+  const change = (text) => {
+    keep({ text });
     setChosen(0);
-    keepDraft(talk, next);
+  };
+  const attach = async (chosenFiles) => {
+    setWrong("");
+    for (const file of [...chosenFiles].slice(0, 10)) {
+      const body = new FormData();
+      body.append("file", file);
+      setUploads((n) => n + 1);
+      try {
+        const answer = await fetch(`/api/builder/conversations/${talk}/files`, { method: "POST", body });
+        if (answer.ok) {
+          const stored = await answer.json();
+          keep((before) => ({ files: [...before.files, { id: stored.file_id, name: file.name || stored.name }] }));
+        } else setWrong(answer.status === 413 ? "inbox.file_large" : "inbox.file_kind");
+      } catch {
+        setWrong("inbox.file_failed");
+      }
+      setUploads((n) => n - 1);
+    }
   };
   const asked = /(?:^|\s)\/([\p{L}\p{N}_-]*)$/u.exec(draft.text);
   const offered = asked ? replies.filter((r) => r.shortcut.toLowerCase().startsWith(asked[1].toLowerCase())).slice(0, 7) : [];
@@ -131,9 +159,9 @@ export function ReplyBox({ talk, sent, replies = [], language: spoken, onSend })
     box.current?.focus();
   };
   const send = () => {
-    if (!draft.text.trim() || isSending) return;
+    if ((!draft.text.trim() && !draft.files.length) || isSending || uploads) return;
     setIsSending(true);
-    onSend(talk, draft.text, draft.id);
+    onSend(talk, draft.text, draft.id, draft.files.map((f) => f.id).join(" "));
   };
   const onKeyDown = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -162,9 +190,25 @@ export function ReplyBox({ talk, sent, replies = [], language: spoken, onSend })
         ref={box} rows={3} maxLength={8000} value={draft.text} placeholder={tr(language, "inbox.write")}
         aria-label={tr(language, "inbox.write")} onChange={(e) => change(e.target.value)} onKeyDown={onKeyDown} data-testid="reply"
       />
+      {draft.files.length || uploads || wrong ? (
+        <ul className="ps-attached" aria-live="polite">
+          {draft.files.map((file) => (
+            <li key={file.id}>
+              <span className="ps-truncate">{file.name}</span>
+              <button type="button" aria-label={tr(language, "inbox.detach", { name: file.name })} onClick={() => keep((before) => ({ files: before.files.filter((f) => f.id !== file.id) }))}><X size={13} aria-hidden /></button>
+            </li>
+          ))}
+          {uploads ? <li>{tr(language, "inbox.attaching")}</li> : null}
+          {wrong ? <li className="ps-wrong" role="alert">{tr(language, wrong)}</li> : null}
+        </ul>
+      ) : null}
       <div className="ps-reply-foot">
+        <label className="ps-attach" title={tr(language, "inbox.attach")}>
+          <Paperclip size={16} aria-hidden />
+          <input type="file" multiple aria-label={tr(language, "inbox.attach")} data-testid="attach" onChange={(e) => { attach(e.target.files); e.target.value = ""; }} />
+        </label>
         <span className="ps-hint">{tr(language, "inbox.write_hint")}</span>
-        <Button type="button" onClick={send} disabled={!draft.text.trim()} loading={isSending} data-testid="send">
+        <Button type="button" onClick={send} disabled={(!draft.text.trim() && !draft.files.length) || uploads > 0} loading={isSending} data-testid="send">
           <Send size={15} aria-hidden />{tr(language, "inbox.send")}
         </Button>
       </div>

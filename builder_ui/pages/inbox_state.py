@@ -346,9 +346,11 @@ class Inbox(Session):
             self._tell("talks.ended")
 
     @handler
-    async def send(self, who: Principal, conversation_id: str, text: str, client_id: str) -> None:
-        """Say something; the box is emptied when `sent` names what it sent."""
-        work = services().hand_offs.reply(who, str(conversation_id), str(text), client_id=str(client_id)[:100])
+    async def send(self, who: Principal, conversation_id: str, text: str, client_id: str, files: str) -> None:
+        """Say something; the box is emptied when `sent` names what it sent. `files`: ids, with spaces between."""
+        work = services().hand_offs.reply(
+            who, str(conversation_id), str(text), client_id=str(client_id)[:100], file_ids=str(files).split()
+        )
         if await self._do(who, work):
             self.sent = str(client_id)[:100]
 

@@ -24,7 +24,7 @@ def body_limit(path: str) -> int | None:
     """How many bytes a request to this path may carry; None for the screens, which have their own limits."""
     if path in ("/api/session", "/api/owner"):
         return 16_000
-    if path.startswith("/api/chat/"):
+    if path.startswith(("/api/chat/", "/api/builder/conversations/")):
         return MAX_UPLOAD_BYTES + _ROOM_FOR_MULTIPART
     if path.startswith("/api/builder/knowledge/"):
         return 25 * MEGABYTE + _ROOM_FOR_MULTIPART

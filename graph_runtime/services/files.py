@@ -1,4 +1,4 @@
-"""Files of conversations: taken in from contacts, given back to who may read the conversation."""
+"""Files of conversations: taken in from contacts and members, given back to who may read the conversation."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ class Files:
         self._database = database
         self._conversations = conversations
 
-    async def add(self, access: ChannelAccess, conversation_id: str, content: bytes) -> Attachment:
-        """Keep a file a contact sends. Its name is ours, its type is what its bytes say.
+    async def add(self, access: Principal | ChannelAccess, conversation_id: str, content: bytes) -> Attachment:
+        """Keep a file that a contact, or a member who answers them, sends. Its name is ours, its type what its bytes say.
 
-        Raises: NotFound, TooLarge (20 MB, 200 MB for the conversation), InputInvalid (a kind that is not accepted).
+        Raises: NotFound, AccessDenied, TooLarge (20 MB, 200 MB for the conversation), InputInvalid (a kind that is not accepted).
         """
+        if isinstance(access, Principal):
+            access.require("conversation.answer")
         await self._conversations.transcript(access, conversation_id, limit=1)
         if len(content) > MAX_BYTES:
             raise TooLarge("This file is larger than 20 MB. Send a smaller one.", limit=MAX_BYTES)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, NotFound, TooLarge
-from graph_runtime.contract.messages import Text, dump_part
+from graph_runtime.contract.messages import Media, Text, dump_part
 from graph_runtime.contract.people import PRIORITIES
 from graph_runtime.engine.checkpoint import clean, decode
 from graph_runtime.engine.turn import HIDDEN
@@ -15,7 +16,7 @@ from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid, no_conversation
 from graph_runtime.services.conversation_list import contact_name
 from graph_runtime.services.principal import Principal
-from graph_runtime.storage import audit
+from graph_runtime.storage import audit, files
 from graph_runtime.storage import hand_offs as rows
 from graph_runtime.storage.database import Row
 from graph_runtime.telemetry.metrics import HAND_OFF_WAIT, HAND_OFFS, OPERATOR_MESSAGES
@@ -28,6 +29,7 @@ View = Literal["waiting", "approve", "mine", "all"]
 VIEWS: Final[tuple[str, ...]] = get_args(View)
 MAX_TEXT: Final = 8000
 MAX_NOTE: Final = 4000
+MAX_FILES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,21 +249,26 @@ class HandOffs:
             principal, f"conversation.{how}ed" if how == "return" else "conversation.released", conversation_id
         )
 
-    async def reply(self, principal: Principal, conversation_id: str, text: str, *, client_id: str) -> Replied:
-        """Say something to the contact; the same `client_id` twice is said once.
+    async def reply(
+        self, principal: Principal, conversation_id: str, text: str, *, client_id: str, file_ids: Sequence[str] = ()
+    ) -> Replied:
+        """Say something to the contact; the same `client_id` twice is said once. `file_ids`: files kept for it before.
 
         Raises: AccessDenied, NotFound, InputInvalid, TooLarge, Conflict: "not_held", "taken", "ended".
         """
         member_id = acting_member(principal)
         _require_id(conversation_id)
         said = clean(text).strip()
-        if not said:
+        if not said and not file_ids:
             raise InputInvalid("Write something first.", field="text")
+        if len(file_ids) > MAX_FILES:
+            raise InputInvalid(f"At most {MAX_FILES} files fit into one message.", field="file_ids")
         if len(said) > MAX_TEXT:
             raise TooLarge(f"At most {MAX_TEXT} characters fit into one message.", limit=MAX_TEXT)
         if not 1 <= len(client_id) <= 100:
             raise InputInvalid("“client_id” has 1 to 100 characters.", field="client_id")
-        parts = [dump_part(Text(text=said))]
+        parts = [dump_part(Text(text=said))] if said else []
+        parts += await self._files(principal.workspace_id, conversation_id, file_ids)
         result = await self._rows.say(
             principal.workspace_id, conversation_id, member_id, clean(client_id), (parts, said)
         )
@@ -273,6 +280,19 @@ class HandOffs:
                 self._side.store.sends.tell()
             await self._changed(principal, conversation_id, result.seq)
         return Replied(result.seq, result.is_new)
+
+    async def _files(self, workspace_id: str, conversation_id: str, file_ids: Sequence[str]) -> list[dict[str, Any]]:
+        parts = []
+        if file_ids:
+            async with self._database.workspace(workspace_id) as connection:
+                for file_id in file_ids:
+                    row = await files.about(connection, file_id) if is_uuid(file_id) else None
+                    if row is None or row["conversation_id"] != conversation_id:
+                        raise NotFound("There is no such file here. Attach it again.", file_id=file_id)
+                    kind = str(row["mime"]).partition("/")[0]
+                    media: Any = kind if kind in ("image", "audio", "video") else "document"
+                    parts.append(dump_part(Media(media=media, file_id=row["id"], name=row["name"])))
+        return parts
 
     async def add_note(self, principal: Principal, conversation_id: str, text: str) -> None:
         """For colleagues; it is never sent. Raises: AccessDenied, NotFound, InputInvalid."""

@@ -83,6 +83,7 @@ WAYS: dict[str, Way] = {
     "GET /api/builder/flows/{flow_id}/versions": Way("member", other=404),
     "POST /api/builder/flows/{flow_id}/restore": Way("member", body={"number": 1}, other=404),
     "GET /api/builder/files/{file_id}": Way("member", other=404),
+    "POST /api/builder/conversations/{conversation_id}/files": Way("member", body={"a": "file"}, owner=201, other=404),
     "GET /api/builder/calls/{call_id}/recording": Way("member", other=404),
     "POST /api/builder/knowledge/{base_id}/documents": Way("member", body={"a": "file"}, owner=201, other=404),
     "GET /api/builder/knowledge/documents/{document_id}/file": Way("member", other=404),
@@ -131,6 +132,8 @@ WAYS: dict[str, Way] = {
     "POST /api/v1/conversations/{conversation_id}/reply": Way("key", ANSWER, body={"text": "Hi"}, owner=201, other=404),
     "POST /api/v1/conversations/{conversation_id}/give-back": Way("key", ANSWER, body={}, owner=204, other=404),
     "POST /api/v1/conversations/{conversation_id}/release": Way("key", ANSWER, owner=409, other=404),
+    "GET /api/v1/approvals": Way("key", ANSWER),
+    "POST /api/v1/approvals/{approval_id}": Way("key", ANSWER, body={"decision": "send"}, owner=204, other=404),
     "GET /api/v1/lines": Way("key", "conversations:read", owner=200, other=200),
     "GET /api/v1/conversations": Way("key", "conversations:read"),
     "GET /api/v1/conversations/{conversation_id}": Way("key", "conversations:read", other=404),
@@ -222,6 +225,19 @@ async def recorded_call(services: Services, who: Principal, agent_id: str, conve
     return call_id
 
 
+async def held_message(services: Services, who: Principal, conversation_id: str) -> str:
+    """A message that waits for approval."""
+    async with services.database.workspace(who.workspace_id) as connection:
+        cursor = await connection.execute(
+            "INSERT INTO held_message (workspace_id, conversation_id, key, parts, text, needs_approval)"
+            " VALUES (%s, %s, 'k', '[]', 'secret', true) RETURNING id::text",
+            (who.workspace_id, conversation_id),
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    return str(row["id"])
+
+
 @pytest.fixture
 async def world(
     admin: Any, services: Services, ann: Member, agent: Any, address: Address, other_workspace: Principal
@@ -270,6 +286,7 @@ async def world(
         "slot": "main",
         "node_id": "n_nowhere",
         "channel_id": webhook.id,
+        "approval_id": await held_message(services, ann.who, conversation_id),
         "connector": "webhook",
         "chain_id": chain.row.id,
         "act": "pause",

@@ -14,6 +14,7 @@ from graph_runtime.contract.errors import AccessDenied, Conflict, InputInvalid, 
 from graph_runtime.contract.flow import load_flow
 from graph_runtime.contract.messages import Reply
 from graph_runtime.services.channel_access import ChannelAccess
+from graph_runtime.services.files import Files
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.conversation_world import publish
@@ -355,3 +356,26 @@ async def test_viewers_and_other_workspaces_are_turned_away(
     await p.hand_offs.read_until(stranger, talk, 5)
     assert [r.conversation_id for r in await p.hand_offs.list(anna, "all", search="refund")] == [talk]
     assert (await p.hand_offs.list(anna))[0].state == "waiting"
+
+
+async def test_a_member_sends_files_of_this_conversation_only(
+    p: PeopleProcess, access: ChannelAccess, anna: Principal
+) -> None:
+    talk, other = await p.begin(access), await p.begin(access)
+    await p.hand_offs.accept(anna, talk)
+    kept = Files(p.database, p.conversations)
+    picture = await kept.add(anna, talk, b"\x89PNG\r\n\x1a\n....")
+    elsewhere = await kept.add(anna, other, b"plain text")
+    said = await p.hand_offs.reply(anna, talk, "", client_id="1", file_ids=[picture.file_id])
+    assert said.is_new
+    message = (await p.conversations.transcript(access, talk)).messages[-1]
+    assert [(part["media"], part["file_id"]) for part in message["parts"]] == [("image", picture.file_id)]
+    assert (await kept.read(access, picture.file_id)).content.startswith(b"\x89PNG")
+    for wrong in (elsewhere.file_id, "nonsense"):
+        with pytest.raises(NotFound):
+            await p.hand_offs.reply(anna, talk, "Here", client_id="2", file_ids=[wrong])
+    with pytest.raises(InputInvalid):
+        await p.hand_offs.reply(anna, talk, "", client_id="3", file_ids=[picture.file_id] * 11)
+    viewer = Principal(anna.workspace_id, anna.member_id, "viewer", PERMISSIONS["viewer"])
+    with pytest.raises(AccessDenied):
+        await kept.add(viewer, talk, b"plain text")

@@ -101,6 +101,15 @@ async def member_file(request: Request, file_id: str, who: Member) -> Response:
     return _file(await services_of(request).files.read(who, file_id))
 
 
+@member_routes.post("/api/builder/conversations/{conversation_id}/files", status_code=201)
+async def member_upload(
+    request: Request, conversation_id: str, who: Member, file: Annotated[UploadFile, File()]
+) -> dict[str, Any]:
+    """A file for what a member says next in a conversation. At most 20 MB."""
+    content = await file.read(MAX_UPLOAD_BYTES + 1)
+    return (await services_of(request).files.add(who, conversation_id, content)).model_dump()
+
+
 async def _visitor(request: Request, public_id: str) -> tuple[ChannelAccess, str]:
     """What the visitor's token opens, and their current conversation. Raises: NotSignedIn, NotFound."""
     services = services_of(request)

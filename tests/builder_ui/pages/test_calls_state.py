@@ -9,7 +9,7 @@ import pytest
 from builder_ui.pages.agent_call_me_state import CallMe
 from builder_ui.pages.agent_phone_state import PhoneLines
 from builder_ui.pages.calls_state import ALL, Calls
-from builder_ui.rows import stages_of
+from builder_ui.stages import stages_of
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.principal import Principal
 from tests.builder_ui.pages.test_conversations_state import Locked
