@@ -22,6 +22,7 @@ from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.chain_acts import Acts
+from graph_runtime.services.chain_calendar import ChainCalendar
 from graph_runtime.services.chain_drafts import ChainDrafts
 from graph_runtime.services.chain_runner import ChainRunner
 from graph_runtime.services.chains import Chains
@@ -134,6 +135,7 @@ class Services:
     phone_calls: PhoneCalls
     calls_out: CallsOut
     chains: Chains
+    chain_calendar: ChainCalendar
     chain_drafts: ChainDrafts
     chain_runner: ChainRunner
     phone_setup: PhoneSetup
@@ -304,7 +306,8 @@ async def build(
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
         calls_out=calls_out,
         chains=Chains(database, clock),
-        chain_drafts=ChainDrafts(database, clock),
+        chain_calendar=ChainCalendar(database),
+        chain_drafts=ChainDrafts(database, clock, phone_lines=catalog.phone_lines()),
         chain_runner=ChainRunner(database, Acts(calls_out, side.store, side.runner)),
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,

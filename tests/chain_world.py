@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from connectors.asterisk.connector import CONNECTOR as ASTERISK
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.engine.virtual_clock import VirtualClock
 from graph_runtime.services.calls_out import CallsOut
@@ -22,8 +23,13 @@ from graph_runtime.storage import contacts
 from graph_runtime.storage.chain_steps import ChainSweep
 from graph_runtime.storage.database import Database
 from graph_runtime.worker.chains import ChainTimers
-from tests.delivery_world import CONNECTORS, Channel, Place, SendingProcess
-from tests.engine.small_nodes import CATALOG
+from tests import delivery_world
+from tests.delivery_world import Channel, Place, SendingProcess
+
+
+def with_lines() -> Catalog:
+    """What sending processes know, and phone lines."""
+    return Catalog(delivery_world.CATALOG.nodes, delivery_world.CONNECTORS | {ASTERISK.id: ASTERISK})
 
 
 def message(step_id: str, text: str, **more: Any) -> dict[str, Any]:
@@ -40,11 +46,12 @@ class ChainProcess(SendingProcess):
     """The services of one process that sends and runs chains. Its chains live by `clock`."""
 
     def __init__(self, database: Database, rules: SendRules, now: datetime) -> None:
-        super().__init__(database, rules)
+        catalog = with_lines()
+        super().__init__(database, rules, catalog=catalog)
         self.clock = VirtualClock(now)
         self.drafts = ChainDrafts(database, self.clock.now)
         self.chains = Chains(database, self.clock.now)
-        calls = CallsOut(database, PhoneLines(self.open_channels, Catalog(CATALOG.nodes, CONNECTORS)))
+        calls = CallsOut(database, PhoneLines(self.open_channels, catalog))
         self.acts = Acts(calls, self.store, self.runner)
         self.chain_runner = ChainRunner(database, self.acts)
         self.sweep_of_chains = ChainSweep(database)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
-from builder_ui.browser import When
+from builder_ui.browser import StepGrip, When
 from builder_ui.components.parts import confirm, empty, field, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
@@ -190,7 +190,16 @@ def _step(step: rx.Var[StepItem]) -> rx.Component:
         )
 
     return rx.el.li(
-        kind_icon(step.kind),
+        rx.el.div(
+            kind_icon(step.kind),
+            rx.cond(
+                ChainPage.may_edit & (ChainPage.steps.length() > 1),
+                StepGrip.create(
+                    step=step.id, place=step.number - 1, label=t("chains.carry"), on_move=ChainPage.place_step
+                ),
+            ),
+            class_name="ps-chain-lead",
+        ),
         rx.el.div(
             rx.el.div(when(step), class_name="ps-chain-when"),
             rx.el.button(
@@ -215,8 +224,6 @@ def _step(step: rx.Var[StepItem]) -> rx.Component:
         rx.cond(
             ChainPage.may_edit,
             rx.el.div(
-                button("arrow-up", "chains.up", ChainPage.move_step(step.id, -1), disabled=step.is_first),
-                button("arrow-down", "chains.down", ChainPage.move_step(step.id, 1), disabled=step.is_last),
                 button("copy", "chains.copy", ChainPage.copy_step(step.id)),
                 button("trash-2", "common.delete", ChainPage.remove_step(step.id)),
                 class_name="ps-chain-tools",
