@@ -24,6 +24,7 @@ from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.chain_acts import Acts
 from graph_runtime.services.chain_calendar import ChainCalendar
 from graph_runtime.services.chain_drafts import ChainDrafts
+from graph_runtime.services.chain_play import ChainPlay
 from graph_runtime.services.chain_runner import ChainRunner
 from graph_runtime.services.chains import Chains
 from graph_runtime.services.channel_doors import ChannelDoors, waiting_doors
@@ -138,6 +139,7 @@ class Services:
     chain_calendar: ChainCalendar
     chain_drafts: ChainDrafts
     chain_runner: ChainRunner
+    chain_play: ChainPlay
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
     call_log: CallLog
@@ -254,6 +256,7 @@ async def build(
         triggers=side.message_triggers,
     )  # fmt: skip
     calls_out = CallsOut(database, lines)
+    acts = Acts(calls_out, side.store, side.runner)
     speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
     warming = PhraseWarming(database, catalog, speech, phrases, lines)
     services = Services(
@@ -308,7 +311,8 @@ async def build(
         chains=Chains(database, clock),
         chain_calendar=ChainCalendar(database),
         chain_drafts=ChainDrafts(database, clock, phone_lines=catalog.phone_lines()),
-        chain_runner=ChainRunner(database, Acts(calls_out, side.store, side.runner)),
+        chain_runner=ChainRunner(database, acts),
+        chain_play=ChainPlay(database, acts),
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
         call_log=CallLog(database, lines),

@@ -14,6 +14,7 @@ from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.chain_acts import Acts
 from graph_runtime.services.chain_drafts import ChainDrafts
 from graph_runtime.services.chain_entry import Entered
+from graph_runtime.services.chain_play import ChainPlay
 from graph_runtime.services.chain_runner import ChainRunner
 from graph_runtime.services.chains import Chains
 from graph_runtime.services.deliveries import SendRules
@@ -54,6 +55,7 @@ class ChainProcess(SendingProcess):
         calls = CallsOut(database, PhoneLines(self.open_channels, catalog))
         self.acts = Acts(calls, self.store, self.runner)
         self.chain_runner = ChainRunner(database, self.acts)
+        self.play = ChainPlay(database, self.acts)
         self.sweep_of_chains = ChainSweep(database)
         self.timers = ChainTimers(self.sweep_of_chains, self.chain_runner, database.listen, self.clock.now)
 

@@ -11,12 +11,14 @@ from builder_ui.i18n import t, t_of
 from builder_ui.pages.chain_panel import rules_dialog, step_panel
 from builder_ui.pages.chain_people import enroll_dialog, figures, people, schedule
 from builder_ui.pages.chain_people_state import ChainPeople
+from builder_ui.pages.chain_play import play
+from builder_ui.pages.chain_play_state import ChainPlayer
 from builder_ui.pages.chain_rows import StepItem
 from builder_ui.pages.chain_state import KINDS, ChainPage
 from builder_ui.pages.chain_words import ICONS, kind_icon, what, when
 from builder_ui.pages.chains import state_badge
 
-TABS = ("steps", "people", "schedule", "figures")
+TABS = ("steps", "play", "people", "schedule", "figures")
 
 
 def chain_page() -> rx.Component:
@@ -50,11 +52,12 @@ def _loaded() -> rx.Component:
         rx.tabs.root(
             rx.tabs.list(*[rx.tabs.trigger(t(f"chains.tab_{n}"), value=n) for n in TABS], class_name="ps-tabs"),
             rx.tabs.content(_steps(), value="steps", padding_top="18px"),
+            rx.tabs.content(play(), value="play", padding_top="18px"),
             rx.tabs.content(people(), value="people", padding_top="18px"),
             rx.tabs.content(schedule(), value="schedule", padding_top="18px"),
             rx.tabs.content(figures(), value="figures", padding_top="18px"),
             default_value="steps",
-            on_change=ChainPeople.look,
+            on_change=[ChainPeople.look, ChainPlayer.look],
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -25,9 +25,9 @@ from graph_runtime.contract.chains import (
 from graph_runtime.contract.errors import BuilderError, TooMany
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.contract.messages import Text, dump_part
-from graph_runtime.services.calls_out import CallsOut
+from graph_runtime.services.calls_out import PlacedCall
 from graph_runtime.services.chain_entry import enroll_one, facts_of, leave_one, open_door
-from graph_runtime.services.principal import system_principal
+from graph_runtime.services.principal import Principal, system_principal
 from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage import chain_steps as rows
 from graph_runtime.storage.chain_steps import Claim
@@ -65,14 +65,34 @@ class Done:
     is_news: bool = True
 
 
+class PlacesCalls(Protocol):
+    """What steps need of `CallsOut`. `line_connectors`: whose channels are phone lines."""
+
+    @property
+    def line_connectors(self) -> frozenset[str]: ...
+
+    async def place(
+        self, principal: Principal, channel_id: str, number: str, *, key: str, ring_seconds: int = 30
+    ) -> PlacedCall: ...
+
+
 class Acts:
     """Everything here happens in the transaction of the step, except a call, which its key keeps from ringing twice."""
 
-    def __init__(self, calls: CallsOut, store: TurnStore, runner: TurnRunner) -> None:
+    def __init__(self, calls: PlacesCalls, store: TurnStore, runner: TurnRunner) -> None:
         self._calls = calls
         self._cannot_write = _CANNOT_WRITE | calls.line_connectors
         self._store = store
         self._runner = runner
+
+    @property
+    def line_connectors(self) -> frozenset[str]:
+        """Connectors whose channels are phone lines."""
+        return self._calls.line_connectors
+
+    def with_calls(self, calls: PlacesCalls) -> Acts:
+        """The same with other calls."""
+        return Acts(calls, self._store, self._runner)
 
     async def do(
         self, connection: Connection, claimed: Claim, chain: Chain, step: ChainStep, contact: ContactFacts

@@ -129,7 +129,8 @@ class TriggerActs:
         if contact_id is None and action.do in NEEDS_CONTACT:
             return Did(action.do, "no_contact")
         if isinstance(action, StartFlow) and contact_id is not None:
-            reason, way, _ = await _way(connection, action, contact_id, agent_id, facts)
+            ways = await runs.ways_to(connection, contact_id, agent_id, unread=self._phone_lines)
+            reason, way, _ = await _way(connection, action, ways, agent_id, facts)
             return Did(action.do, reason, channel=way["connector"] if way else "")
         return Did(action.do)
 

@@ -168,7 +168,7 @@ async def contact(connection: Connection, contact_id: str) -> Row | None:
     """{contact (as JSON), new_id} (of one that was merged, whom they became); the id is for an enrollment to come."""
     cursor = await connection.execute(
         "SELECT to_jsonb(k) AS contact, uuidv7()::text AS new_id FROM contact k WHERE k.merged_into IS NULL AND k.id ="
-        " (SELECT coalesce(m.merged_into, m.id) FROM contact m WHERE m.id::text = %s)",
+        " (SELECT coalesce(m.merged_into, m.id) FROM contact m WHERE m.id = %s)",
         (contact_id,),
     )
     return await cursor.fetchone()
@@ -273,7 +273,7 @@ async def log_of(connection: Connection, enrollment_id: str) -> list[Row]:
     """What happened to one contact, in order."""
     cursor = await connection.execute(
         "SELECT what, step_id, kind, reason, wording, conversation_id::text, data, at FROM chain_log"
-        " WHERE enrollment_id::text = %s ORDER BY id LIMIT 1000",
+        " WHERE enrollment_id = %s ORDER BY id LIMIT 1000",
         (enrollment_id,),
     )
     return await cursor.fetchall()
