@@ -104,7 +104,12 @@ app.add_page(
 app.add_page(trigger_page, route="/triggers/[trigger_id]", title="Patchcord", on_load=TriggerPage.load)
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(chains_page, route="/follow-ups", title="Patchcord", on_load=FollowUps.load)
-app.add_page(chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load, ChainPlayer.load])
+app.add_page(
+    chain_page,
+    route="/follow-ups/[chain_id]",
+    title="Patchcord",
+    on_load=[ChainPage.load, ChainPeople.load, ChainPlayer.load],
+)
 app.add_page(contacts_page, route="/contacts", title="Patchcord", on_load=ContactList.load)
 app.add_page(contact_page, route="/contacts/[contact_id]", title="Patchcord", on_load=ContactPage.load)
 app.add_page(inbox_page, route="/inbox", title="Patchcord", on_load=Inbox.load)

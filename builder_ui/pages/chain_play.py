@@ -174,9 +174,15 @@ def _item(one: rx.Var[PlayItem]) -> rx.Component:
     sign = rx.match(
         one.what,
         ("answered", rx.el.span(rx.icon("reply", size=14), class_name="ps-tile", custom_attrs={"aria-hidden": "true"})),
-        ("enrolled", rx.el.span(rx.icon("log-in", size=14), class_name="ps-tile", custom_attrs={"aria-hidden": "true"})),
+        (
+            "enrolled",
+            rx.el.span(rx.icon("log-in", size=14), class_name="ps-tile", custom_attrs={"aria-hidden": "true"}),
+        ),
         ("finished", rx.el.span(rx.icon("flag", size=14), class_name="ps-tile", custom_attrs={"aria-hidden": "true"})),
-        ("stopped", rx.el.span(rx.icon("octagon-x", size=14), class_name="ps-tile", custom_attrs={"aria-hidden": "true"})),
+        (
+            "stopped",
+            rx.el.span(rx.icon("octagon-x", size=14), class_name="ps-tile", custom_attrs={"aria-hidden": "true"}),
+        ),
         kind_icon(one.kind, 14),
     )
     return rx.fragment(

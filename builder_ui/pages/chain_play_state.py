@@ -210,5 +210,3 @@ class ChainPlayer(Session):
         self.next_at = f"{here:%Y-%m-%d %H:%M}" if here else ""
         self.state, self.reason, self.refused = played.state, played.reason.partition(":")[0], played.refused
         self.is_begun = not played.refused
-
-

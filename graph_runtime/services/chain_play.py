@@ -199,4 +199,3 @@ async def _log(connection: Connection, enrollment_id: str) -> list[Happening]:
         )
         for row in await rows.log(connection, enrollment_id)
     ]  # fmt: skip
-

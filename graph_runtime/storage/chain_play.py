@@ -145,4 +145,3 @@ async def log(connection: Connection, enrollment_id: str) -> list[Row]:
         (enrollment_id,),
     )
     return await cursor.fetchall()
-
