@@ -24,13 +24,13 @@ from graph_runtime.storage import contacts
 from graph_runtime.storage.chain_steps import ChainSweep
 from graph_runtime.storage.database import Database
 from graph_runtime.worker.chains import ChainTimers
-from tests import delivery_world
-from tests.delivery_world import Channel, Place, SendingProcess
+from tests.delivery_world import CONNECTORS, Channel, Place, SendingProcess
+from tests.engine.small_nodes import CATALOG
 
 
 def with_lines() -> Catalog:
     """What sending processes know, and phone lines."""
-    return Catalog(delivery_world.CATALOG.nodes, delivery_world.CONNECTORS | {ASTERISK.id: ASTERISK})
+    return Catalog(CATALOG.nodes, CONNECTORS | {ASTERISK.id: ASTERISK})
 
 
 def message(step_id: str, text: str, **more: Any) -> dict[str, Any]:

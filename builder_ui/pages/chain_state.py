@@ -231,7 +231,7 @@ class ChainPage(Session):
         """Put a step at another place, counted from 0."""
         steps = self._steps()
         now = next((n for n, s in enumerate(steps) if s["id"] == step_id), None)
-        if now is None or not isinstance(place, int) or not 0 <= place < len(steps) or place == now:
+        if now is None or not 0 <= place < len(steps) or place == now:
             return
         steps.insert(place, steps.pop(now))
         await self._save(who, {**self._document, "steps": steps})

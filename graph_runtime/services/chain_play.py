@@ -21,7 +21,7 @@ from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import chain_play as rows
 from graph_runtime.storage import chains as chain_rows
-from graph_runtime.storage.database import Connection, Database
+from graph_runtime.storage.database import Connection, Database, Row
 
 MOST_HAPPENINGS: Final = 1000
 MOST_ANSWERS: Final = 50
@@ -158,9 +158,9 @@ class ChainPlay:
         answers = sorted(script.answers, key=lambda a: a.at)
         told: list[Happening] = []
         now = script.start
+        state = await rows.state(connection, key)
+        due = _due(state)
         for _ in range(MOST_HAPPENINGS):
-            state = await rows.state(connection, key)
-            due = state["due_at"] if state["state"] == "active" else None
             answer = answers[0] if answers else None
             if answer is not None and (due is None or answer.at <= due):
                 now = max(now, answer.at)
@@ -173,6 +173,8 @@ class ChainPlay:
             else:
                 now = max(now, due)
                 await runner.run_within(connection, key, now)
+            state = await rows.state(connection, key)
+            due = _due(state)
         if script.end is not None and state["state"] == "active":
             now = max(now, script.end)
         happenings = sorted([*told, *await _log(connection, key)], key=lambda h: h.at)
@@ -189,6 +191,11 @@ class ChainPlay:
         found = await chain_rows.contact(connection, contact_id)
         assert found is not None
         return facts_of(found["contact"])
+
+
+def _due(state: Row) -> datetime | None:
+    due: datetime | None = state["due_at"] if state["state"] == "active" else None
+    return due
 
 
 async def _log(connection: Connection, enrollment_id: str) -> list[Happening]:

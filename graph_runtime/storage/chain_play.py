@@ -72,7 +72,7 @@ async def describe_contact(connection: Connection, values: Mapping[str, Any], li
     contact_id = await contacts.insert(connection, values)
     await connection.execute(
         "INSERT INTO contact_identity (source_id, external_user_id, workspace_id, contact_id)"
-        " SELECT h.id, 'play:' || %(contact)s, h.workspace_id, %(contact)s FROM channel h JOIN agent a ON a.id = h.agent_id"
+        " SELECT h.id, 'play:' || %(contact)s::text, h.workspace_id, %(contact)s::uuid FROM channel h JOIN agent a ON a.id = h.agent_id"
         " WHERE h.is_on AND a.is_on AND NOT h.connector = ANY (%(lines)s)",
         {"contact": contact_id, "lines": [*lines]},
     )

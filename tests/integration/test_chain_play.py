@@ -146,4 +146,3 @@ async def test_a_month_passes_in_a_moment(p: ChainProcess, place: Place, channel
 def _minute(at: datetime) -> datetime:
     # The real one is waited for by a clock that moves a millisecond past each moment.
     return (at + timedelta(milliseconds=-50)).replace(second=0, microsecond=0)
-
