@@ -24,8 +24,8 @@ NOON = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 MONTH = (
     message("quote", "Quote for {{ contact.name }}"),
     message("remind", "Reminder", delay=after(2, "working_days", "11:00")),
+    message("late", "It is late", delay=after(5, "hours")),
     {"id": "tag", "kind": "update", "add_tags": ["cold"], "delay": after(1)},
-    message("late", "It is late", delay=after(11, "hours")),
     message("gold", "Only for gold", only_if={"left": {"ref": "contact.tier"}, "op": "eq", "right": {"value": "gold"}}),
     {"id": "ask", "kind": "notify", "text": "Ring {{ contact.name }}", "delay": after(25)},
 )
