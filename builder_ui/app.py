@@ -29,6 +29,7 @@ from builder_ui.pages.calls import calls_page
 from builder_ui.pages.calls_state import Calls
 from builder_ui.pages.chain_page import chain_page
 from builder_ui.pages.chain_people_state import ChainPeople
+from builder_ui.pages.chain_play_state import ChainPlayer
 from builder_ui.pages.chain_state import ChainPage, FollowUps
 from builder_ui.pages.chains import chains_page
 from builder_ui.pages.connections import connections_page
@@ -109,7 +110,12 @@ app.add_page(
 app.add_page(trigger_page, route="/triggers/[trigger_id]", title="Patchcord", on_load=TriggerPage.load)
 app.add_page(conversations_page, route="/conversations", title="Patchcord", on_load=Talks.load)
 app.add_page(chains_page, route="/follow-ups", title="Patchcord", on_load=FollowUps.load)
-app.add_page(chain_page, route="/follow-ups/[chain_id]", title="Patchcord", on_load=[ChainPage.load, ChainPeople.load])
+app.add_page(
+    chain_page,
+    route="/follow-ups/[chain_id]",
+    title="Patchcord",
+    on_load=[ChainPage.load, ChainPeople.load, ChainPlayer.load],
+)
 app.add_page(contacts_page, route="/contacts", title="Patchcord", on_load=ContactList.load)
 app.add_page(
     contact_page, route="/contacts/[contact_id]", title="Patchcord", on_load=[ContactPage.load, ContactRules.load]

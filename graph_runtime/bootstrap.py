@@ -24,7 +24,9 @@ from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
 from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.chain_acts import Acts
+from graph_runtime.services.chain_calendar import ChainCalendar
 from graph_runtime.services.chain_drafts import ChainDrafts
+from graph_runtime.services.chain_play import ChainPlay
 from graph_runtime.services.chain_runner import ChainRunner
 from graph_runtime.services.chains import Chains
 from graph_runtime.services.channel_doors import ChannelDoors, waiting_doors
@@ -144,8 +146,10 @@ class Services:
     phone_calls: PhoneCalls
     calls_out: CallsOut
     chains: Chains
+    chain_calendar: ChainCalendar
     chain_drafts: ChainDrafts
     chain_runner: ChainRunner
+    chain_play: ChainPlay
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
     call_log: CallLog
@@ -267,6 +271,7 @@ async def build(
     )  # fmt: skip
     side.runner.gathering.show_typing = TypingShown(open_channels, doors).show
     calls_out = CallsOut(database, lines)
+    acts = Acts(calls_out, side.store, side.runner)
     speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
     warming = PhraseWarming(database, catalog, speech, phrases, lines)
     services = Services(
@@ -321,8 +326,10 @@ async def build(
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
         calls_out=calls_out,
         chains=Chains(database, clock),
-        chain_drafts=ChainDrafts(database, clock),
-        chain_runner=ChainRunner(database, Acts(calls_out, side.store, side.runner)),
+        chain_calendar=ChainCalendar(database),
+        chain_drafts=ChainDrafts(database, clock, phone_lines=catalog.phone_lines()),
+        chain_runner=ChainRunner(database, acts),
+        chain_play=ChainPlay(database, acts),
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
         call_log=CallLog(database, lines),

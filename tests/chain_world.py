@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from connectors.asterisk.connector import CONNECTOR as ASTERISK
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.engine.virtual_clock import VirtualClock
 from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.chain_acts import Acts
 from graph_runtime.services.chain_drafts import ChainDrafts
 from graph_runtime.services.chain_entry import Entered
+from graph_runtime.services.chain_play import ChainPlay
 from graph_runtime.services.chain_runner import ChainRunner
 from graph_runtime.services.chains import Chains
 from graph_runtime.services.deliveries import SendRules
@@ -24,6 +26,11 @@ from graph_runtime.storage.database import Database
 from graph_runtime.worker.chains import ChainTimers
 from tests.delivery_world import CONNECTORS, Channel, Place, SendingProcess
 from tests.engine.small_nodes import CATALOG
+
+
+def with_lines() -> Catalog:
+    """What sending processes know, and phone lines."""
+    return Catalog(CATALOG.nodes, CONNECTORS | {ASTERISK.id: ASTERISK})
 
 
 def message(step_id: str, text: str, **more: Any) -> dict[str, Any]:
@@ -40,13 +47,15 @@ class ChainProcess(SendingProcess):
     """The services of one process that sends and runs chains. Its chains live by `clock`."""
 
     def __init__(self, database: Database, rules: SendRules, now: datetime) -> None:
-        super().__init__(database, rules)
+        catalog = with_lines()
+        super().__init__(database, rules, catalog=catalog)
         self.clock = VirtualClock(now)
         self.drafts = ChainDrafts(database, self.clock.now)
         self.chains = Chains(database, self.clock.now)
-        calls = CallsOut(database, PhoneLines(self.open_channels, Catalog(CATALOG.nodes, CONNECTORS)))
+        calls = CallsOut(database, PhoneLines(self.open_channels, catalog))
         self.acts = Acts(calls, self.store, self.runner)
         self.chain_runner = ChainRunner(database, self.acts)
+        self.play = ChainPlay(database, self.acts)
         self.sweep_of_chains = ChainSweep(database)
         self.timers = ChainTimers(self.sweep_of_chains, self.chain_runner, database.listen, self.clock.now)
 

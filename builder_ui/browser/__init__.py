@@ -19,6 +19,7 @@ _KNOWLEDGE: Final = share(__name__, "knowledge.jsx").importable_path
 _INBOX: Final = share(__name__, "inbox.jsx").importable_path
 share(__name__, "inbox.css")
 _SHOW: Final = share(__name__, "show.jsx").importable_path
+_CHAIN: Final = share(__name__, "chain.jsx").importable_path
 
 _ICONS: Final = "lucide-react@1.26.0"  # the version that Reflex's own icons come from
 
@@ -156,6 +157,20 @@ class ListKeys(rx.Component):
     tag = "ListKeys"
 
     list_id: rx.Var[str]
+
+
+class StepGrip(rx.Component):
+    """Carries a step of a chain to another place; `on_move` gets the step and its new place, counted from 0."""
+
+    library = _CHAIN
+    tag = "StepGrip"
+    lib_dependencies: list[str] = [_ICONS]
+
+    step: rx.Var[str]
+    place: rx.Var[int]
+    label: rx.Var[str]
+
+    on_move: rx.EventHandler[rx.event.passthrough_event_spec(str, int)]  # type: ignore[type-arg,valid-type]  # as above
 
 
 class Waited(rx.Component):

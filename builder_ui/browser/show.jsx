@@ -15,7 +15,7 @@ export function ago(language, iso, now) {
   return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.round(seconds / fits[1]) || -1, fits[0]);
 }
 
-/** A moment: kind "ago" (the exact time on hover), "time" (hours and minutes) or "date". */
+/** A moment: kind "ago" (the exact time on hover), "time" (hours and minutes), "date", "month" or "weekday". */
 export function When({ iso, kind = "ago", className }) {
   const language = useLanguage();
   const [now, setNow] = useState(() => Date.now());
@@ -30,6 +30,8 @@ export function When({ iso, kind = "ago", className }) {
   const shown =
     kind === "ago" ? ago(language, iso, now)
     : kind === "time" ? new Intl.DateTimeFormat(language, { timeStyle: "short" }).format(moment)
+    : kind === "month" ? new Intl.DateTimeFormat(language, { month: "long", year: "numeric" }).format(moment)
+    : kind === "weekday" ? new Intl.DateTimeFormat(language, { weekday: "short" }).format(moment)
     : kind === "date" ? new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(moment)
     : exact;
   return <time dateTime={iso} title={exact} className={className}>{shown}</time>;

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import reflex as rx
 
-from builder_ui.browser import When
+from builder_ui.browser import StepGrip, When
 from builder_ui.components.parts import confirm, empty, field, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.chain_panel import rules_dialog, step_panel
 from builder_ui.pages.chain_people import enroll_dialog, figures, people, schedule
 from builder_ui.pages.chain_people_state import ChainPeople
+from builder_ui.pages.chain_play import play
+from builder_ui.pages.chain_play_state import ChainPlayer
 from builder_ui.pages.chain_rows import StepItem
 from builder_ui.pages.chain_state import KINDS, ChainPage
 from builder_ui.pages.chain_words import ICONS, kind_icon, what, when
 from builder_ui.pages.chains import state_badge
 
-TABS = ("steps", "people", "schedule", "figures")
+TABS = ("steps", "play", "people", "schedule", "figures")
 
 
 def chain_page() -> rx.Component:
@@ -50,11 +52,12 @@ def _loaded() -> rx.Component:
         rx.tabs.root(
             rx.tabs.list(*[rx.tabs.trigger(t(f"chains.tab_{n}"), value=n) for n in TABS], class_name="ps-tabs"),
             rx.tabs.content(_steps(), value="steps", padding_top="18px"),
+            rx.tabs.content(play(), value="play", padding_top="18px"),
             rx.tabs.content(people(), value="people", padding_top="18px"),
             rx.tabs.content(schedule(), value="schedule", padding_top="18px"),
             rx.tabs.content(figures(), value="figures", padding_top="18px"),
             default_value="steps",
-            on_change=ChainPeople.look,
+            on_change=[ChainPeople.look, ChainPlayer.look],
         ),
     )
 
@@ -190,7 +193,16 @@ def _step(step: rx.Var[StepItem]) -> rx.Component:
         )
 
     return rx.el.li(
-        kind_icon(step.kind),
+        rx.el.div(
+            kind_icon(step.kind),
+            rx.cond(
+                ChainPage.may_edit & (ChainPage.steps.length() > 1),
+                StepGrip.create(
+                    step=step.id, place=step.number - 1, label=t("chains.carry"), on_move=ChainPage.place_step
+                ),
+            ),
+            class_name="ps-chain-lead",
+        ),
         rx.el.div(
             rx.el.div(when(step), class_name="ps-chain-when"),
             rx.el.button(
@@ -215,8 +227,6 @@ def _step(step: rx.Var[StepItem]) -> rx.Component:
         rx.cond(
             ChainPage.may_edit,
             rx.el.div(
-                button("arrow-up", "chains.up", ChainPage.move_step(step.id, -1), disabled=step.is_first),
-                button("arrow-down", "chains.down", ChainPage.move_step(step.id, 1), disabled=step.is_last),
                 button("copy", "chains.copy", ChainPage.copy_step(step.id)),
                 button("trash-2", "common.delete", ChainPage.remove_step(step.id)),
                 class_name="ps-chain-tools",

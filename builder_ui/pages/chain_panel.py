@@ -16,10 +16,6 @@ RULES = ChainPage.rules
 UNITS = ("minutes", "hours", "days", "working_days", "weeks", "months")
 SINCE = ("previous", "enrollment", "field_after", "field_before")
 OPERATORS = ("eq", "ne", "contains", "not_contains", "gt", "lt", "empty", "not_empty")
-PANEL = {
-    "position": "fixed", "top": "0", "right": "0", "bottom": "0", "width": "min(460px, 100vw)", "max_width": "none",
-    "height": "100dvh", "max_height": "none", "border_radius": "0", "overflow": "auto", "margin": "0",
-}  # fmt: skip
 
 
 def step_panel() -> rx.Component:
@@ -38,19 +34,19 @@ def step_panel() -> rx.Component:
                 key=FORM.key,
                 on_submit=ChainPage.save_step,
             ),
-            style=PANEL,
+            class_name="ps-side",
         ),
         open=ChainPage.is_step_open,
         on_open_change=ChainPage.close_step,
     )  # fmt: skip
 
 
-def _select(name: str, value: Any, label: Any, *items: rx.Component) -> rx.Component:
+def _select(name: str, value: Any, label: Any, *items: rx.Component, **more: Any) -> rx.Component:
     return field(
         label,
         rx.select.root(
             rx.select.trigger(id=f"step-{name}", aria_label=label, width="100%"), rx.select.content(*items), name=name,
-            default_value=value,
+            default_value=value, **more,
         ),
         field_id=f"step-{name}",
     )  # fmt: skip
@@ -146,13 +142,19 @@ def _timing() -> rx.Component:
         rx.el.div(
             _pair(
                 _number("amount", FORM.amount, "chains.amount", 0, 1000),
-                _select("unit", FORM.unit, t("chains.unit"), *[rx.select.item(t(f"chains.unit_{u}"), value=u) for u in UNITS]),
+                _select(
+                    "unit", FORM.unit, t("chains.unit"), *[rx.select.item(t(f"chains.unit_{u}"), value=u) for u in UNITS],
+                    on_change=ChainPage.count_in,
+                ),
             ),
-            _select("since", FORM.since, t("chains.since"), *[rx.select.item(t(f"chains.from_{s}"), value=s) for s in SINCE]),
-            _pair(
-                _line("field", FORM.date_field, "chains.date_field", "chains.date_field_hint"),
-                _time("at", FORM.at, "chains.at_time", "chains.at_time_hint"),
+            _select(
+                "since", FORM.since, t("chains.since"), *[rx.select.item(t(f"chains.from_{s}"), value=s) for s in SINCE],
+                on_change=ChainPage.count_from,
             ),
+            rx.cond(
+                ChainPage.counts_from_field, _line("field", FORM.date_field, "chains.date_field", "chains.date_field_hint")
+            ),
+            rx.cond(ChainPage.counts_days, _time("at", FORM.at, "chains.at_time", "chains.at_time_hint")),
             class_name="ps-form",
         ),
         class_name="ps-fieldset",
@@ -278,7 +280,7 @@ def rules_dialog() -> rx.Component:
                 key=RULES.key,
                 on_submit=ChainPage.save_rules,
             ),
-            style=PANEL,
+            class_name="ps-side",
         ),
         open=ChainPage.is_rules_open,
         on_open_change=ChainPage.open_rules,

@@ -8,7 +8,7 @@ from builder_ui.browser import When
 from builder_ui.components.parts import empty, field, search_box
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.chain_people_state import ALL, ChainPeople
-from builder_ui.pages.chain_rows import AheadItem, FigureItem, LineItem, PersonItem
+from builder_ui.pages.chain_rows import AheadItem, DayChip, DayItem, FigureItem, LineItem, PersonItem
 from builder_ui.pages.chain_words import kind_icon
 from graph_runtime.services.chains import STATES
 
@@ -246,6 +246,7 @@ def schedule() -> rx.Component:
             ),
             class_name="ps-card",
         ),
+        _month(),
         rx.el.section(
             rx.el.h2(t("chains.ahead")),
             rx.cond(
@@ -257,6 +258,59 @@ def schedule() -> rx.Component:
             style={"margin_top": "16px"},
         ),
     )  # fmt: skip
+
+
+def _month() -> rx.Component:
+    """How many people get which step on which day."""
+
+    def turn(icon: str, label: str, by: int) -> rx.Component:
+        return rx.icon_button(
+            rx.icon(icon, size=16), variant="soft", color_scheme="gray", aria_label=t(label), on_click=ChainPeople.turn_month(by),
+            data_testid=f"month-{'next' if by > 0 else 'before'}",
+        )  # fmt: skip
+
+    return rx.el.section(
+        rx.flex(
+            rx.el.h2(t("chains.month"), style={"flex": "1 1 auto"}),
+            turn("chevron-left", "chains.month_before", -1),
+            rx.el.span(When.create(iso=ChainPeople.month, kind="month"), class_name="ps-month-name"),
+            turn("chevron-right", "chains.month_after", 1),
+            align="center",
+            spacing="2",
+        ),
+        rx.el.p(t("chains.month_hint"), class_name="ps-hint"),
+        rx.el.div(
+            *[
+                rx.el.span(When.create(iso=f"2024-01-0{n}T12:00:00", kind="weekday"), class_name="ps-month-day-name")
+                for n in range(1, 8)
+            ],
+            rx.foreach(ChainPeople.days, _day),
+            class_name="ps-month",
+            data_testid="month",
+        ),
+        class_name="ps-card",
+        style={"margin_top": "16px"},
+    )
+
+
+def _day(day: rx.Var[DayItem]) -> rx.Component:
+    def chip(one: rx.Var[DayChip]) -> rx.Component:
+        return rx.el.span(
+            kind_icon(one.kind, 12), rx.el.span(one.count, class_name="ps-num"), class_name="ps-month-chip",
+            title=rx.cond(one.step > 0, t("chains.step_n", number=one.step) + " · " + t_of(one.kind, "chains.do_"),
+                          t_of(one.kind, "chains.do_")),
+        )  # fmt: skip
+
+    return rx.cond(
+        day.number == 0,
+        rx.el.span(),
+        rx.el.div(
+            rx.el.span(day.number, class_name="ps-month-number"),
+            rx.foreach(day.chips, chip),
+            class_name="ps-month-day",
+            custom_attrs={"data-today": day.is_today, "data-busy": day.total > 0, "data-date": day.iso},
+        ),
+    )
 
 
 def _ahead(one: rx.Var[AheadItem]) -> rx.Component:

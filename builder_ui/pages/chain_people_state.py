@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from builder_ui.pages.chain_rows import (
     AheadItem,
+    DayItem,
     FigureItem,
     LineItem,
     PersonItem,
     ahead_items,
     figure_items,
     line_item,
+    month_grid,
     person_item,
 )
 from builder_ui.pages.chain_state import ChainPage
 from builder_ui.rows import NamedItem
 from builder_ui.session import Session, handler, services
+from graph_runtime.contract.chain_times import add_months
 from graph_runtime.contract.chains import Chain
 from graph_runtime.contract.errors import NotFound
+from graph_runtime.contract.local_time import is_time_zone
 from graph_runtime.services.chains import STATES, summary
 
 if TYPE_CHECKING:
@@ -47,6 +54,8 @@ class ChainPeople(Session):
     found: list[NamedItem] = []
     segments: list[NamedItem] = []
     ahead: list[AheadItem] = []
+    month: str = ""
+    days: list[DayItem] = []
     sample: list[AheadItem] = []
     sample_name: str = ""
     figures: list[FigureItem] = []
@@ -79,6 +88,20 @@ class ChainPeople(Session):
         self.ahead = ahead_items(await services().chains.ahead(who, self._id()), chain)
         self.figures = figure_items(await services().chains.figures(who, self._id()), chain)
 
+    async def _read_month(self, who: Principal, by: int = 0) -> None:
+        chain = await self._chain(who)
+        today = datetime.now(ZoneInfo(chain.time_zone if is_time_zone(chain.time_zone) else "UTC")).date()
+        shown = date.fromisoformat(self.month[:10]) if self.month else today.replace(day=1)
+        first = max(add_months(shown, by), today.replace(day=1))
+        counts = await services().chain_calendar.days(who, self._id(), first, monthrange(first.year, first.month)[1])
+        self.month, self.days = f"{first}T12:00:00", month_grid(first, today, counts, chain)
+
+    @handler
+    async def turn_month(self, who: Principal, by: int) -> None:
+        """Show the month after (1) or before (-1)."""
+        if by in (-1, 1):
+            await self._read_month(who, by)
+
     async def _read_sample(self, who: Principal, contact_id: str = "", name: str = "") -> None:
         chain = await self._chain(who)
         self.sample = ahead_items(await services().chains.preview(who, self._id(), contact_id=contact_id), chain)
@@ -93,7 +116,9 @@ class ChainPeople(Session):
         self.may_write = "conversation.write" in who.scopes
         try:
             await self._read(who)
+            self.month = ""
             await self._read_ahead(who)
+            await self._read_month(who)
             await self._read_sample(who)
         except NotFound:
             return
@@ -105,6 +130,7 @@ class ChainPeople(Session):
         """Another part of the page is shown: read it anew."""
         await self._read(who)
         await self._read_ahead(who)
+        await self._read_month(who)
         await self._read_sample(who)
 
     @handler

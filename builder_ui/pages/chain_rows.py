@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from graph_runtime.contract.chains import (
 )
 
 if TYPE_CHECKING:
+    from graph_runtime.services.chain_calendar import DayCount
     from graph_runtime.services.chain_drafts import ChainRow
     from graph_runtime.services.chains import Ahead, EnrollmentRow
 
@@ -79,17 +81,14 @@ class StepItem:
     detail: str = ""
     problem: str = ""
     wordings: int = 0
-    is_first: bool = False
-    is_last: bool = False
 
 
 def step_items(chain: Chain, problems: Mapping[str, str], names: Mapping[str, str]) -> list[StepItem]:
     """`problems`: step → code; `names`: id of a channel, agent, member or subscription → its name."""
-    last = len(chain.steps)
-    return [_step_item(s, n, last, problems.get(s.id, ""), names) for n, s in enumerate(chain.steps, 1)]
+    return [_step_item(s, n, problems.get(s.id, ""), names) for n, s in enumerate(chain.steps, 1)]
 
 
-def _step_item(step: ChainStep, number: int, last: int, problem: str, names: Mapping[str, str]) -> StepItem:
+def _step_item(step: ChainStep, number: int, problem: str, names: Mapping[str, str]) -> StepItem:
     delay, window = step.delay, step.window
     # Nothing comes before the first step but the entering itself.
     since: str = "enrollment" if number == 1 and delay.since == "previous" else delay.since
@@ -102,7 +101,7 @@ def _step_item(step: ChainStep, number: int, last: int, problem: str, names: Map
         end=window.end if window and window.start != window.end else "",
         only_workdays=bool(window and window.weekdays), skips_holidays=bool(window and window.skip_holidays),
         has_condition=step.only_if is not None, text=text[:300], detail=detail, problem=problem,
-        wordings=len(step.wordings) if isinstance(step, MessageStep) else 0, is_first=number == 1, is_last=number == last,
+        wordings=len(step.wordings) if isinstance(step, MessageStep) else 0,
     )  # fmt: skip
 
 
@@ -211,6 +210,43 @@ def ahead_items(coming: list[Ahead], chain: Chain) -> list[AheadItem]:
         ))  # fmt: skip
         day = this_day
     return items
+
+
+@dataclass(frozen=True)
+class DayChip:
+    """So many people get a step on a day."""
+
+    kind: str = ""
+    step: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class DayItem:
+    """A place of the month's grid; `iso` "" is a blank before the first. `total`: steps of the day, all people together."""
+
+    iso: str = ""
+    number: int = 0
+    is_today: bool = False
+    total: int = 0
+    chips: list[DayChip] = field(default_factory=list)
+
+
+def month_grid(first: date, today: date, counts: list[DayCount], chain: Chain) -> list[DayItem]:
+    """The month that begins with `first`, from Monday on."""
+    by_day: dict[date, list[DayChip]] = {}
+    for one in counts:
+        place = chain.place(one.step_id)
+        number = place + 1 if place < len(chain.steps) else 0
+        by_day.setdefault(one.day, []).append(DayChip(one.kind, number, one.count))
+    length = monthrange(first.year, first.month)[1]
+    days = [first + timedelta(days=n) for n in range(length)]
+    return [DayItem() for _ in range(first.weekday())] + [
+        DayItem(
+            f"{day:%Y-%m-%d}T12:00:00", day.day, day == today, sum(c.count for c in by_day.get(day, [])), by_day.get(day, [])
+        )
+        for day in days
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from builder_ui.pages.chain_rows import (
 )
 from builder_ui.rows import NamedItem, moment
 from builder_ui.session import Session, handler, services, text_of
-from graph_runtime.contract.chains import Chain, read_chain
+from graph_runtime.contract.chains import CALENDAR_UNITS, Chain, read_chain
 from graph_runtime.contract.errors import FlowInvalid, InputInvalid, NotFound
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class ChainPage(Session):
     is_loaded: bool = False
     is_missing: bool = False
     is_step_open: bool = False
+    counts_from_field: bool = False
+    counts_days: bool = True
     is_rules_open: bool = False
     is_doomed: bool = False
     is_naming: bool = False
@@ -176,11 +178,13 @@ class ChainPage(Session):
         """Open the panel for a new step at the end."""
         if kind in KINDS:
             first = not self._document.get("steps")
+            targets = {"call": self.lines, "flow": self.agents, "webhook": self.subscriptions}.get(kind, [])
+            target = EVERYWHERE if kind == "notify" else targets[0].id if targets else ""
             self.form = StepForm(
-                key=uuid.uuid4().hex, kind=kind, amount=0 if first else 1, target=EVERYWHERE if kind == "notify" else "",
+                key=uuid.uuid4().hex, kind=kind, amount=0 if first else 1, target=target,
                 channel_1=EVERYWHERE, channel_2=EVERYWHERE,
             )  # fmt: skip
-            self.is_step_open = True
+            self._open_panel()
 
     @handler
     async def edit_step(self, who: Principal, step_id: str) -> None:
@@ -188,7 +192,22 @@ class ChainPage(Session):
         found = next((s for s in self._chain().steps if s.id == step_id), None)
         if found is not None:
             self.form = step_form(found, uuid.uuid4().hex)
-            self.is_step_open = True
+            self._open_panel()
+
+    def _open_panel(self) -> None:
+        self.counts_from_field = self.form.since.startswith("field")
+        self.counts_days = self.form.unit in CALENDAR_UNITS
+        self.is_step_open = True
+
+    @handler
+    async def count_from(self, who: Principal, since: str) -> None:
+        """Only a date of the contact needs the name of its field."""
+        self.counts_from_field = str(since).startswith("field")
+
+    @handler
+    async def count_in(self, who: Principal, unit: str) -> None:
+        """Minutes and hours have no time of day."""
+        self.counts_days = unit in CALENDAR_UNITS
 
     @handler
     async def close_step(self, who: Principal, is_open: bool) -> None:
@@ -208,13 +227,13 @@ class ChainPage(Session):
         self.is_step_open = False
 
     @handler
-    async def move_step(self, who: Principal, step_id: str, by: int) -> None:
-        """One place up (-1) or down (1)."""
+    async def place_step(self, who: Principal, step_id: str, place: int) -> None:
+        """Put a step at another place, counted from 0."""
         steps = self._steps()
-        place = next((n for n, s in enumerate(steps) if s["id"] == step_id), None)
-        if place is None or by not in (-1, 1) or not 0 <= place + by < len(steps):
+        now = next((n for n, s in enumerate(steps) if s["id"] == step_id), None)
+        if now is None or not 0 <= place < len(steps) or place == now:
             return
-        steps[place], steps[place + by] = steps[place + by], steps[place]
+        steps.insert(place, steps.pop(now))
         await self._save(who, {**self._document, "steps": steps})
 
     @handler

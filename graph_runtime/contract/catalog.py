@@ -32,6 +32,10 @@ class Catalog:
             )
         return found
 
+    def phone_lines(self) -> frozenset[str]:
+        """Connectors whose channels are phone lines: they ring, and nobody reads what is written to them."""
+        return frozenset(c.id for c in self.connectors.values() if c.channel is not None and c.channel.line)
+
 
 def load_catalog(packages: Sequence[str]) -> Catalog:
     """Import every `node.py` and `connector.py` below the packages, in name order.

@@ -51,16 +51,19 @@ def zone_of(contact: ContactFacts, likely: str) -> ZoneInfo:
 
 def plan(
     chain: Chain, contact: ContactFacts, enrolled_at: datetime, calendar: Calendar, *, key: str = "", first: int = 0,
-    previous_at: datetime | None = None,
+    previous_at: datetime | None = None, until: datetime | None = None,
 ) -> list[Planned]:  # fmt: skip
     """Every step from `first` on, if all goes as planned. `key`: of the enrollment, for the jitter.
 
-    `previous_at`: when the step before `first` was done; None: that is the enrollment.
+    `previous_at`: when the step before `first` was done; None: that is the enrollment. `until`: what is due after it
+    is left out, and so is what follows: no step comes before the one in front of it.
     """
     planned = []
     previous = previous_at or enrolled_at
     for step in chain.steps[first:]:
         one = due(chain, step, contact, enrolled_at, previous, calendar, key=key)
+        if until is not None and one.due_at is not None and one.due_at > until:
+            break
         planned.append(one)
         previous = one.due_at or previous
     return planned

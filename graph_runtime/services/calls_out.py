@@ -47,6 +47,7 @@ class CallsOut:
     def __init__(self, database: Database, lines: PhoneLines) -> None:
         self._rows = PhoneCallRows(database)
         self._lines = lines
+        self.line_connectors = frozenset(lines.connectors)
         self._ringing: set[asyncio.Task[None]] = set()
 
     async def place(

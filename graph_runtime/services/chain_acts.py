@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -25,9 +25,9 @@ from graph_runtime.contract.chains import (
 from graph_runtime.contract.errors import BuilderError, TooMany
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.contract.messages import Text, dump_part
-from graph_runtime.services.calls_out import CallsOut
+from graph_runtime.services.calls_out import PlacedCall
 from graph_runtime.services.chain_entry import enroll_one, facts_of, leave_one, open_door
-from graph_runtime.services.principal import system_principal
+from graph_runtime.services.principal import Principal, system_principal
 from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage import chain_steps as rows
 from graph_runtime.storage.chain_steps import Claim
@@ -41,8 +41,8 @@ WEBHOOK_EVENT: Final = "chain.step"
 CALL_IS_OVER_SECONDS: Final = 45
 ASK_AGAIN_SECONDS: Final = 30
 MOST_LOOKS: Final = 20
-_CANNOT_WRITE: Final = frozenset({"phone", "api", "test"})
-"""A message there would be seen by nobody."""
+_CANNOT_WRITE: Final = frozenset({"api", "test"})
+"""A message there would be seen by nobody; nor on phone lines."""
 _NOT_REACHED: Final = frozenset({"no_answer", "busy", "failed", "rejected", "unreachable", "machine"})
 
 
@@ -65,13 +65,34 @@ class Done:
     is_news: bool = True
 
 
+class PlacesCalls(Protocol):
+    """What steps need of `CallsOut`. `line_connectors`: whose channels are phone lines."""
+
+    @property
+    def line_connectors(self) -> frozenset[str]: ...
+
+    async def place(
+        self, principal: Principal, channel_id: str, number: str, *, key: str, ring_seconds: int = 30
+    ) -> PlacedCall: ...
+
+
 class Acts:
     """Everything here happens in the transaction of the step, except a call, which its key keeps from ringing twice."""
 
-    def __init__(self, calls: CallsOut, store: TurnStore, runner: TurnRunner) -> None:
+    def __init__(self, calls: PlacesCalls, store: TurnStore, runner: TurnRunner) -> None:
         self._calls = calls
+        self._cannot_write = _CANNOT_WRITE | calls.line_connectors
         self._store = store
         self._runner = runner
+
+    @property
+    def line_connectors(self) -> frozenset[str]:
+        """Connectors whose channels are phone lines."""
+        return self._calls.line_connectors
+
+    def with_calls(self, calls: PlacesCalls) -> Acts:
+        """The same with other calls."""
+        return Acts(calls, self._store, self._runner)
 
     async def do(
         self, connection: Connection, claimed: Claim, chain: Chain, step: ChainStep, contact: ContactFacts
@@ -113,7 +134,7 @@ class Acts:
         text = contact.render(wording.text(contact.language)).strip() if wording else ""
         if wording is None or not text:
             return Done("skipped", "empty_text")
-        ways = ways_for(await rows.ways_to(connection, claimed.contact_id), step.channels)
+        ways = await self._ways(connection, claimed.contact_id, step.channels)
         busy: datetime | None = None
         for way in ways:
             until = await _busy_until(connection, chain, way, claimed.at)
@@ -149,7 +170,7 @@ class Acts:
         contact = facts_of(sent["contact"])
         wording = next((w for w in step.wordings if w.id == sent["wording"]), None)
         text = contact.render(wording.text(contact.language)).strip() if wording else ""
-        ways = ways_for(await rows.ways_to(connection, sent["contact_id"]), step.channels)
+        ways = await self._ways(connection, sent["contact_id"], step.channels)
         for way in ways if text and not contact.is_opted_out else ():
             if way["channel_id"] in tried:
                 continue
@@ -171,7 +192,7 @@ class Acts:
     async def _flow(
         self, connection: Connection, claimed: Claim, chain: Chain, step: FlowStep, contact: ContactFacts, key: str
     ) -> Done:
-        ways = ways_for(await rows.ways_to(connection, claimed.contact_id), step.channels)
+        ways = await self._ways(connection, claimed.contact_id, step.channels)
         language = _language(contact) if contact.language in LANGUAGES else None
         busy, reason = None, "no_channel"
         for way in ways:
@@ -230,6 +251,10 @@ class Acts:
             return Done("failed", f"call:{result or 'failed'}", data=data)
         return Done(data=data)
 
+    async def _ways(self, connection: Connection, contact_id: str, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
+        known = await rows.ways_to(connection, contact_id)
+        return ways_for([w for w in known if w["connector"] not in self._cannot_write], wanted)
+
     async def _update(self, connection: Connection, step: UpdateStep, contact: ContactFacts) -> None:
         tags: list[str] | None = None
         if step.add_tags or step.remove_tags:
@@ -256,7 +281,7 @@ class Acts:
 
 def ways_for(known: list[Row], wanted: tuple[str, ...]) -> list[dict[str, Any]]:
     """Channels to try, in order: those named, else every one that pushes. `recipient` None where the channel pulls."""
-    usable = [w for w in known if w["is_on"] and w["connector"] not in _CANNOT_WRITE]
+    usable = [w for w in known if w["is_on"]]
     if wanted:
         usable = [w for channel_id in wanted for w in usable if w["channel_id"] == channel_id]
     else:

@@ -66,8 +66,11 @@ Choices: TypeAlias = dict[str, list[tuple[str, str]]]
 class ChainDrafts:
     """Whoever may edit flows draws up chains; whoever may publish them lets chains go live."""
 
-    def __init__(self, database: Database, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock = system_clock, *, phone_lines: frozenset[str] = frozenset()
+    ) -> None:  # fmt: skip
         self._database = database
+        self._phone_lines = sorted(phone_lines)
         self._clock = clock
 
     async def list(self, principal: Principal) -> list[ChainRow]:
@@ -173,7 +176,7 @@ class ChainDrafts:
         principal.require("conversation.read")
         found: Choices = {}
         async with self._database.workspace(principal.workspace_id) as connection:
-            for row in await rows.choices(connection):
+            for row in await rows.choices(connection, self._phone_lines):
                 found.setdefault(row["kind"], []).append((row["id"], row["name"]))
         return found
 

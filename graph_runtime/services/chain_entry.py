@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from graph_runtime.contract.chain_times import due
 from graph_runtime.contract.chains import Chain, ContactFacts, read_chain
+from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.days_off import calendar_of
 from graph_runtime.storage import chains as rows
 from graph_runtime.storage.database import Connection
@@ -57,16 +58,18 @@ async def open_door(connection: Connection, chain_id: str, now: datetime | None 
     return Door(row["id"], row["version_id"] or "", read_chain(row["document"]) if is_open else None, row["at"])
 
 
-async def enroll_one(connection: Connection, door: Door | None, contact_id: str, *, source: str) -> Entered:
+async def enroll_one(
+    connection: Connection, door: Door | None, contact_id: str, *, source: str, enrollment_id: str = ""
+) -> Entered:  # fmt: skip
     """Put a contact into the live version of a chain. Twice is once: a contact is in a chain at most once."""
     if door is None:
         return Entered(contact_id, problem="no_chain")
     if door.chain is None:
         return Entered(contact_id, problem="off")
-    row = await rows.contact(connection, contact_id)
+    row = await rows.contact(connection, contact_id) if is_uuid(contact_id) else None
     if row is None:
         return Entered(contact_id, problem="no_contact")
-    contact, enrollment_id = facts_of(row["contact"]), row["new_id"]
+    contact, enrollment_id = facts_of(row["contact"]), enrollment_id or row["new_id"]
     if contact.is_opted_out:
         return Entered(contact_id, problem="opted_out")
     chain, at = door.chain, door.at

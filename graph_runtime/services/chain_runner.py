@@ -56,10 +56,8 @@ class ChainRunner:
         after = After()
         try:
             async with self._database.workspace(workspace_id) as connection:
-                claimed = await rows.claim(connection, enrollment_id, now)
-                if claimed is None:
+                if not await self.run_within(connection, enrollment_id, now, after):
                     return False
-                await self._run(connection, claimed, after)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -81,15 +79,29 @@ class ChainRunner:
                 await self._acts.flow_asked(connection, signal["contact_id"], signal["data"], now)
             elif signal["kind"] == "undelivered":
                 await self._acts.fall_back(connection, signal["data"], after.said)
-            for enrollment_id in await rows.going_on(connection, signal["contact_id"]):
-                claimed = await rows.claim(connection, enrollment_id, now, is_due=False)
-                if claimed is not None:
-                    chain = self._chain(claimed)
-                    reason = await self._stop_reason(connection, claimed, chain, facts_of(claimed.contact))
-                    if reason:
-                        await end(connection, claimed, "stopped", reason)
+            await self.look_within(connection, signal["contact_id"], now)
         self._acts.tell(workspace_id, after.said, after.started)
         return True
+
+    async def run_within(
+        self, connection: Connection, enrollment_id: str, now: datetime | None, after: After | None = None
+    ) -> bool:  # fmt: skip
+        """Run the step that is due in the caller's transaction; False when nothing is."""
+        claimed = await rows.claim(connection, enrollment_id, now)
+        if claimed is None:
+            return False
+        await self._run(connection, claimed, after or After())
+        return True
+
+    async def look_within(self, connection: Connection, contact_id: str, now: datetime | None) -> None:
+        """End what a stop rule ends now, in every chain that the contact is in."""
+        for enrollment_id in await rows.going_on(connection, contact_id):
+            claimed = await rows.claim(connection, enrollment_id, now, is_due=False)
+            if claimed is not None:
+                chain = self._chain(claimed)
+                reason = await self._stop_reason(connection, claimed, chain, facts_of(claimed.contact))
+                if reason:
+                    await end(connection, claimed, "stopped", reason)
 
     async def _run(self, connection: Connection, claimed: Claim, after: After) -> None:
         chain, contact = self._chain(claimed), facts_of(claimed.contact)

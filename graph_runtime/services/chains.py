@@ -27,7 +27,7 @@ from graph_runtime.storage.database import Database
 
 MOST_AT_ONCE: Final = 10_000
 BATCH: Final = 200
-SHOWN_AHEAD: Final = 500
+SHOWN_AHEAD: Final = 60
 STATES: Final = ("active", "paused", "done", "stopped", "failed")
 _CONDITION: Final[TypeAdapter[Any]] = TypeAdapter(Condition)
 
@@ -273,7 +273,7 @@ class Chains:
         ]
 
     async def ahead(self, principal: Principal, chain_id: str, days: int = 30) -> list[Ahead]:
-        """Who will get what when in the next days, the soonest first, at most 500. Raises: AccessDenied."""
+        """Who will get what when in the next days, the soonest first, at most 60. Raises: AccessDenied."""
         principal.require("conversation.read")
         until = self._clock() + timedelta(days=min(max(days, 1), 366))
         async with self._database.workspace(principal.workspace_id) as connection:

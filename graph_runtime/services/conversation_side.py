@@ -56,7 +56,7 @@ class ConversationSide:
             self.store, self.versions, self.live, outside, self.jobs, facts=WorkspaceFacts(database)
         )
         self.starts = TurnStarts(self.runner, self.jobs, are_here=takes)
-        self.trigger_acts = TriggerActs()
+        self.trigger_acts = TriggerActs(phone_lines=catalog.phone_lines())
         self.message_triggers = MessageTriggers(database, self.store, self.receiver, self.trigger_acts)
         self.conversations = Conversations(
             self.store, self.reader, self.starts, self.live, self.versions, self.message_triggers

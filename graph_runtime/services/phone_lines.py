@@ -27,7 +27,7 @@ class PhoneLines:
 
     def __init__(self, channels: OpenChannels, catalog: Catalog) -> None:
         self._channels = channels
-        self.connectors = [c.id for c in catalog.connectors.values() if c.channel is not None and c.channel.line]
+        self.connectors = sorted(catalog.phone_lines())
 
     async def by_secret(self, secret: str) -> OpenChannel:
         """The line whose secret this is. Raises: NotFound, the same for every wrong secret."""

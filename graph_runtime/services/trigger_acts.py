@@ -89,8 +89,9 @@ class Did:
 class TriggerActs:
     """Whatever an action raises undoes all of the trigger's; what it cannot do it says."""
 
-    def __init__(self, chains: ChainDoor | None = None) -> None:
+    def __init__(self, chains: ChainDoor | None = None, *, phone_lines: frozenset[str] = frozenset()) -> None:
         self.chains: ChainDoor = chains or FollowUps()
+        self._phone_lines = phone_lines
 
     async def do(self, connection: Connection, action: Action, cause: Cause, facts: Facts) -> Did:
         """Carry out one action."""
@@ -128,14 +129,16 @@ class TriggerActs:
         if contact_id is None and action.do in NEEDS_CONTACT:
             return Did(action.do, "no_contact")
         if isinstance(action, StartFlow) and contact_id is not None:
-            reason, way, _ = await _way(connection, action, contact_id, agent_id, facts)
+            ways = await runs.ways_to(connection, contact_id, agent_id, unread=self._phone_lines)
+            reason, way, _ = await _way(connection, action, ways, agent_id, facts)
             return Did(action.do, reason, channel=way["connector"] if way else "")
         return Did(action.do)
 
     async def _start_flow(self, connection: Connection, action: StartFlow, cause: Cause, facts: Facts) -> Did:
         agent_id = cause.trigger["agent_id"]
         assert cause.contact_id is not None
-        reason, way, version = await _way(connection, action, cause.contact_id, agent_id, facts)
+        ways = await runs.ways_to(connection, cause.contact_id, agent_id, unread=self._phone_lines)
+        reason, way, version = await _way(connection, action, ways, agent_id, facts)
         if reason or way is None or version is None:
             return Did(action.do, reason, channel=way["connector"] if way else "")
         if way["open_id"]:
@@ -151,7 +154,7 @@ class TriggerActs:
 
 
 async def _way(
-    connection: Connection, action: StartFlow, contact_id: str, agent_id: str, facts: Facts
+    connection: Connection, action: StartFlow, ways: list[Row], agent_id: str, facts: Facts
 ) -> tuple[str, Row | None, str | None]:
     """(why not, the channel, the version to start)."""
     is_there, version = await runs.live_version(connection, agent_id, action.flow_id)
@@ -159,7 +162,6 @@ async def _way(
         return ("not_published" if is_there else "flow_gone"), None, None
     if facts.contact is not None and facts.contact.get("opted_out"):
         return "opted_out", None, None
-    ways = await runs.ways_to(connection, contact_id, agent_id)
     if action.channels:
         ways = [w for kind in action.channels for w in ways if w["connector"] == kind]
     if not ways:

@@ -168,7 +168,7 @@ async def contact(connection: Connection, contact_id: str) -> Row | None:
     """{contact (as JSON), new_id} (of one that was merged, whom they became); the id is for an enrollment to come."""
     cursor = await connection.execute(
         "SELECT to_jsonb(k) AS contact, uuidv7()::text AS new_id FROM contact k WHERE k.merged_into IS NULL AND k.id ="
-        " (SELECT coalesce(m.merged_into, m.id) FROM contact m WHERE m.id::text = %s)",
+        " (SELECT coalesce(m.merged_into, m.id) FROM contact m WHERE m.id = %s)",
         (contact_id,),
     )
     return await cursor.fetchone()
@@ -261,7 +261,7 @@ _ENROLLMENTS = """
     SELECT e.id::text, e.chain_id::text, e.version_id::text, v.number AS version, e.contact_id::text, k.name AS contact_name,
            k.phone, k.email, e.state, e.reason, e.step_id, e.due_at, e.note, e.source, e.enrolled_at, e.ended_at
     FROM enrollment e JOIN contact k ON k.id = e.contact_id JOIN chain_version v ON v.id = e.version_id
-    WHERE e.chain_id::text = %(chain)s AND (%(state)s::text IS NULL OR e.state = %(state)s)
+    WHERE e.chain_id = %(chain)s AND (%(state)s::text IS NULL OR e.state = %(state)s)
       AND (%(before)s::text IS NULL OR e.id < %(before)s::uuid)
       AND (%(id)s::text IS NULL OR e.id::text = %(id)s)
       AND (%(search)s::text IS NULL OR k.name ILIKE %(search)s OR k.phone ILIKE %(search)s OR k.email ILIKE %(search)s)
@@ -273,7 +273,7 @@ async def log_of(connection: Connection, enrollment_id: str) -> list[Row]:
     """What happened to one contact, in order."""
     cursor = await connection.execute(
         "SELECT what, step_id, kind, reason, wording, conversation_id::text, data, at FROM chain_log"
-        " WHERE enrollment_id::text = %s ORDER BY id LIMIT 1000",
+        " WHERE enrollment_id = %s ORDER BY id LIMIT 1000",
         (enrollment_id,),
     )
     return await cursor.fetchall()
@@ -285,7 +285,7 @@ async def step_figures(connection: Connection, chain_id: str) -> list[Row]:
 
 
 _STEP_FIGURES = """
-    WITH l AS (SELECT * FROM chain_log WHERE chain_id::text = %(chain)s AND step_id <> '' AND what IN ('done', 'skipped', 'failed')),
+    WITH l AS (SELECT * FROM chain_log WHERE chain_id = %(chain)s AND step_id <> '' AND what IN ('done', 'skipped', 'failed')),
     last AS (SELECT DISTINCT ON (enrollment_id) enrollment_id, step_id, wording FROM l
              WHERE what = 'done' AND kind IN ('message', 'flow', 'call') ORDER BY enrollment_id, id DESC)
     SELECT l.step_id, l.wording, count(*) FILTER (WHERE l.what = 'done') AS done,
@@ -304,7 +304,7 @@ async def upcoming(connection: Connection, chain_id: str, until: datetime, limit
     cursor = await connection.execute(
         "SELECT e.id::text, to_jsonb(k) AS contact, v.document, e.version_id::text, e.step_id, e.due_at, e.enrolled_at,"
         " e.previous_at FROM enrollment e JOIN contact k ON k.id = e.contact_id JOIN chain_version v ON v.id = e.version_id"
-        " WHERE e.chain_id::text = %s AND e.state = 'active' AND e.due_at <= %s ORDER BY e.due_at, e.id LIMIT %s",
+        " WHERE e.chain_id = %s AND e.state = 'active' AND e.due_at <= %s ORDER BY e.due_at, e.id LIMIT %s",
         (chain_id, until, limit),
     )
     return await cursor.fetchall()
@@ -313,7 +313,7 @@ async def upcoming(connection: Connection, chain_id: str, until: datetime, limit
 async def lock_inside(connection: Connection, chain_id: str, ids: Sequence[str]) -> list[Row]:
     """Those of the enrollments that go on, locked: {id, step_id}."""
     cursor = await connection.execute(
-        "SELECT id::text, step_id FROM enrollment WHERE chain_id::text = %s AND id::text = ANY (%s)"
+        "SELECT id::text, step_id FROM enrollment WHERE chain_id = %s AND id::text = ANY (%s)"
         " AND state IN ('active', 'paused') ORDER BY id FOR UPDATE",
         (chain_id, [*ids]),
     )
@@ -332,7 +332,7 @@ async def done_steps(connection: Connection, enrollment_id: str) -> list[str]:
 async def inside_ids(connection: Connection, chain_id: str, limit: int) -> list[str]:
     """Enrollments that go on."""
     cursor = await connection.execute(
-        "SELECT id::text FROM enrollment WHERE chain_id::text = %s AND state IN ('active', 'paused') ORDER BY id LIMIT %s",
+        "SELECT id::text FROM enrollment WHERE chain_id = %s AND state IN ('active', 'paused') ORDER BY id LIMIT %s",
         (chain_id, limit),
     )
     return [row["id"] for row in await cursor.fetchall()]
@@ -358,13 +358,16 @@ async def close_note(connection: Connection, note_id: str) -> bool:
     return cursor.rowcount == 1
 
 
-async def choices(connection: Connection) -> list[Row]:
-    """{kind, id, name} of what steps may name: channel, line, agent, member, subscription."""
-    return await (await connection.execute(_CHOICES)).fetchall()
+async def choices(connection: Connection, lines: Sequence[str]) -> list[Row]:
+    """{kind, id, name} of what steps may name: channel, line, agent, member, subscription.
+
+    `lines`: connectors whose channels are phone lines.
+    """
+    return await (await connection.execute(_CHOICES, {"lines": [*lines]})).fetchall()
 
 
 _CHOICES = """
-    SELECT CASE WHEN h.connector = 'phone' THEN 'line' ELSE 'channel' END AS kind, h.id::text,
+    SELECT CASE WHEN h.connector = ANY (%(lines)s) THEN 'line' ELSE 'channel' END AS kind, h.id::text,
            a.name || ' · ' || coalesce(nullif(h.label, ''), h.connector) AS name
         FROM channel h JOIN agent a ON a.id = h.agent_id WHERE h.connector NOT IN ('api', 'test')
     UNION ALL SELECT 'agent', id::text, name FROM agent

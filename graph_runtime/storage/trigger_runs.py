@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -191,9 +192,15 @@ async def only_tested(connection: Connection, contact_id: str) -> bool:
     return bool(row and row["only"])
 
 
-async def ways_to(connection: Connection, contact_id: str, agent_id: str) -> list[Row]:
-    """Channels of the agent where the contact is known and can be written to, the one last used first, pulling ones last."""
-    cursor = await connection.execute(_WAYS, {"contact": contact_id, "agent": agent_id, "not": [*NOT_WRITABLE]})
+async def ways_to(
+    connection: Connection, contact_id: str, agent_id: str, *, unread: Collection[str] = ()
+) -> list[Row]:  # fmt: skip
+    """Channels of the agent where the contact is known and can be written to, the one last used first, pulling ones last.
+
+    `unread`: connectors besides the product's own where nobody reads what is written.
+    """
+    values = {"contact": contact_id, "agent": agent_id, "not": [*NOT_WRITABLE, *unread]}
+    cursor = await connection.execute(_WAYS, values)
     return await cursor.fetchall()
 
 

@@ -19,7 +19,7 @@ from graph_runtime.storage import contacts
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from nodes.enroll_in_chain.node import NODE as ENROLL
 from nodes.leave_chain.node import NODE as LEAVE
-from tests import delivery_world
+from tests import chain_world
 from tests.chain_world import ChainProcess, after, chaining, message
 from tests.delivery_world import Channel, Place
 from tests.engine.small_nodes import CATALOG, flow
@@ -370,7 +370,7 @@ async def test_a_step_that_breaks_is_tried_again_and_then_put_aside(
 def _steps_of_flows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Besides the small steps of these tests, the two that start and stop follow-ups."""
     more = replace(CATALOG, nodes={**CATALOG.nodes, ENROLL.type: ENROLL, LEAVE.type: LEAVE})
-    monkeypatch.setattr(delivery_world, "CATALOG", more)
+    monkeypatch.setattr(chain_world, "CATALOG", more)
 
 
 def new_version(admin: Admin, place: Place, document: Flow) -> str:

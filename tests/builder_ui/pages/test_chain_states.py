@@ -49,7 +49,7 @@ async def test_a_chain_is_drawn_up_step_by_step_and_taken_back(tab: Tab, service
         ("message", "", False),
         ("notify", "10:00", True),
     ]
-    await tab.call(ChainPage, "move_step", page.steps[1].id, -1)
+    await tab.call(ChainPage, "place_step", page.steps[1].id, 0)
     assert [s.kind for s in page.steps] == ["notify", "message"]
     assert [page.item.has_changes] == [True]
     await tab.call(ChainPage, "undo")
