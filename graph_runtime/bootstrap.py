@@ -262,9 +262,8 @@ async def build(
     files = Files(database, side.conversations)
     lines = PhoneLines(open_channels, catalog)
     recordings = CallRecordings(database, vault, clock)
-    doors, pages = ChannelDoors(), WebPages(door)
+    doors, pages, buttons = ChannelDoors(), WebPages(door), Buttons(settings.secret_key.get_secret_value())
     channel_setup = ChannelSetup(database, catalog, vault, clock, doors)
-    buttons = Buttons(settings.secret_key.get_secret_value())
     intake = Intake(
         database, side.receiver, side.outbox, side.starts, side.live, buttons=buttons, doors=doors,
         triggers=side.message_triggers,

@@ -281,7 +281,9 @@ class HandOffs:
             await self._changed(principal, conversation_id, result.seq)
         return Replied(result.seq, result.is_new)
 
-    async def _files(self, workspace_id: str, conversation_id: str, file_ids: Sequence[str]) -> list[dict[str, Any]]:
+    async def _files(
+        self, workspace_id: str, conversation_id: str, file_ids: Sequence[str]
+    ) -> Sequence[dict[str, Any]]:
         parts = []
         if file_ids:
             async with self._database.workspace(workspace_id) as connection:
