@@ -111,7 +111,8 @@ def _tabs() -> rx.Component:
         rx.tabs.content(triggers(), value="triggers", padding_top="18px"),
         rx.tabs.content(_models(), value="models", padding_top="18px"),
         rx.tabs.content(_settings(), value="settings", padding_top="18px"),
-        default_value="channels",
+        value=AgentPage.tab,
+        on_change=AgentPage.show_tab,
     )
 
 
