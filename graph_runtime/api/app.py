@@ -33,6 +33,7 @@ from graph_runtime.api.routes import (
     phone,
     recordings,
     session,
+    talk,
     unknown,
 )
 from graph_runtime.api.routes.v1 import calls, chains, contacts, conversations, events, flows, hand_offs, triggers
@@ -49,6 +50,7 @@ ROUTERS: Final = (
     builder.routes,
     channels.routes,
     editor.routes,
+    talk.routes,
     inbox.routes,
     conversations.writing,
     conversations.reading,

@@ -35,7 +35,7 @@ class Files:
         self._database = database
         self._conversations = conversations
 
-    async def add(self, access: ChannelAccess, conversation_id: str, content: bytes) -> Attachment:
+    async def add(self, access: Principal | ChannelAccess, conversation_id: str, content: bytes) -> Attachment:
         """Keep a file a contact sends. Its name is ours, its type is what its bytes say.
 
         Raises: NotFound, TooLarge (20 MB, 200 MB for the conversation), InputInvalid (a kind that is not accepted).

@@ -289,7 +289,7 @@ class TurnRunner:
                 http=self._outside.http,
                 knowledge=self._knowledge_of(workspace_id),
                 connections=find(workspace_id, str(turn.agent_id)) if (find := self._outside.connections) else None,
-                observers=(recorder, LiveObserver(self._live, says_at_once=is_call), count_event),
+                observers=(recorder, LiveObserver(self._live, says_at_once=is_call, is_test=turn.is_test), count_event),
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
                 queue=self._queue_of(workspace_id),
