@@ -1,5 +1,6 @@
 """One embedded PostgreSQL per test session; every test starts with an empty database."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,9 @@ import structlog
 from pydantic import SecretStr
 
 from graph_runtime.bootstrap import Services, build
+from graph_runtime.cli.test_run import BYTECODE
 from graph_runtime.contract.catalog import Catalog, load_catalog
+from graph_runtime.places import keep_bytecode
 from graph_runtime.services.passwords import PasswordCost
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.settings import Settings
@@ -19,6 +22,8 @@ from graph_runtime.storage import migrate
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.testing import FakeClock
+
+keep_bytecode(os.environ, BYTECODE)  # for the hundreds of processes that tests start and kill
 
 # Through the standard library, where pytest collects it; structlog's own default draws tracebacks for many seconds.
 structlog.configure(

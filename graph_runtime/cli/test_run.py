@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 from graph_runtime.cli import checks
 from graph_runtime.cli.chromium import VARIABLE, NoChromium, ensure_chromium
-from graph_runtime.places import REPOSITORY
+from graph_runtime.places import REPOSITORY, keep_bytecode
 
 SLOW_FOLDERS = ("integration", "end_to_end", "faults", "benchmarks")
 SCREENS_FOLDER = "tests/end_to_end"
-AT_ONCE = ("-n", "2", "--dist", "loadfile")
-"""Two processes, each with servers of its own; much of a test's time is waiting. A file's tests stay together."""
+BYTECODE = REPOSITORY / "test-results" / "bytecode"
+AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Two processes, each with servers of its own; much of a test's time is waiting. A file's tests stay together,
+and files keep their order: those that share an installation follow each other."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -27,6 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     paths_given = any(not argument.startswith("-") for argument in for_pytest)
 
     environment = dict(os.environ)
+    keep_bytecode(environment, BYTECODE)
     if not options.fast:
         try:
             environment[VARIABLE] = ensure_chromium()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph_runtime.cli.supervisor import Child, ChildRefused, Signals, StopRequested, Supervisor
-from graph_runtime.places import REPOSITORY
+from graph_runtime.places import REPOSITORY, keep_bytecode
 from graph_runtime.storage.data_folder import DataFolderClaim, DataFolderError, prepare
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 
@@ -93,9 +93,7 @@ class Stack:
             PYTHONUNBUFFERED="1",
             PYTHONPATH=os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
         )
-        if self._environment.pop("PYTHONDONTWRITEBYTECODE", ""):
-            # Compiling every module anew costs seconds at each start: keep the compiled ones with our data instead.
-            self._environment.setdefault("PYTHONPYCACHEPREFIX", str(wish.data_dir / "bytecode"))
+        keep_bytecode(self._environment, wish.data_dir / "bytecode")
         screens = self._helper("-m", "builder_ui.build")
         self._start_database()
         self._migrate()

@@ -142,7 +142,8 @@ class FlowCheck:
                     told.add(slot)
                     declared = flow.connections.get(slot)
                     label = declared.label if declared and declared.label else slot
-                    yield Problem("F004", "warning", node_id, params={"label": label})
+                    code = "F004" if kind == "chat_model" else "F025"
+                    yield Problem(code, "warning", node_id, params={"label": label})
 
     def _silences(self, flow: Flow) -> Iterator[Problem]:
         """Slow steps that say nothing meanwhile, in a flow that is made for calls."""

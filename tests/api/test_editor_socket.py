@@ -97,6 +97,21 @@ async def test_problems_and_exits_follow_the_edits(ann: Member, agent: Any) -> N
         assert (await two.until("problems"))["items"] == problems["items"]
 
 
+async def test_what_is_chosen_behind_a_slot_is_checked_at_once_in_every_tab(ann: Member, agent: Any) -> None:
+    prompt = {"kind": "add_node", "id": "n_p", "node": {"type": "prompt", "v": 1, "settings": {"connection": "llm"}}}
+    async with tab(ann, agent.main_flow_id) as one, tab(ann, agent.main_flow_id) as two:
+        base = (await one.until("hello"))["rev"]
+        await one.send(**batch(1, base, prompt, {"kind": "connect", "port": "n_start.next", "target": "n_p"}))
+        await one.until("saved")  # its problems are told a moment later, and would be old news by then
+        path = f"/api/builder/agents/{agent.id}/connections/llm"
+        assert (await ann.client.put(path, json={"connector": "demo_model", "model": ""})).status_code == 204
+        for place in (one, two):
+            assert "F004" not in {p["code"] for p in (await place.until("problems"))["items"]}
+            assert not [f for f in await place.quiet() if f["t"] == "problems"]
+        assert (await ann.client.put(path, json={"connector": "", "model": ""})).status_code == 204
+        assert "F004" in {p["code"] for p in (await two.until("problems"))["items"]}
+
+
 async def test_an_edit_saved_over_http_reaches_the_other_tabs(ann: Member, agent: Any) -> None:
     path = f"/api/builder/flows/{agent.main_flow_id}/edits"
     async with tab(ann, agent.main_flow_id) as one, tab(ann, agent.main_flow_id) as other:

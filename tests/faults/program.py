@@ -11,12 +11,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from graph_runtime.places import REPOSITORY
+from graph_runtime.cli.test_run import BYTECODE
+from graph_runtime.places import REPOSITORY, keep_bytecode
 from tests.faults.commit_trap import CommitTrap
 
 RESTART_PAUSE_SECONDS = 0.3
-BYTECODE = REPOSITORY / "test-results" / "bytecode"
-"""Compiled modules are kept even where Python was told to keep none: what is killed a hundred times starts as often."""
 
 
 class Program:
@@ -29,8 +28,8 @@ class Program:
         self.trap = trap
         self.keeps = True
         self.deaths = 0
-        self.environment = {**environment, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
-        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.environment = dict(environment)
+        keep_bytecode(self.environment, BYTECODE)  # what is killed a hundred times starts as often
         self.log = log
         self._command = [sys.executable, "-P", "-m", *arguments]
         self._process: subprocess.Popen[bytes] | None = None

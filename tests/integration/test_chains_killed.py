@@ -85,7 +85,7 @@ async def test_everybody_gets_exactly_what_was_promised(postgres: EmbeddedPostgr
             due = sorted({FRIDAY, *(_eleven(zone) for zone in ZONES), *(_eleven(z) + timedelta(days=5) for z in ZONES)})
             where = ["acts", "commit", "sending"]
             for moment in due:
-                for n in range(2):
+                for n in range(3):
                     if workers.died < KILLS:
                         await workers.one(url, moment, where[(workers.died + n) % 3], dice.randint(0, 4))
                 async with chaining(url, moment) as side:

@@ -118,10 +118,10 @@ async def test_a_slot_takes_only_what_fits_and_says_when_nothing_is_there(
     with pytest.raises(InputInvalid):
         await services.agents.bind(owner, agent_id, "key", credential_id=None, connector="demo_model")
     draft = await services.drafts.open(owner, flow_id)
-    assert "F004" not in {p.code for p in draft.problems}
+    assert "F025" not in {p.code for p in draft.problems}
     await services.agents.bind(owner, agent_id, "key", credential_id=None, connector="")
     draft = await services.drafts.open(owner, flow_id)
-    assert "F004" in {p.code for p in draft.problems}
+    assert "F025" in {p.code for p in draft.problems}
 
 
 async def test_the_use_of_a_credential_is_noted(services: Services, owner: Principal, fake: Kommo) -> None:

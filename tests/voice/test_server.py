@@ -55,7 +55,8 @@ class Office:
     def __init__(self) -> None:
         self.clock = Clock()
         self.parties: dict[uuid.UUID, Party] = {}
-        self.server = Server(self.parties.get, first_message_seconds=0.3)
+        # Long, so that only the test of it meets this deadline, however slow the machine is.
+        self.server = Server(self.parties.get, first_message_seconds=60)
         self.port = 0
 
     def announce(self) -> tuple[uuid.UUID, Party]:
@@ -228,6 +229,7 @@ async def test_an_unknown_call_and_a_second_connection_are_refused(office: Offic
 
 
 async def test_who_does_not_say_which_call_it_is_is_cut_off_in_time(office: Office) -> None:
+    office.server.first_message_seconds = 0.1
     reader, writer = await asyncio.open_connection("127.0.0.1", office.port)
     async with asyncio.timeout(2):
         assert await reader.read() == b""
@@ -240,6 +242,7 @@ async def test_who_does_not_say_which_call_it_is_is_cut_off_in_time(office: Offi
     [b"\x10\x01\x40" + bytes(320), b"\x03\x00\x011", b"GET / HTTP/1.1\r\n\r\n", b"\x01\x00\x05hello", bytes(3)],
 )
 async def test_who_begins_with_something_else_is_cut_off(office: Office, first: bytes) -> None:
+    office.server.first_message_seconds = 0.1
     reader, writer = await asyncio.open_connection("127.0.0.1", office.port)
     writer.write(first)
     async with asyncio.timeout(2):
@@ -259,9 +262,11 @@ async def test_a_second_name_on_one_connection_ends_it(office: Office) -> None:
 
 async def test_too_many_strangers_are_turned_away(office: Office) -> None:
     pairs = [await asyncio.open_connection("127.0.0.1", office.port) for _ in range(70)]
-    await until(lambda: office.server.counts.too_many_strangers == 6)
-    for _, writer in pairs:
-        writer.close()
+    try:
+        await until(lambda: office.server.counts.too_many_strangers == 6)
+    finally:
+        for _, writer in pairs:
+            writer.close()
     await until(lambda: not office.server.strangers)
 
 

@@ -148,6 +148,14 @@ class Rooms:
         if room is not None:
             room.tell({"t": "hello", "rev": revision})
 
+    async def rebound(self, who: Principal, agent_id: str) -> None:
+        """Something else is behind a slot of this agent: tell its editors the problems there are now, and no older ones."""
+        for flow_id, room in [*self._rooms.items()]:
+            with contextlib.suppress(BuilderError):  # of another workspace, or deleted
+                draft = await self._services.drafts.open(who, flow_id)
+                if draft.agent_id == agent_id:
+                    room.tell_problems_soon(draft.revision, draft.problems)
+
     def _tell(self, room: Room, batch: Batch, applied: Any, by: str) -> None:
         edits = EDIT_LIST.dump_python([*batch.edits, *applied.added], mode="json")
         patch = {"t": "patch", "rev": applied.revision, "edits": edits, "by": by}

@@ -191,6 +191,8 @@ async def bind(request: Request, agent_id: str, slot: Slot, body: BindingIn, who
     await services_of(request).agents.bind(
         who, agent_id, slot, credential_id=body.credential_id, connector=body.connector, model=body.model
     )
+    rooms: Rooms = request.app.state.rooms
+    await rooms.rebound(who, agent_id)
 
 
 @routes.get("/agents/{agent_id}/connections/{slot}/options")

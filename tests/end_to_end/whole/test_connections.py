@@ -68,6 +68,8 @@ def test_connect_try_map_and_choose(designer: Designer, fake: Kommo) -> None:
     designer.write("url", "/api/v4/leads/pipelines")
     designer.field("connection").locator("select").select_option(label="Flower shop")
     page.wait_for_function("Object.values(patchcordEditor.store.getState().connections).some((c) => c.credential_id)")
+    # What was wrong until now goes away and moves the button up.
+    expect(page.get_by_test_id("inspector").get_by_text("Nothing is chosen behind")).to_have_count(0)
     page.get_by_test_id("trial-send").click()
     expect(page.get_by_test_id("trial-status")).to_contain_text("200", timeout=15_000)
     sent = fake.calls("GET", "/api/v4/leads/pipelines")
