@@ -78,11 +78,13 @@ from graph_runtime.services.rehearsal import Rehearsal
 from graph_runtime.services.remote_options import RemoteOptions
 from graph_runtime.services.retention import Retention
 from graph_runtime.services.step_trial import StepTrial
+from graph_runtime.services.talks import Talks
 from graph_runtime.services.trigger_hooks import TriggerHooks
 from graph_runtime.services.trigger_log import TriggerLog
 from graph_runtime.services.trigger_runner import TriggerRunner
 from graph_runtime.services.triggers import Triggers
 from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.typed_speech import TypedSpeech
 from graph_runtime.services.typing_shown import TypingShown
 from graph_runtime.services.update_changes import UpdateChanges
 from graph_runtime.services.update_checks import UpdateChecks, UpdateReader
@@ -154,6 +156,7 @@ class Services:
     call_recordings: CallRecordings
     call_log: CallLog
     rehearsal: Rehearsal
+    talks: Talks
     remote_options: RemoteOptions
     step_trial: StepTrial
     files: Files
@@ -215,8 +218,10 @@ async def build(
     clock: Clock = system_clock,
     password_cost: PasswordCost = TODAYS_COST,
     is_worker: bool = False,
+    holds_calls: bool = False,
 ) -> Services:
     """Open the database and put the services together. `catalog`, `clock` and `password_cost` are for tests.
+    `holds_calls`: what its turns show is watched in other processes.
 
     Raises: SettingsRefused, DatabaseRefused, VaultLocked when an older secret key is missing
     """
@@ -235,7 +240,7 @@ async def build(
         models = BoundModels(database, catalog, vault)
         part = Part(
             runs_what_it_accepts=is_worker or settings.turns == "here",
-            shows=is_worker,
+            shows=is_worker or holds_calls,
             redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
         )
         door, runner = HttpDoor(), ModelRunner()
@@ -333,6 +338,7 @@ async def build(
         call_recordings=recordings,
         call_log=CallLog(database, lines),
         rehearsal=Rehearsal(side),
+        talks=Talks(side, speech, TypedSpeech(speech)),
         remote_options=RemoteOptions(database, connections),
         step_trial=StepTrial(drafts, catalog, connections, door),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),

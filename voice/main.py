@@ -54,7 +54,7 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    services = await bootstrap.build(settings)
+    services = await bootstrap.build(settings, holds_calls=True)
     if not services.speech.works_without_keys():
         log.warning("no_speech_without_keys", advice="Calls are held only for agents that have speech connections.")
     clock = Clock()

@@ -115,7 +115,8 @@ def _tabs() -> rx.Component:
         rx.tabs.content(update_rules(), value="rules", padding_top="18px"),
         rx.tabs.content(_models(), value="models", padding_top="18px"),
         rx.tabs.content(_settings(), answering_cards(), value="settings", padding_top="18px"),
-        default_value="channels",
+        value=AgentPage.tab,
+        on_change=AgentPage.show_tab,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COLORS: Final = ("#5b5bd6", "#0090ff", "#12a594", "#30a46c", "#e5484d", "#d6409f", "#f76b15", "#1c2024")
 DEMO: Final = "demo"
 DEFAULT: Final = "default"
+TABS: Final = ("channels", "phone", "flows", "triggers", "rules", "models", "settings")
 _HEX: Final = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -42,6 +43,7 @@ class AgentPage(Session):
     is_loaded: bool = False
     is_missing: bool = False
     is_adding: bool = False
+    tab: str = TABS[0]
 
     def _agent_id(self) -> str:
         return str(self.router.url.path).rstrip("/").rsplit("/", 1)[-1]
@@ -50,12 +52,19 @@ class AgentPage(Session):
     async def load(self, who: Principal) -> None:
         """The page was opened."""
         self.is_loaded = self.is_adding = False
+        wanted = dict(self.router.url.query_parameters).get("tab")
+        self.tab = wanted if wanted in TABS else TABS[0]
         try:
             await self._refresh(who)
         except NotFound:
             self.is_missing = True
             return
         self.is_missing, self.is_loaded = False, True
+
+    @handler
+    async def show_tab(self, who: Principal, tab: str) -> None:
+        """Another part of the page."""
+        self.tab = tab if tab in TABS else TABS[0]
 
     async def _refresh(self, who: Principal) -> None:
         agent_id = self._agent_id()

@@ -33,6 +33,7 @@ from graph_runtime.api.routes import (
     phone,
     recordings,
     session,
+    talk,
     unknown,
 )
 from graph_runtime.api.routes.v1 import (
@@ -59,6 +60,7 @@ ROUTERS: Final = (
     builder.routes,
     channels.routes,
     editor.routes,
+    talk.routes,
     inbox.routes,
     conversations.writing,
     conversations.reading,

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.errors import CredentialRejected
-from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT, Synthesizer, Transcriber
+from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT, Synthesizer, Transcriber, Voice
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as rows
@@ -98,6 +98,18 @@ class BoundSpeech:
             found = kind.synthesizer.open(await self._settings("", SYNTHESIZER_SLOT, kind, row))
             self._keep(self._synthesizers, key, found)
         return found
+
+    def voices_without_key(self) -> tuple[Voice, ...]:
+        """Of `without_key`."""
+        row = self._without_key(SYNTHESIZER_SLOT)
+        offer = self._catalog.connectors[row["bound_connector"]].synthesizer if row else None
+        return offer.voices if offer is not None else ()
+
+    def languages_without_key(self) -> tuple[str, ...]:
+        """What `without_key` speaks; empty: any."""
+        row = self._without_key(SYNTHESIZER_SLOT)
+        offer = self._catalog.connectors[row["bound_connector"]].synthesizer if row else None
+        return offer.languages if offer is not None else ()
 
     def works_without_keys(self) -> bool:
         """Whether calls can be held by an agent that nobody chose speech for."""

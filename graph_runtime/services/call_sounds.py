@@ -12,6 +12,7 @@ from graph_runtime.contract.calls import Sound
 from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.files import Files
+from graph_runtime.services.principal import Principal
 
 KEPT_BYTES: Final = 32_000_000
 FRESH_SECONDS: Final = 300.0
@@ -34,7 +35,7 @@ class CallSounds:
         self._host = urlsplit(public_url).netloc
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
 
-    async def content(self, access: ChannelAccess, sound: Sound) -> bytes:
+    async def content(self, access: ChannelAccess | Principal, sound: Sound) -> bytes:
         """The file as it was stored. Raises: NotFound, InputInvalid (no such place), Refused, Unreachable."""
         file_id = sound.file_id or self._own_file(sound.url)
         if file_id:

@@ -35,6 +35,7 @@ from graph_runtime.services.call_triggers import CallTriggers
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.live import Live, LiveEvent
+from graph_runtime.services.principal import Principal
 from graph_runtime.storage.conversations import ConversationReader
 from graph_runtime.storage.database import Row
 from graph_runtime.storage.phone_calls import PhoneCallRows
@@ -75,7 +76,8 @@ class PhoneCall:
     did: str
     epoch: int
     is_new: bool
-    access: ChannelAccess
+    access: ChannelAccess | Principal
+    """Of the caller; the program's own for a member who tries the agent."""
     speaking: Speaking
     heard: int = 0
     taking: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -14,10 +14,16 @@ class LiveObserver:
     """An observer of one turn."""
 
     def __init__(
-        self, live: Live, *, says_at_once: bool = False, hides: Callable[[str], bool] = lambda _: False
+        self,
+        live: Live,
+        *,
+        says_at_once: bool = False,
+        is_test: bool = False,
+        hides: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`says_at_once`: what is said is shown before it is final, for a caller who would wait in silence.
         `hides(node_id)`: the text of this step is not shown while it is being made."""
+        self._of = {"is_test": True} if is_test else {}
         self._live = live
         self._says_at_once = says_at_once
         self._hides = hides
@@ -51,14 +57,14 @@ class LiveObserver:
             return [{"type": "typing"}]
         if isinstance(event, happened.OutsideCalled):
             called = {"what": event.what, "outcome": event.outcome, "ms": event.ms, "planned": event.is_planned}
-            return [{"type": "outside", "node_id": event.node_id, "details": event.details, **called}]
+            return [{"type": "outside", "node_id": event.node_id, "details": event.details, **called, **self._of}]
         if isinstance(event, happened.NodeFailed):
             return [
                 {"type": "step", "node_id": event.node_id, "state": "failed", "port": ""},
                 {"type": "error", "code": event.code, "message": event.message, "node_id": event.node_id},
             ]
         if isinstance(event, happened.TurnEnded) and self._variables:
-            return [{"type": "variables", "values": dict(self._variables)}]
+            return [{"type": "variables", "values": dict(self._variables), **self._of}]
         return []
 
 

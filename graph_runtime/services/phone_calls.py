@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from graph_runtime.contract.calls import (
     HangUp,
     Heard,
     HungUp,
+    LineSettings,
     Sound,
     Transfer,
     TransferOutcome,
@@ -39,6 +40,8 @@ from graph_runtime.services.conversation_side import ConversationSide
 from graph_runtime.services.files import Files
 from graph_runtime.services.open_channels import OpenChannel
 from graph_runtime.services.phone_lines import PhoneLines, dial_string
+from graph_runtime.services.principal import system_principal
+from graph_runtime.storage import channels as channel_rows
 from graph_runtime.storage.database import Row
 from graph_runtime.storage.phone_calls import PhoneCallRows
 from graph_runtime.storage.receiving import or_away
@@ -135,10 +138,11 @@ class PhoneCalls:
             if row is None:
                 raise NotFound("This call was not announced, or it is over. Announce it first.", call=uuid[:40])
             workspace_id = str(row["workspace_id"])
-            _, line = await self._lines.settings(workspace_id, str(row["channel_id"]))
+            line = await self._line_of(workspace_id, row)
             number = row["did"] if row["direction"] == "out" else row["from_number"]
             caller = number or f"anonymous:{row['id']}"
-            access = ChannelAccess(workspace_id, str(row["agent_id"]), str(row["channel_id"]), caller, PHONE)
+            channel_id = str(row["channel_id"] or "")
+            access = ChannelAccess(workspace_id, str(row["agent_id"]), channel_id, caller, PHONE)
             conversation_id = str(row["conversation_id"] or "")
             if not conversation_id:
                 contact = {"phone": number} if number else {}
@@ -152,9 +156,10 @@ class PhoneCalls:
             raise NotFound("The conversation of this call does not exist any more.")
         language = place["language"]
         call = PhoneCall(
-            uuid=str(row["id"]), workspace_id=workspace_id, agent_id=access.agent_id, channel_id=str(row["channel_id"]),
+            uuid=str(row["id"]), workspace_id=workspace_id, agent_id=access.agent_id, channel_id=channel_id,
             conversation_id=conversation_id, language=language, line=line, from_number=row["from_number"], did=row["did"],
-            epoch=row["epoch"], is_new=row["epoch"] == 1, access=access,
+            epoch=row["epoch"], is_new=row["epoch"] == 1,
+            access=access if channel_id else system_principal(workspace_id),
             speaking=Speaking(language, line, row["heard_seq"]),
         )  # fmt: skip
         if place["is_running"] and not call.is_new:
@@ -201,10 +206,12 @@ class PhoneCalls:
     async def _cut(self, call: PhoneCall, key: str, heard: str, seconds: float) -> bool:
         """False: the turn is not over in time."""
         place = (call.workspace_id, call.conversation_id)
-        if await self._rows.cut(*place, key, heard):
-            return True
-        is_over = await self._side.conversations.wait_until_idle(call.access, call.conversation_id, seconds)
-        return await self._rows.cut(*place, key, heard) or is_over
+        is_cut = await self._rows.cut(*place, key, heard)
+        is_over = is_cut or await self._side.conversations.wait_until_idle(call.access, call.conversation_id, seconds)
+        is_cut = is_cut or await self._rows.cut(*place, key, heard)
+        if is_cut:
+            self._side.live.publish(call.conversation_id, {"type": "cut", "key": key, "text": heard})
+        return is_cut or is_over
 
     async def spoken(self, call: PhoneCall) -> None:
         """Everything said so far was played to the end: a later attachment need not say it again."""
@@ -288,12 +295,26 @@ class PhoneCalls:
         if call.is_operator:
             return
         known = {name: value for name, value in asdict(times).items() if value}
-        await self._rows.note_times(call.workspace_id, call.conversation_id, known)
+        said = await self._rows.note_times(call.workspace_id, call.conversation_id, known)
+        if said is not None:
+            shown = {"type": "times", "key": said["key"], "node_id": said["node_id"], "times": known}
+            self._side.live.publish(call.conversation_id, shown)
 
     async def keep_part(self, call: PhoneCall, part: int, sound: bytes) -> None:
         """The next few seconds of a recorded call, as `CallRecordings.keep`. Raises: VaultLocked, NotFound, DatabaseAway."""
         with or_away():
             await self._recordings.keep(call.workspace_id, call.uuid, (call.epoch, part), sound)
+
+    async def _line_of(self, workspace_id: str, row: Row) -> LineSettings:
+        """A member who tries the agent has no line: it sounds as on the agent's own, and nothing is recorded."""
+        if row["channel_id"] is not None:
+            return (await self._lines.settings(workspace_id, str(row["channel_id"])))[1]
+        async with self._side.database.workspace(workspace_id) as connection:
+            lines = await channel_rows.of_agent(connection, str(row["agent_id"]), self._lines.connectors)
+        line = LineSettings(dial_template="{number}")
+        if lines:
+            line = (await self._lines.settings(workspace_id, str(lines[0]["id"])))[1]
+        return replace(line, is_recorded=False)
 
     async def _call(self, secret: str, uuid: str) -> tuple[OpenChannel, Row]:
         line = await self._lines.by_secret(secret)

@@ -284,6 +284,7 @@ class TurnRunner:
             nonlocal wish
             if wish := wish_of(turn, facts):
                 return obeyed(turn, facts, wish)
+            live = LiveObserver(self._live, says_at_once=is_call, is_test=turn.is_test, hides=manner.hides)
             doors = Doors(
                 effects=journal,
                 runner=self._outside.runner,
@@ -291,7 +292,7 @@ class TurnRunner:
                 http=self._outside.http,
                 knowledge=self._knowledge_of(workspace_id),
                 connections=find(workspace_id, str(turn.agent_id)) if (find := self._outside.connections) else None,
-                observers=(recorder, LiveObserver(self._live, says_at_once=is_call, hides=manner.hides), count_event),
+                observers=(recorder, live, count_event),
                 budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
                 queue=self._queue_of(workspace_id),

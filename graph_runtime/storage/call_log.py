@@ -30,7 +30,7 @@ _LISTED = """
            p.started_at, p.answered_at, p.ended_at, p.started_at AS updated_at,
            (SELECT coalesce(sum(r.samples), 0)::bigint FROM call_recording_part r WHERE r.recording_id = p.id) AS recorded
     FROM phone_call p JOIN agent a ON a.id = p.agent_id LEFT JOIN channel c ON c.id = p.channel_id
-    WHERE (%(agent)s::uuid IS NULL OR p.agent_id = %(agent)s)
+    WHERE p.member_id IS NULL AND (%(agent)s::uuid IS NULL OR p.agent_id = %(agent)s)
       AND (%(line)s::uuid IS NULL OR p.channel_id = %(line)s)
       AND (%(number)s::text IS NULL OR regexp_replace(p.from_number || ' ' || p.did, '[^0-9 ]', '', 'g') LIKE %(number)s)
       AND CASE %(kind)s::text WHEN 'in' THEN p.direction = 'in' WHEN 'out' THEN p.direction = 'out'

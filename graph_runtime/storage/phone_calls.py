@@ -16,8 +16,8 @@ class PhoneCallRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, call_id: str) -> tuple[str, str] | None:
-        """(workspace, channel) of an announced call."""
+    async def find(self, call_id: str) -> tuple[str, str | None] | None:
+        """(workspace, channel) of an announced call; a talk has no channel."""
         if not _is_uuid(call_id):
             return None
         async with self._database.system() as system:
@@ -183,9 +183,9 @@ class PhoneCallRows:
         row = await self._row(workspace_id, _CUT, {"id": conversation_id, "key": key, "text": text})
         return row is not None and row["cut"] > 0
 
-    async def note_times(self, workspace_id: str, conversation_id: str, times: dict[str, Any]) -> None:
-        """Keep the stamps of the turn that was spoken last with its first message."""
-        await self._run(workspace_id, _TIMES, {"id": conversation_id, "times": Jsonb(times)})
+    async def note_times(self, workspace_id: str, conversation_id: str, times: dict[str, Any]) -> Row | None:
+        """Keep the stamps of the turn that was spoken last with its first message: `key`, `node_id` of that."""
+        return await self._row(workspace_id, _TIMES, {"id": conversation_id, "times": Jsonb(times)})
 
     async def _row(self, workspace_id: str, statement: str, values: Row) -> Row | None:
         async with self._database.workspace(workspace_id) as connection:
@@ -332,4 +332,5 @@ _TIMES = """
         SELECT min(f.seq) FROM message f WHERE f.conversation_id = %(id)s AND f.role = 'agent'
           AND f.turn_id = (SELECT n.turn_id FROM message n WHERE n.conversation_id = %(id)s AND n.role = 'agent'
                            ORDER BY n.seq DESC LIMIT 1))
+    RETURNING m.key, m.node_id
 """

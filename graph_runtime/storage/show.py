@@ -17,8 +17,11 @@ SHOW_CHANNEL: Final = "patchcord_show"
 GATHER_SECONDS: Final = 0.05
 MOST_BYTES: Final = 7000
 """PostgreSQL refuses notifications of 8000 bytes."""
-SHOWN: Final = frozenset({"typing", "delta", "reset", "said", "turn", "ended", "step", "error"})
-"""Messages are not among them: their seq is news, and whoever watches reads them from the table."""
+SHOWN: Final = frozenset({"typing", "delta", "reset", "said", "turn", "ended", "step", "error", "times", "cut"})
+OF_TESTS: Final = frozenset({"variables", "outside"})
+"""Shown elsewhere only of test conversations: nobody watches these of others.
+
+Messages are not among them: their seq is news, and whoever watches reads them from the table."""
 
 
 class Show:
@@ -38,7 +41,8 @@ class Show:
 
     def tell(self, conversation_id: str, event: dict[str, Any]) -> None:
         """Pieces of one text are put together before they travel. A turn's end is also news of its messages."""
-        if event["type"] not in SHOWN or not self._news.is_heard:
+        kind = event["type"]
+        if not self._news.is_heard or (kind not in SHOWN and not (kind in OF_TESTS and event.get("is_test"))):
             return
         if self._waiting and event["type"] == "delta":
             last_id, last = self._waiting[-1]

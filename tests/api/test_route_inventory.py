@@ -186,7 +186,7 @@ WAYS: dict[str, Way] = {
     # Last, because the session is over afterwards.
     "DELETE /api/session": Way("member", owner=204, other=204),
 }
-SOCKETS = {"/ws/editor/{flow_id}", "/ws/inbox", "/ws/chat/{public_id}", "/ws/{rest:path}"}
+SOCKETS = {"/ws/editor/{flow_id}", "/ws/talk/{ticket}", "/ws/inbox", "/ws/chat/{public_id}", "/ws/{rest:path}"}
 
 
 @dataclass
@@ -401,6 +401,13 @@ async def test_sockets(world: World, address: Address) -> None:
         assert (await nobody.closed())[0] == 4401
     async with page(editor, Origin=address.http, Cookie=world.other.headers["cookie"]) as stranger:
         assert (await stranger.closed())[0] == 4404
+    talk = f"{address.ws}/ws/talk/guessed"  # tests/api/test_talk.py has a ticket
+    for cookie, code in (
+        ({}, 4401),
+        ({"Cookie": "; ".join(f"{c.name}={c.value}" for c in world.owner.cookies.jar)}, 4404),
+    ):
+        async with page(talk, Origin=address.http, **cookie) as guesser:
+            assert (await guesser.closed())[0] == code
     secret = world.owner_key.headers["authorization"]
     async with page(editor, Origin=address.http, Authorization=secret) as program:
         assert (await program.closed())[0] == 4401

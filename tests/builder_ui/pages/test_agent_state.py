@@ -65,3 +65,12 @@ async def test_a_missing_or_foreign_agent_is_said_to_be_missing(
         assert page.is_missing
         assert not page.is_loaded
         assert page.name == ""
+
+
+async def test_an_address_opens_its_part_of_the_page(tab: Tab, agent: AgentRow) -> None:
+    for address, shown in (("?tab=phone", "phone"), ("?tab=nonsense", "channels"), ("", "channels")):
+        tab.go(f"/agents/{agent.id}/{address}")
+        await tab.call(AgentPage, "load")
+        assert tab.state(AgentPage).tab == shown
+    await tab.call(AgentPage, "show_tab", "models")
+    assert tab.state(AgentPage).tab == "models"
