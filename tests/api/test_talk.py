@@ -16,6 +16,7 @@ from connectors.offline_speech.speech import EspeakSynthesizer, SphinxTranscribe
 from graph_runtime.api.app import create_app
 from graph_runtime.api.talk import bridge as talk_bridge
 from graph_runtime.bootstrap import Services
+from graph_runtime.contract.errors import CredentialRejected, NotFound, TooMany
 from graph_runtime.services import talks as talk_service
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from tests.api.conftest import Address, Member, serving
@@ -199,13 +200,13 @@ async def test_who_may_not(ann: Member, flow_id: str, services: Services, admin:
         colleague = Principal(
             ann.who.workspace_id, "0" * 8 + "-0000-4000-8000-" + "0" * 12, "editor", PERMISSIONS["editor"]
         )
-        with pytest.raises(talk_service.NotFound):
+        with pytest.raises(NotFound):
             await services.talks.admit(colleague, ticket)
         viewer = dataclasses.replace(ann.who, scopes=PERMISSIONS["viewer"])
         with pytest.raises(Exception, match=r"flow\.edit"):
             await services.talks.admit(viewer, ticket)
         admin.execute("UPDATE phone_call SET dial_until = now() - interval '1 second'")
-        with pytest.raises(talk_service.NotFound):
+        with pytest.raises(NotFound):
             await services.talks.admit(ann.who, ticket)
 
 
@@ -214,7 +215,7 @@ async def test_limits(ann: Member, flow_id: str, services: Services, admin: Any,
     async with tab(ann, flow_id) as one, tab(ann, flow_id) as two:
         first = await ticket_of(one)
         second = await ticket_of(two)  # a member has one talk: the newest
-        with pytest.raises(talk_service.NotFound):
+        with pytest.raises(NotFound):
             await services.talks.admit(ann.who, first)
         talk = await services.talks.admit(ann.who, second)
         assert await services.talks.is_open(ann.who, talk.id)
@@ -225,9 +226,9 @@ async def test_limits(ann: Member, flow_id: str, services: Services, admin: Any,
         ).fetchone()[0]
         bob = dataclasses.replace(ann.who, member_id=colleague)
         agent_id = (await services.drafts.open(ann.who, flow_id)).agent_id
-        with pytest.raises(talk_service.TooMany):
+        with pytest.raises(TooMany):
             await services.talks.begin(bob, agent_id, talk.conversation_id, "en")
-        with pytest.raises(talk_service.CredentialRejected) as silent:
+        with pytest.raises(CredentialRejected) as silent:
             await services.talks.begin(bob, agent_id, talk.conversation_id, "uk")
         assert silent.value.params["reason"] == "no_speech"
         admin.execute("UPDATE phone_call SET started_at = now() - interval '1 hour'")

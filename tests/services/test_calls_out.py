@@ -12,6 +12,7 @@ from graph_runtime.bootstrap import Services
 from graph_runtime.contract.calls import Begin
 from graph_runtime.contract.errors import AccessDenied, Conflict, InputInvalid, NotFound, TooMany
 from graph_runtime.services.calls_out import PlacedCall
+from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.principal import Principal
 from tests.fakes.asterisk_manager import SECRET, Manager, managing
 from tests.phone_world import Line, new_line, phone_flow
@@ -70,6 +71,7 @@ async def test_nothing_is_said_before_somebody_answers(services: Services, owner
         attached = await services.phone_calls.attach(call.id)
         turn = await line.turn(attached, Begin())
         assert turn.said == ["Hello, who is there?"]
+        assert isinstance(attached.access, ChannelAccess)
         assert attached.access.external_user_id == "+49301234567"
         assert (await ended(line, call)).result == "answered"
         await services.phone_calls.hung_up(line.secret, call.id, 16)

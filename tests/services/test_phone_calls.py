@@ -21,6 +21,7 @@ from graph_runtime.contract.calls import (
 )
 from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
 from graph_runtime.services.call_turns import Replaced
+from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.principal import Principal
 from tests.phone_world import DID, FROM, Line, new_line, phone_flow
 
@@ -225,4 +226,6 @@ async def test_the_caller_is_known_by_their_number(line: Line, services: Service
     assert detail.row.contact_name == FROM
     hidden = await services.phone_calls.attach(await line.ring(from_number=""))
     other = await services.phone_calls.attach(await line.ring(from_number=""))
+    assert isinstance(hidden.access, ChannelAccess)
+    assert isinstance(other.access, ChannelAccess)
     assert hidden.access.external_user_id != other.access.external_user_id
