@@ -135,11 +135,9 @@ export function ReplyBox({ talk, sent, replies = [], language: spoken, onSend })
   const attach = async (chosenFiles) => {
     setWrong("");
     for (const file of [...chosenFiles].slice(0, 10)) {
-      const body = new FormData();
-      body.append("file", file);
       setUploads((n) => n + 1);
       try {
-        const answer = await fetch(`/api/builder/conversations/${talk}/files`, { method: "POST", body });
+        const answer = await fetch(`/api/builder/conversations/${talk}/files`, { method: "POST", body: file });
         if (answer.ok) {
           const stored = await answer.json();
           keep((before) => ({ files: [...before.files, { id: stored.file_id, name: file.name || stored.name }] }));

@@ -69,9 +69,9 @@ class Talks(Session):
 
     async def _open(self, who: Principal, conversation_id: str) -> None:
         talk = await services().conversations.get(who, conversation_id)
+        held = await services().approvals.of_conversation(who, conversation_id)
         self.chosen = conversation_item(talk.row)
         self.version = talk.version_number or 0
-        held = await services().approvals.of_conversation(who, conversation_id)
         self.messages = transcript_items(talk, step_labels(self.me.language), held)[-MESSAGES_SHOWN:]
         is_call = talk.row.channel == PHONE
         self.calls = [call_item(c) for c in await services().phone_setup.calls(who, conversation_id)] if is_call else []

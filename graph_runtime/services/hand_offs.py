@@ -105,6 +105,10 @@ class Replied:
     is_new: bool
 
 
+# Inside the class below `list` is a method.
+Parts = list[dict[str, Any]]
+
+
 class HandOffs:
     """Whoever may answer clients sees and takes what waits in their queues; an administrator all."""
 
@@ -281,9 +285,7 @@ class HandOffs:
             await self._changed(principal, conversation_id, result.seq)
         return Replied(result.seq, result.is_new)
 
-    async def _files(
-        self, workspace_id: str, conversation_id: str, file_ids: Sequence[str]
-    ) -> Sequence[dict[str, Any]]:
+    async def _files(self, workspace_id: str, conversation_id: str, file_ids: Sequence[str]) -> Parts:
         parts = []
         if file_ids:
             async with self._database.workspace(workspace_id) as connection:

@@ -122,6 +122,13 @@ async def test_two_members_and_a_visitor(
     await box.press("Control+Enter")
     await expect(guest.locator("#log .bubble").last).to_have_text("Good day, Olena here.")
     await expect(box).to_have_value("")
+    await winner.get_by_test_id("attach").set_input_files(
+        {"name": "terms.txt", "mimeType": "text/plain", "buffer": b"Fourteen days."}
+    )
+    await expect(winner.locator(".ps-attached li")).to_have_text("terms.txt")
+    await shot(winner, "attached")
+    await winner.get_by_test_id("send").click()
+    await expect(guest.locator("#log .file").last).to_be_visible()
     await winner.locator("textarea[name=note]").fill("Wants the money back")
     await winner.locator(".ps-inbox-side button[type=submit]").click()
     await expect(winner.locator(".ps-note")).to_contain_text("Wants the money back")
