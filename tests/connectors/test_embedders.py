@@ -26,7 +26,8 @@ class Vendor:
     """Answers every request with `status` and `answer`; None makes vectors from the lengths of the texts."""
 
     def __init__(self) -> None:
-        self.status, self.answer = 200, None
+        self.status = 200
+        self.answer: Any = None
         self.asked: list[tuple[str, dict[str, str], Any]] = []
         outer = self
 
