@@ -116,9 +116,9 @@ class KnowledgeQuestions(Session):
         await self._refresh(who)
 
     @handler
-    async def choose_state(self, who: Principal, state: str) -> None:
+    async def choose_state(self, who: Principal, state: str | list[str]) -> None:
         """Open ones, answered ones, or those that need no answer."""
-        self.state = state if state in STATES else "open"
+        self.state = state if isinstance(state, str) and state in STATES else "open"
         await self._refresh(who)
 
     @handler

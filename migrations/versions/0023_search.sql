@@ -9,7 +9,8 @@ DROP FUNCTION search_passage_vectors(uuid[], text, text, integer, uuid[], text[]
 
 -- Cosine similarity of vectors of one model. `is_exact`: they were compared one by one. `p_one_by_one`: up to how many
 -- passages are; NULL: what is quicker. To walk the index to p_limit passages of n among all N costs about p_limit * N / n
--- steps, each as much as four comparisons: they are even at n = sqrt(4 * p_limit * N).
+-- steps, each as much as four comparisons: they are even at n = sqrt(4 * p_limit * N). Vectors beyond 480 dimensions lie
+-- outside their rows, which makes a comparison cost about as much as a step.
 CREATE FUNCTION search_passage_vectors(
     p_bases uuid[], p_model text, p_vector text, p_dims integer, p_categories uuid[], p_languages text[],
     p_since timestamptz, p_limit integer, p_one_by_one integer DEFAULT NULL)
@@ -38,7 +39,7 @@ BEGIN
         IF most IS NULL THEN
             SELECT greatest(0, c.reltuples) INTO everything FROM pg_class c
                 WHERE c.oid = ('public.knowledge_passage_' || p_dims)::regclass;
-            most := least(20000, greatest(2000, sqrt(4 * p_limit * everything)))::integer;
+            most := least(20000, greatest(2000, sqrt(CASE WHEN p_dims > 480 THEN 1 ELSE 4 END * p_limit * everything)))::integer;
         END IF;
         EXECUTE format('SELECT count(*) FROM (SELECT 1 %s LIMIT %s) n', narrowed, most + 1)
             INTO asked USING w, p_model, p_vector, p_bases, p_categories, p_languages, p_since, p_limit;

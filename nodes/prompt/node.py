@@ -86,7 +86,7 @@ NODE = NodeType(
 async def run(settings: Settings, ctx: NodeContext) -> Leave:
     """Ask, say, save; fall back when no model answers."""
     try:
-        text, is_quoting = await _ask(settings, ctx), settings.has_sources
+        text, is_quoting = await _ask(settings, ctx), settings.has_sources and ctx.channel != PHONE
     except ConnectorError as e:
         ctx.output("error", e.message)
         text = ctx.render(ctx.text("fallback_text", settings.fallback_text)).strip()
@@ -136,7 +136,7 @@ def _request(settings: Settings, ctx: NodeContext) -> ModelRequest:
     if settings.in_contact_language:
         system += f"\n\nAnswer in {_LANGUAGES.get(ctx.language, ctx.language)}."
     if ctx.channel == PHONE and settings.mode != "save":
-        system += "\n\nYou are on the phone: answer in one or two short sentences, without lists, links and markup."
+        system += "\n\nYou are on the phone: answer in one or two short sentences, without lists, links, markup and numbers in brackets."
     lines = list(ctx.history(settings.history))
     user = ctx.render(settings.user).strip() or str(ctx.resolve("message.text") or "")
     if lines and lines[-1].role == "contact":

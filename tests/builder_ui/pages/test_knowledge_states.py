@@ -6,12 +6,19 @@ from typing import Any
 from uuid import uuid4
 
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_questions_state import KnowledgeQuestions
 from builder_ui.pages.knowledge_state import Knowledge
 from builder_ui.pages.knowledge_try_state import KnowledgeTry
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.principal import Principal
+from tests.builder_ui.conftest import Talk
 from tests.builder_ui.tab import Tab, redirected_to
 
+ASKED = """
+    INSERT INTO knowledge_asking (workspace_id, conversation_id, turn_id, node_id, agent_id, reason, bases, text, terms, asked_at)
+        SELECT c.workspace_id, c.id, uuidv7(), 'n', c.agent_id, 'not_found', ARRAY[%(base)s::uuid], %(text)s, %(terms)s, now()
+        FROM conversation c
+"""
 ARTICLE = {"title": "Delivery", "text": "# Delivery\n\nOdesa: 11 euros.\n\n<script>alert(1)</script>"}
 
 
@@ -82,6 +89,37 @@ async def test_categories_pages_and_settings(tab: Tab, services: Services, who: 
     await tab.call(KnowledgeBase, "ask_delete_base")
     assert redirected_to(await tab.call(KnowledgeBase, "delete_base")) == "/knowledge"
     assert await services.knowledge_bases.list(who) == []
+
+
+async def test_a_question_without_an_answer_is_written_about_set_aside_and_brought_back(
+    tab: Tab, services: Services, who: Principal, admin: Any, talk: Talk
+) -> None:
+    page = await open_base(tab)
+    questions = tab.state(KnowledgeQuestions)
+    for text in ("Do you insure parrots?", "parrot insurance", "Is there a car park?"):
+        admin.execute(ASKED, {"base": page.base.id, "text": text, "terms": text.lower().strip("?").split()[-2:]})
+    await tab.call(Knowledge, "load")
+    assert [b.questions for b in tab.state(Knowledge).bases] == [2]
+    await tab.call(KnowledgeQuestions, "load")
+    assert {q.text for q in questions.questions} == {"parrot insurance", "Is there a car park?"}
+    assert (questions.open_count, questions.agents[0].name) == (2, "Reception")
+    park = next(q for q in questions.questions if "park" in q.text)
+    await tab.call(KnowledgeQuestions, "look", park.id)
+    assert [(a.text, a.talk_path) for a in questions.askings] == [(park.text, f"/conversations?id={talk.id}")]
+    await tab.call(KnowledgeQuestions, "write", park.id, "pair")
+    assert (page.form_kind, page.form_title, page.form_question) == ("pair", park.text, park.id)
+    await tab.call(KnowledgeBase, "save", {"title": park.text, "text": "Yes, behind the house."})
+    assert tab.notice == ("success", "questions.settled")
+    await tab.call(KnowledgeQuestions, "again")
+    assert questions.open_count == 1
+    await tab.call(KnowledgeQuestions, "dismiss", questions.questions[0].id)
+    await tab.call(KnowledgeQuestions, "choose_state", "dismissed")
+    await tab.call(KnowledgeQuestions, "reopen", questions.questions[0].id)
+    assert questions.questions == []
+    await tab.call(KnowledgeQuestions, "choose_state", "answered")
+    assert [q.document for q in questions.questions] == [park.text]
+    await tab.call(KnowledgeQuestions, "look", str(uuid4()))
+    assert tab.notice == ("error", "error.not_found")
 
 
 async def test_others_find_nothing_and_viewers_change_nothing(
