@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PAGE_SIZE: Final = 50
 MESSAGES_SHOWN: Final = 200
 HEARTBEAT_SECONDS: Final = 20.0
-LIST_SECONDS: Final = 0.4
+LIST_SECONDS: Final = 0.25
 """The list is read anew at most this often; the open conversation at once."""
 MOST_NEWS: Final = 500
 EVERY_QUEUE: Final = "all"
@@ -375,12 +375,12 @@ class Inbox(Session):
     async def watch(self, who: Principal) -> None:
         """Show what happens: in the open conversation at once, in the list a little more calmly."""
         async with self:
-            mine, is_due = self._watch, False
+            mine, due = self._watch, HEARTBEAT_SECONDS
         async with services().conversations.watch_all(who) as events:
             news = asyncio.ensure_future(anext(events))
             try:
                 while True:
-                    done, _ = await asyncio.wait({news}, timeout=LIST_SECONDS if is_due else HEARTBEAT_SECONDS)
+                    done, _ = await asyncio.wait({news}, timeout=due)
                     changed: set[str] = set()
                     while done and len(changed) < MOST_NEWS:
                         changed.add(news.result()["id"])
@@ -389,24 +389,24 @@ class Inbox(Session):
                     async with self:
                         if not mine or self._watch != mine or not self._is_open():
                             return
-                        is_due = await self._follow(changed, is_due=is_due)
+                        due = await self._follow(changed, is_due=due < HEARTBEAT_SECONDS)
             finally:
                 news.cancel()
                 with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
                     await news
 
-    async def _follow(self, changed: set[str], *, is_due: bool) -> bool:
-        """Show news; True when the list still has to be read."""
+    async def _follow(self, changed: set[str], *, is_due: bool) -> float:
+        """Show news; seconds until there is something to do, when the list still has to be read."""
         if not changed and not is_due:
             await services().queues.be(await acting(self), is_online=None)
-            return False
-        is_early = time.monotonic() - self._listed_at < LIST_SECONDS
-        if self.chosen.id not in changed and is_early:
-            return True
+            return HEARTBEAT_SECONDS
+        early = LIST_SECONDS - (time.monotonic() - self._listed_at)
+        if self.chosen.id not in changed and early > 0:
+            return early
         who = await acting(self)
         if self.chosen.id in changed:
             await self._read(who, self.chosen.id)
-        if is_early:
-            return True
+        if early > 0:
+            return early
         await self._list(who)
-        return False
+        return HEARTBEAT_SECONDS

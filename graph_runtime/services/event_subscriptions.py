@@ -29,6 +29,8 @@ EVENT_TYPES: Final = (
     "turn.failed",
     "flow.finished",
     "flow.published",
+    "message.held",
+    "message.decided",
     "message.undeliverable",
 )
 """What can be subscribed to, as migrations 0006 and later write them; screens explain by these."""

@@ -70,7 +70,7 @@ class Retention:
             after = _BEGINNING
             while found := await self._rows.living(workspace_id, before, after, is_test=is_test):
                 for conversation_id, _ in found:
-                    for kind in ("message", "turn", "outbox"):
+                    for kind in ("message", "turn", "outbox", "held_message"):
                         await self._trim(workspace_id, kind, conversation_id, before)
                 after = (found[-1][1], found[-1][0])
             delete = partial(self._rows.delete, workspace_id, before_whole, is_test=is_test)

@@ -66,6 +66,11 @@ _OF_CONVERSATIONS: Final = {
         FROM conversation c JOIN message m ON m.conversation_id = c.id
         WHERE c.contact_id = %(id)s ORDER BY m.conversation_id, m.seq
     """,
+    "approvals": """
+        SELECT h.conversation_id::text, h.seq, h.text, h.parts, h.state, h.decided_by, h.decided_at, h.sent_text, h.created_at
+        FROM conversation c JOIN held_message h ON h.conversation_id = c.id
+        WHERE c.contact_id = %(id)s ORDER BY h.conversation_id, h.place
+    """,
     "calls": """
         SELECT p.id::text, p.conversation_id::text, p.direction, p.from_number, p.did, p.result, p.started_at, p.ended_at
         FROM conversation c JOIN phone_call p ON p.conversation_id = c.id WHERE c.contact_id = %(id)s ORDER BY p.id

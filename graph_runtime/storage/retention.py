@@ -39,6 +39,11 @@ OF_ONE_CONVERSATION: Final = {
         DELETE FROM turn WHERE conversation_id = %(id)s AND seq = ANY(ARRAY(
             SELECT seq FROM turn WHERE conversation_id = %(id)s AND ended_at < %(before)s ORDER BY seq LIMIT %(limit)s))
     """,
+    "held_message": """
+        DELETE FROM held_message WHERE id = ANY(ARRAY(
+            SELECT id FROM held_message WHERE conversation_id = %(id)s AND created_at < %(before)s AND state <> 'waiting'
+            ORDER BY place LIMIT %(limit)s))
+    """,
     "outbox": """
         DELETE FROM outbox WHERE id = ANY(ARRAY(
             SELECT id FROM outbox WHERE conversation_id = %(id)s AND created_at < %(before)s

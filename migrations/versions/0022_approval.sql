@@ -178,6 +178,30 @@ CREATE TRIGGER conversation_ended_with_held AFTER UPDATE OF status ON conversati
     WHEN (NEW.holds AND NEW.status = 'ended' AND OLD.status <> 'ended' AND NEW.turn_seq = OLD.turn_seq)
     EXECUTE FUNCTION held_is_over();
 
+-- Subscribers are told when something waits for approval, and what became of it.
+CREATE FUNCTION held_told() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    c conversation%ROWTYPE;
+    v_type text := CASE NEW.state WHEN 'waiting' THEN 'message.held' ELSE 'message.decided' END;
+BEGIN
+    IF NOT EXISTS (SELECT FROM event_subscription s WHERE s.workspace_id = NEW.workspace_id AND s.is_on) THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO c FROM conversation WHERE id = NEW.conversation_id;
+    IF NOT v_type = ANY (coalesce(wanted_events(c.workspace_id, c.agent_id), '{}')) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM tell_event(c.workspace_id, c.agent_id, c.id, v_type, event_data(c) || jsonb_build_object(
+        'approval_id', NEW.id, 'node_id', NEW.node_id, 'text', coalesce(NEW.sent_text, NEW.text))
+        || CASE v_type WHEN 'message.held' THEN '{}' ELSE jsonb_build_object('decision', NEW.state,
+            'decided_by', NEW.decided_by, 'member_id', NEW.member_id, 'seq', NEW.seq) END);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER held_waits AFTER INSERT ON held_message FOR EACH ROW
+    WHEN (NEW.needs_approval AND NEW.state = 'waiting') EXECUTE FUNCTION held_told();
+CREATE TRIGGER held_decided AFTER UPDATE OF state ON held_message FOR EACH ROW
+    WHEN (NEW.needs_approval AND OLD.state = 'waiting' AND NEW.state <> 'waiting') EXECUTE FUNCTION held_told();
+
 -- Before any workspace is known: held messages whose time is over. `p_now` NULL: this clock.
 CREATE FUNCTION due_approvals(p_now timestamptz, p_limit integer) RETURNS TABLE (workspace_id uuid, held_id uuid)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -10,9 +10,11 @@ import psycopg
 import pytest
 
 from graph_runtime.places import REPOSITORY
+from graph_runtime.services.approvals import Approvals
 from graph_runtime.services.event_subscriptions import EVENT_TYPES
 from graph_runtime.services.hand_offs import HandOffs
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
+from tests.approval_world import answer_by
 from tests.delivery_world import Channel, Place, SendingProcess, sending
 from tests.fakes.webhook_receiver import receiving
 from tests.hand_off_world import add_member
@@ -85,6 +87,11 @@ async def _a_person_takes_over(side: SendingProcess, place: Place, channel: Chan
     talk = (await channel.post(side, "u2", "hello")).conversation_id
     if (await side.conversations.transcript(place.who, talk)).status == "ended":
         return
+    answer_by(admin, channel.access(place), approval={"approves": "all"})
+    await channel.post(side, "u3", "hello")
+    approvals = Approvals(side)
+    await approvals.decide(anna, (await approvals.list(anna))[0].id, "edit", "Changed")
+    answer_by(admin, channel.access(place))
     await people.accept(anna, talk)
     await people.release(anna, talk)
     await people.accept(anna, talk)

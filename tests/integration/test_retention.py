@@ -22,7 +22,7 @@ from tests.conversation_world import process, publish
 from tests.integration.test_turns import ECHO
 
 Admin = psycopg.Connection[tuple[Any, ...]]
-OF_CONVERSATION = ("message", "turn", "inbox", "effect", "event", "outbox", "event_delivery")
+OF_CONVERSATION = ("message", "turn", "inbox", "effect", "event", "outbox", "event_delivery", "held_message")
 
 
 @pytest.fixture
@@ -54,6 +54,11 @@ async def talk(postgres: EmbeddedPostgres, access: ChannelAccess, *texts: str) -
             (*values, access.channel_id),
         )
         admin.execute(
+            "INSERT INTO held_message (workspace_id, key, conversation_id, parts, needs_approval, state)"
+            " VALUES (%s, %s, %s, '[]', true, 'rejected')",
+            values,
+        )
+        admin.execute(
             "INSERT INTO event_delivery (workspace_id, subscription_id, event_id, conversation_id, line, type, payload, state)"
             " SELECT %s, e, e, %s, e, 'turn.ended', '{}', 'sent' FROM uuidv7() e",
             (access.workspace_id, conversation),
@@ -73,7 +78,7 @@ def age(admin: Admin, conversation: str, days: int, *, only: tuple[str, ...] = (
     """Everything of a conversation happened that much earlier."""
     columns = {
         "message": ("created_at",), "turn": ("started_at", "ended_at"), "effect": ("begun_at",), "event": ("at",),
-        "event_delivery": ("created_at",),
+        "event_delivery": ("created_at",), "held_message": ("created_at",),
         "outbox": ("created_at",), "file": ("created_at",), "inbox": ("received_at",),
         "conversation": ("created_at", "updated_at"),
     }  # fmt: skip
@@ -280,6 +285,8 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
             SELECT workspace_id, id::text, id, 1, 'k', 'n', updated_at FROM conversation;
         INSERT INTO outbox (workspace_id, effect_key, conversation_id, channel_id, recipient, ordinal, parts, state)
             SELECT workspace_id, id::text, id, channel_id, 'r', 1, '[]', 'sent' FROM conversation;
+        INSERT INTO held_message (workspace_id, conversation_id, key, parts, needs_approval, state, created_at)
+            SELECT workspace_id, id, 'k', '[]', true, 'rejected', updated_at FROM conversation;
         INSERT INTO file (workspace_id, conversation_id, name, mime, size, content, created_at)
             SELECT workspace_id, id, 'n', 'a/b', 1, 'x', updated_at FROM conversation;
         INSERT INTO event_delivery (workspace_id, subscription_id, event_id, conversation_id, line, type, payload, state, created_at)
@@ -296,7 +303,7 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
         INSERT INTO trigger_run (workspace_id, trigger_id, key, source, state, at)
             SELECT c.workspace_id, t.id, c.id::text, 'event', 'fired', c.updated_at
             FROM conversation c JOIN agent_trigger t ON t.agent_id = c.agent_id;
-        ANALYZE trigger_run, event_delivery, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
+        ANALYZE trigger_run, event_delivery, held_message, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
             call_recording_part;
     """
     for statement in big.split(";\n"):

@@ -12,11 +12,12 @@ import pytest
 
 from graph_runtime.contract.errors import AccessDenied, Conflict, InputInvalid, NotFound
 from graph_runtime.contract.flow import Flow
+from graph_runtime.engine.validate import FlowCheck, Surroundings
 from graph_runtime.services.approvals import with_text
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
-from tests.approval_world import ANSWERS, QUIET, ApprovingProcess, answer_by, approving
+from tests.approval_world import ANSWERS, QUIET, SPEAKING, ApprovingProcess, answer_by, approving
 from tests.conversation_world import publish
 from tests.engine.small_nodes import flow
 from tests.hand_off_world import add_member
@@ -253,6 +254,17 @@ async def test_whoever_takes_over_or_ends_it_withdraws_what_waits(
     with pytest.raises(Conflict):
         await p.approvals.decide(anna, message, "send")
     assert await p.texts(access, other) == ["?", "> one"]
+
+
+@pytest.mark.parametrize(
+    ("approval", "approves", "where"), [("always", False, ["m"]), ("agent", True, [""]), ("agent", False, [])]
+)
+def test_the_flow_check_says_that_calls_are_not_approved(approval: str, approves: bool, where: list[str]) -> None:
+    document = flow({"s": ("start", {}), "m": ("speak", {"text": "Hi", "approval": approval})}, {"s.next": "m"})
+    check = FlowCheck(SPEAKING)
+    for takes_calls in (True, False):
+        found = check.check(document, Surroundings(takes_calls=takes_calls, approves=approves))
+        assert [(p.node_id, p.level) for p in found if p.code == "F031"] == [(n, "info") for n in where if takes_calls]
 
 
 def test_changed_words_keep_buttons_and_files() -> None:

@@ -22,6 +22,8 @@ EventType = Literal[
     "turn.failed",
     "flow.finished",
     "flow.published",
+    "message.held",
+    "message.decided",
     "message.undeliverable",
 ]
 Types = Annotated[list[EventType], Field(min_length=1, max_length=20, description="What to be told.")]
