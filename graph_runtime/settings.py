@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     voice_host: str = "127.0.0.1"
     """Where the audio of calls is expected; a telephone system on another machine needs 0.0.0.0 and a private network."""
     voice_port: int = Field(default=9092, ge=0, le=65535)
+    voice_websocket_port: int = Field(default=0, ge=0, le=65535)
+    """Where audio is expected over WebSockets (Asterisk's `chan_websocket`) as well; 0: nowhere."""
     voice_has_spare: bool = False
     """Whether a second voice process waits on this machine, with everything loaded, to take over when the first one dies."""
     voice_most_calls: int = Field(default=200, ge=1)

@@ -21,6 +21,7 @@ from graph_runtime.settings import Settings
 from graph_runtime.telemetry import logs
 from voice.audiosocket.server import Ears, Server
 from voice.clock import Clock
+from voice.websocket.protocol import Decoder as WebSocketDecoder
 
 if TYPE_CHECKING:
     from voice.call import Call
@@ -60,19 +61,23 @@ async def serve(settings: Settings) -> None:
     clock = Clock()
     switchboard = Switchboard(lambda: furnished(clock, services), settings.voice_most_calls)
     server = Server(switchboard.admit)
+    sockets = Server(switchboard.admit, wire=WebSocketDecoder)
     try:
         port = await _open(server, settings, stop, lambda: _warm(services, switchboard))
         if port is not None:
             clock.start()
             _hurry()
             gc.freeze()
+            await _open_sockets(sockets, settings)
             log.info("voice_ready", host=settings.voice_host, port=port)
             await stop.wait()
         log.info("voice_stopping", calls=len(switchboard.calls))
         server.stop_listening()
+        sockets.stop_listening()
         await switchboard.leave(DRAIN_SECONDS)
     finally:
         await server.close()
+        await sockets.close()
         await switchboard.close()
         clock.stop()
         await services.close()
@@ -133,6 +138,19 @@ async def _open(
             async with asyncio.timeout(SPARE_AGAIN_SECONDS if is_spare else PORT_AGAIN_SECONDS):
                 await stop.wait()
     return None
+
+
+async def _open_sockets(server: Server, settings: Settings) -> None:
+    """The second way in, where it is wished for. Whoever has the first one's port has this one's, too."""
+    if not settings.voice_websocket_port:
+        return
+    try:
+        await server.open(settings.voice_host, settings.voice_websocket_port)
+    except OSError as error:
+        log.error(
+            "no_websocket_calls", port=settings.voice_websocket_port, reason=error.strerror or str(error),
+            advice="Stop what listens there, or set PATCHCORD_VOICE_WEBSOCKET_PORT.",
+        )  # fmt: skip
 
 
 def _hurry() -> None:

@@ -24,9 +24,6 @@ _SCREENS: Final = (
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' {sockets}; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'none'"
 )
-_OTHERS_PAGES: Final = ("/chat/", "/widget", "/sources/", "/hooks/", "/phone/", "/static/")
-"""Everything else that is not an API is the screens, where a member talks to an agent."""
-
 # Reflex runs `call_script` and `call_function` of its own event handlers through eval(): hence 'unsafe-eval' there.
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 
@@ -75,8 +72,7 @@ class SecurityHeaders:
             headers.setdefault("Content-Security-Policy", self._policy(path))
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "same-origin")
-        microphone = "(self)" if self._policy(path) is self._screens and not path.startswith(_OTHERS_PAGES) else "()"
-        headers.setdefault("Permissions-Policy", f"camera=(), microphone={microphone}, geolocation=()")
+        headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
         if not path.startswith("/widget"):
             headers.setdefault("X-Frame-Options", "SAMEORIGIN" if "/files/" in path else "DENY")
             headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")

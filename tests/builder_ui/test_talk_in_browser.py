@@ -46,6 +46,7 @@ SHOP = phone_flow(
         "n_sorry": ("end", {"text": "Then on Monday.", "result": "monday"}),
     },
     {"n_start.next": "n_day", "n_day.mon": "n_sorry", "n_day.tue": "n_end", "n_day.other": "n_day"},
+    layout={"nodes": {"n_start": [0, 0], "n_day": [360, 0], "n_end": [720, 160], "n_sorry": [720, -120]}},
 )
 
 
@@ -109,7 +110,7 @@ async def test_an_agent_is_talked_to(place: Place) -> None:
         await expect(problem).to_have_attribute("data-problem", "refused")
         await _picture(page, "talk-refused")
 
-        await context.grant_permissions(["microphone"])
+        await context.grant_permissions(["microphone"], origin=place.address.http)
         await problem.locator(".pp-button").first.click()
         await expect(page.get_by_test_id("voice-bar")).to_have_attribute("data-phase", "live")
         await expect(page.get_by_test_id("voice-now")).to_have_attribute("data-kind", "agent")
@@ -125,9 +126,7 @@ async def test_an_agent_is_talked_to(place: Place) -> None:
         await expect(page.get_by_test_id("card-n_end").get_by_test_id("card-wait")).to_be_visible()
         await expect(page.get_by_test_id("voice-over")).to_be_visible()
         await _picture(page, "talk-over")
-        await context.add_init_script("")
         assert await serious(page) == []
-        # The microphone is let go with the call.
         assert not troubles
         await browser.close()
 

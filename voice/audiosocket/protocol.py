@@ -107,6 +107,18 @@ class Decoder:
         self._rest = data[at:]
         return packets
 
+    def replies(self) -> bytes:
+        """AudioSocket asks nothing that would have to be answered."""
+        return b""
+
+    def encoder(self, kind: int) -> Encoder:
+        """For what we say on this connection."""
+        return Encoder(kind)
+
+    def farewell(self) -> bytes:
+        """Give the call back to the dialplan."""
+        return END_MESSAGE
+
     @property
     def is_between_messages(self) -> bool:
         """Whether an end of the stream here cuts no message in two."""

@@ -1,4 +1,4 @@
-"""The door that Asterisk's AudioSocket connects to: lets announced calls in, once each, and hands their audio on."""
+"""The door that Asterisk connects to: lets announced calls in, once each, and hands their audio on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from voice.audiosocket.protocol import (
-    END_MESSAGE,
     RATES,
     AudioHeard,
     CallNamed,
     Decoder,
     DigitReleased,
-    Encoder,
     EndReceived,
     ErrorReceived,
     Packet,
@@ -82,13 +80,36 @@ class Counts:
     not_reading: int = 0
 
 
+class Messages(Protocol):
+    """What is said on a line: AudioSocket's `Encoder`, or another wire's."""
+
+    @property
+    def kind(self) -> int: ...
+    @property
+    def format(self) -> AudioFormat: ...
+    @property
+    def silence(self) -> bytes: ...
+    def message(self, frame: bytes) -> bytes: ...
+
+
+class Wire(Protocol):
+    """How one connection is read: AudioSocket's `Decoder`, or that of another way in; its docstrings hold."""
+
+    def feed(self, data: bytes) -> list[Packet]: ...
+    def replies(self) -> bytes: ...
+    def encoder(self, kind: int) -> Messages: ...
+    def farewell(self) -> bytes: ...
+    @property
+    def is_between_messages(self) -> bool: ...
+
+
 class Line(asyncio.Protocol):
     """One connection. Frames go out with `speak`, one write each."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._decoder = Decoder()
-        self._encoder: Encoder | None = None
+        self._decoder: Wire = server.wire()
+        self._encoder: Messages | None = None
         self._ears: Ears | None = None
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -133,7 +154,7 @@ class Line(asyncio.Protocol):
         """Give the call back to Asterisk's dialplan."""
         if self._transport is not None and not self._transport.is_closing():
             self._reason = self._reason or "ended"
-            self._transport.write(END_MESSAGE)
+            self._transport.write(self._decoder.farewell())
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -152,12 +173,19 @@ class Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand on what is complete."""
         try:
-            for packet in self._decoder.feed(data):
+            packets = self._decoder.feed(data)
+            self._reply()
+            for packet in packets:
                 if not self._reason:
                     self._take(packet)
         except WireBroken as error:
+            self._reply()
             self._server.counts.broken += 1
             self._fail(f"broken: {error}")
+
+    def _reply(self) -> None:
+        if (owed := self._decoder.replies()) and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(owed)
 
     def eof_received(self) -> None:
         """A bare end of file is how Asterisk says that the caller hung up."""
@@ -235,7 +263,7 @@ class Line(asyncio.Protocol):
         """Fix the rate and let the call speak; a caller whose phone sends nothing must not hear nothing."""
         self._forget_deadline()
         if self._encoder is None and self._ears is not None:
-            self._encoder = Encoder(kind)
+            self._encoder = self._decoder.encoder(kind)
             self._first_audio_at = time.monotonic()
             self._ears.opened(self)
 
@@ -260,8 +288,15 @@ class Line(asyncio.Protocol):
 class Server:
     """Listens for Asterisk; `lines` holds the connection of every call that has one."""
 
-    def __init__(self, admit: Admit, *, first_message_seconds: float = FIRST_MESSAGE_SECONDS) -> None:
+    def __init__(
+        self,
+        admit: Admit,
+        *,
+        first_message_seconds: float = FIRST_MESSAGE_SECONDS,
+        wire: Callable[[], Wire] = Decoder,
+    ) -> None:
         self.admit = admit
+        self.wire = wire
         self.first_message_seconds = first_message_seconds
         self.lines: dict[uuid.UUID, Line] = {}
         self.strangers: set[Line] = set()

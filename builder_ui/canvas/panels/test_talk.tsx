@@ -129,7 +129,7 @@ function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: stri
   const draft = useTalk((s) => s.draft);
   const person = useTalk((s) => s.person);
   const isTalk = useTalk((s) => s.isTalk);
-  const isDeaf = useVoice((s) => !!s.mode && (s.phase !== "live" || !s.canType));
+  const isDeaf = useVoice((s) => isTalk && (s.phase !== "live" || !s.canType));
   const hint = isOver ? t("test.over_hint") : t(isTalk ? "voice.say" : "test.say");
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {

@@ -53,7 +53,7 @@ export async function beginVoice(mode: Mode): Promise<void> {
   const mine = ++attempt;
   letGo();
   set({ ...FRESH, mode, phase: "opening", isMuted: false });
-  useTalk.setState({ isCall: true, isTalk: true });
+  useTalk.setState({ isCall: true, isTalk: false });
   let opened: Line;
   try {
     opened = await Line.open(mode === "microphone", { news, told, closed });
@@ -63,6 +63,7 @@ export async function beginVoice(mode: Mode): Promise<void> {
   }
   if (mine !== attempt) return opened.close();
   line = opened;
+  useTalk.setState({ isTalk: true });
   set({ phase: "connecting" });
   await startTalk();
   if (mine === attempt && useTalk.getState().phase === "failed") fail("failed", useTalk.getState().failure);

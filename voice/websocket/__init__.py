@@ -1,0 +1,1 @@
+"""The second way in: Asterisk's channel driver for WebSockets."""
