@@ -36,6 +36,7 @@ FILES: Final = (
     "inbox",
     "connections",
     "calls",
+    "work",
 )
 
 _FOLDER = Path(__file__).parent

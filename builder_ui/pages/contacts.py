@@ -386,6 +386,22 @@ def _import_dialog() -> rx.Component:
                     class_name="ps-list",
                     style={"max_height": "50vh", "overflow": "auto"},
                 ),
+                rx.cond(
+                    ContactList.chains.length() > 0,
+                    field(
+                        t("contacts.import_chain"),
+                        rx.select.root(
+                            rx.select.trigger(id="import-chain", aria_label=t("contacts.import_chain"), width="100%"),
+                            rx.select.content(
+                                rx.select.item(t("contacts.import_no_chain"), value=ALL),
+                                rx.foreach(ContactList.chains, lambda c: rx.select.item(c.name, value=c.id)),
+                            ),
+                            name="chain",
+                            default_value=ALL,
+                        ),
+                        field_id="import-chain",
+                    ),
+                ),
                 buttons(t("contacts.import_do")),
                 on_submit=ContactList.begin_import,
             ),
@@ -443,7 +459,10 @@ def _bar() -> rx.Component:
                 rx.cond(
                     work.state == "failed",
                     work.error,
-                    t("contacts.import_done", created=work.created, updated=work.updated, broken=work.broken),
+                    rx.fragment(
+                        t("contacts.import_done", created=work.created, updated=work.updated, broken=work.broken),
+                        rx.cond(work.enrolled > 0, rx.fragment(" ", t("contacts.import_enrolled", n=work.enrolled))),
+                    ),
                 ),
                 role="status",
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from psycopg import sql
@@ -187,6 +187,16 @@ async def find_by(connection: Connection, *, phone: str = "", email: str = "") -
             if row is not None:
                 return row
     return None
+
+
+async def ids_by(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Number or (small) e-mail → the oldest contact who has it."""
+    cursor = await connection.execute(
+        "SELECT id::text, phone, lower(email) AS email FROM contact WHERE merged_into IS NULL"
+        " AND (phone = ANY (%(keys)s) AND phone <> '' OR lower(email) = ANY (%(keys)s) AND email <> '') ORDER BY id DESC",
+        {"keys": [*keys]},
+    )
+    return {row[key]: row["id"] for row in await cursor.fetchall() for key in ("phone", "email") if row[key]}
 
 
 async def identities(connection: Connection, contact_id: str) -> list[Row]:
