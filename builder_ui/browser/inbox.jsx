@@ -178,7 +178,7 @@ export function ListKeys({ listId }) {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.closest?.("input, textarea, select, [role=dialog], [contenteditable=true]")) return;
       if (event.key !== "j" && event.key !== "k") return;
-      const rows = [...(document.getElementById(listId)?.querySelectorAll("button.ps-talk") ?? [])];
+      const rows = [...(document.getElementById(listId)?.querySelectorAll("button.ps-talk, .ps-row a.ps-cover") ?? [])];
       if (!rows.length) return;
       const now = rows.indexOf(document.activeElement);
       const chosen = now >= 0 ? now : rows.findIndex((row) => row.getAttribute("aria-current") === "true");

@@ -52,7 +52,8 @@ class Retention:
             await self._transcripts(workspace_id, now, wanted)
         for kind, days in (
             ("event", wanted.keep_events_days), ("event_delivery", wanted.keep_events_days),
-            ("trigger_run", wanted.keep_events_days), ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
+            ("trigger_run", wanted.keep_events_days), ("enrollment", wanted.keep_events_days),
+            ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
             ("call", wanted.keep_transcripts_days), ("recording", wanted.keep_transcripts_days),
         ):  # fmt: skip
             if days:

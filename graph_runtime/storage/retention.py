@@ -47,6 +47,11 @@ OF_ONE_CONVERSATION: Final = {
 }
 # ARRAY(...): one look into the index per row, whatever the planner thinks of the size of the batch.
 BY_AGE: Final = {
+    "enrollment": """
+        DELETE FROM enrollment WHERE id = ANY(ARRAY(
+            SELECT id FROM enrollment WHERE workspace_id = %(workspace)s AND ended_at < %(before)s
+              AND state NOT IN ('active', 'paused') ORDER BY ended_at LIMIT %(limit)s))
+    """,
     "trigger_run": """
         DELETE FROM trigger_run WHERE id = ANY(ARRAY(
             SELECT id FROM trigger_run WHERE workspace_id = %(workspace)s AND at < %(before)s AND state <> 'waiting'

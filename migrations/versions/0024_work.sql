@@ -1,6 +1,9 @@
 -- Contacts of a file may be put into a chain as they come in. `enrolled`: how many were.
 ALTER TABLE contact_import ADD COLUMN chain_id uuid, ADD COLUMN enrolled integer NOT NULL DEFAULT 0;
 
+-- Enrollments that are over go with their log when events go.
+CREATE INDEX enrollment_ended ON enrollment (workspace_id, ended_at) WHERE ended_at IS NOT NULL;
+
 -- Kinds of work that somebody has stopped in a workspace. What waits goes on waiting.
 CREATE TABLE work_pause (
     workspace_id uuid NOT NULL REFERENCES workspace ON DELETE CASCADE,

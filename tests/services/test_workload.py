@@ -121,3 +121,13 @@ async def test_a_file_leads_into_a_chain_row_by_row(services: Services, owner: P
     people = await services.chains.people(owner, draft.row.id)
     assert {(row.phone, row.source) for row in people} == {("+380671000001", "csv"), ("+380671000003", "csv")}
     assert silent not in {row.contact_id for row in people}
+
+
+async def test_old_logs_of_chains_are_forgotten_with_events(services: Services, owner: Principal, admin: Admin) -> None:
+    over, _ = await inside(services, owner, 2)
+    await services.chain_runner.run_step(owner.workspace_id, over)
+    admin.execute("UPDATE enrollment SET ended_at = now() - interval '400 days' WHERE id = %s", (over,))
+    admin.execute("UPDATE enrollment SET enrolled_at = now() - interval '400 days'")
+    await services.retention.run(owner)
+    left = admin.execute("SELECT count(*), (SELECT count(*) FROM chain_log WHERE enrollment_id = %s) FROM enrollment", (over,))
+    assert left.fetchone() == (1, 0)  # whoever is still inside stays

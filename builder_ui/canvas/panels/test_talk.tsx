@@ -117,6 +117,7 @@ function Person() {
 function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: string; canSkip: boolean; failure: string; isOver: boolean; isStarting: boolean }) {
   const draft = useTalk((s) => s.draft);
   const person = useTalk((s) => s.person);
+  const isCall = useTalk((s) => s.isCall);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     if (!isStarting) field.current?.focus({ preventScroll: true });
@@ -136,6 +137,7 @@ function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: stri
       <Person />
       {waits === "reply" && canSkip && person !== "accepted" && <button type="button" className="pp-skip" title={t("test.skip_hint")} onClick={skipReply} data-testid="test-skip">{t("test.skip")}</button>}
       {waits === "time" && <p className="pp-empty">{t("test.waits_time")}</p>}
+      {waits === "time" && canSkip && !isCall && <button type="button" className="pp-skip" title={t("test.skip_time_hint")} onClick={skipReply} data-testid="test-skip-time">{t("test.skip_time")}</button>}
       <div>
         <textarea ref={field} rows={1} value={draft} placeholder={isOver ? t("test.over_hint") : t("test.say")} aria-label={t("test.say")} maxLength={60_000} data-testid="test-say" onChange={(e) => setDraft(e.target.value)}
           onKeyDown={(e) => {
