@@ -129,5 +129,7 @@ async def test_old_logs_of_chains_are_forgotten_with_events(services: Services, 
     admin.execute("UPDATE enrollment SET ended_at = now() - interval '400 days' WHERE id = %s", (over,))
     admin.execute("UPDATE enrollment SET enrolled_at = now() - interval '400 days'")
     await services.retention.run(owner)
-    left = admin.execute("SELECT count(*), (SELECT count(*) FROM chain_log WHERE enrollment_id = %s) FROM enrollment", (over,))
+    left = admin.execute(
+        "SELECT count(*), (SELECT count(*) FROM chain_log WHERE enrollment_id = %s) FROM enrollment", (over,)
+    )
     assert left.fetchone() == (1, 0)  # whoever is still inside stays
