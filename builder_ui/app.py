@@ -64,6 +64,8 @@ from builder_ui.pages.settings_hours_state import WorkSettings
 from builder_ui.pages.settings_state import SettingsPage
 from builder_ui.pages.trigger_page import trigger_page
 from builder_ui.pages.trigger_page_state import TriggerPage
+from builder_ui.pages.work import work_page
+from builder_ui.pages.work_state import Work
 from builder_ui.session import remove_setters
 
 WHEN_BROKEN = ArgsFunctionOperation.create(("problem",), rx.Var.create(BrokenPage.create()))
@@ -124,6 +126,7 @@ app.add_page(inbox_page, route="/inbox", title="Patchcord", on_load=Inbox.load)
 app.add_page(inbox_setup_page, route="/inbox/queues", title="Patchcord", on_load=InboxSetup.load)
 app.add_page(calls_page, route="/calls", title="Patchcord", on_load=Calls.load)
 app.add_page(letters_page, route="/undelivered", title="Patchcord", on_load=Letters.load)
+app.add_page(work_page, route="/work", title="Patchcord", on_load=Work.load)
 app.add_page(events_page, route="/events", title="Patchcord", on_load=Events.load)
 app.add_page(event_page, route="/events/[subscription_id]", title="Patchcord", on_load=EventPage.load)
 app.add_page(knowledge_page, route="/knowledge", title="Patchcord", on_load=Knowledge.load)

@@ -91,6 +91,7 @@ from graph_runtime.services.update_checks import UpdateChecks, UpdateReader
 from graph_runtime.services.update_rules import UpdateRules
 from graph_runtime.services.vault import Vault
 from graph_runtime.services.web_pages import WebPages
+from graph_runtime.services.workload import Retries, Workload
 from graph_runtime.services.workspace_settings import WorkspaceSettings
 from graph_runtime.settings import Settings, SettingsRefused
 from graph_runtime.storage.channel_links import LinkStore
@@ -152,6 +153,7 @@ class Services:
     chain_drafts: ChainDrafts
     chain_runner: ChainRunner
     chain_play: ChainPlay
+    workload: Workload
     phone_setup: PhoneSetup
     call_recordings: CallRecordings
     call_log: CallLog
@@ -334,6 +336,18 @@ async def build(
         chain_drafts=ChainDrafts(database, clock, phone_lines=catalog.phone_lines()),
         chain_runner=ChainRunner(database, acts),
         chain_play=ChainPlay(database, acts),
+        workload=Workload(
+            database,
+            Retries(
+                DeadLetters(database, side.runner.start, clock),
+                EventLog(database, clock),
+                KnowledgeDocuments(database, pages, clock),
+                Chains(database, clock),
+            ),
+            phone_lines=catalog.phone_lines(),
+            wakes="redis" if settings.redis_url else "postgresql",
+            clock=clock,
+        ),
         phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
         call_recordings=recordings,
         call_log=CallLog(database, lines),

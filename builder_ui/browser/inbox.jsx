@@ -229,7 +229,7 @@ export function ListKeys({ listId }) {
         return;
       }
       if (event.key !== "j" && event.key !== "k") return;
-      const rows = [...(document.getElementById(listId)?.querySelectorAll("button.ps-talk") ?? [])];
+      const rows = [...(document.getElementById(listId)?.querySelectorAll("button.ps-talk, .ps-row a.ps-cover") ?? [])];
       if (!rows.length) return;
       const now = rows.indexOf(document.activeElement);
       const chosen = now >= 0 ? now : rows.findIndex((row) => row.getAttribute("aria-current") === "true");

@@ -35,6 +35,7 @@ GROUPS: Final = (
         Place("connections", "cable", "/connections"),
         Place("events", "webhook", "/events"),
         Place("letters", "mail-warning", "/undelivered"),
+        Place("work", "gauge", "/work"),
         Place("api_keys", "key-round", "/api-keys"),
         Place("settings", "settings", "/settings"),
     ),
@@ -109,7 +110,7 @@ def _navigation(current: str) -> rx.Component:
 def _entry(place: Place, *, is_current: bool) -> rx.Component:
     link = _link(place, is_current=is_current)
     # Who only looks on answers nobody.
-    return rx.cond(Session.me.role != "viewer", link) if place.key == "inbox" else link
+    return rx.cond(Session.me.role != "viewer", link) if place.key in {"inbox", "work"} else link
 
 
 def _link(place: Place, *, is_current: bool) -> rx.Component:

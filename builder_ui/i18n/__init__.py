@@ -39,6 +39,7 @@ FILES: Final = (
     "approval",
     "connections",
     "calls",
+    "work",
 )
 
 _FOLDER = Path(__file__).parent

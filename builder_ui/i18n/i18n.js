@@ -20,7 +20,15 @@ import telegram from "./telegram.json";
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
 const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts, ...inbox, ...calls, ...connections };
-const AREAS = { triggers: () => import("./triggers.json"), chains: () => import("./chains.json"), approval: () => import("./approval.json"), answering: () => import("./approval.json"), update_rules: () => import("./update_rules.json") };
+const AREAS = {
+  triggers: () => import("./triggers.json"),
+  chains: () => import("./chains.json"),
+  approval: () => import("./approval.json"),
+  answering: () => import("./approval.json"),
+  update_rules: () => import("./update_rules.json"),
+  questions: () => import("./questions.json"),
+  work: () => import("./work.json"),
+};
 const asked = {};
 const listeners = new Set();
 let current = null;

@@ -293,6 +293,15 @@ def _places() -> rx.Component:
                         rx.el.div(
                             channel_name(i.channel),
                             rx.cond(i.label != "", rx.el.span(" · ", i.label, class_name="ps-sub")),
+                            rx.cond(
+                                i.unreachable_since != "",
+                                rx.el.div(
+                                    rx.badge(t("contacts.unreachable"), color_scheme="red", high_contrast=True),
+                                    " ",
+                                    When.create(iso=i.unreachable_since),
+                                    class_name="ps-sub",
+                                ),
+                            ),
                         ),
                         rx.el.span(i.name, class_name="ps-mono ps-sub ps-truncate"),
                         class_name="ps-row ps-row-two",

@@ -40,6 +40,7 @@ class IdentityItem:
     channel: str
     label: str
     name: str
+    unreachable_since: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ class ContactPage(Session):
             FieldItem(k, k, "text", _shown(v), []) for k, v in (c["variables"] | c["fields"]).items() if k not in known
         ]
         self.identities = [
-            IdentityItem(i["channel"], i["label"] or i["agent"], i["external_user_id"]) for i in c["identities"]
+            IdentityItem(i["channel"], i["label"] or i["agent"], i["external_user_id"], i["unreachable_since"])
+            for i in c["identities"]
         ]
         self.consents = [ConsentItem(k, v["given"], str(v["at"])) for k, v in sorted(c["consent"].items())]
         timeline = await services().contact_history.get(who, c["id"])

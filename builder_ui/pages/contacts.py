@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import reflex as rx
 
-from builder_ui.browser import CsvChoice, When
+from builder_ui.browser import CsvChoice, ListKeys, When
 from builder_ui.components.parts import empty, field, head, search_box, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.contacts_state import ALL, OPERATORS, ROWS, SEGMENT_KEYS, SKIP, Column, ContactItem, ContactList
 
+LIST_ID = "contact-list"
 LIST_COLUMNS = "28px minmax(0, 1.4fr) minmax(0, 1.2fr) minmax(0, 1fr) 110px"
 
 
@@ -174,7 +175,8 @@ def _list() -> rx.Component:
                 rx.el.span(t("contacts.seen"), class_name="ps-wide"),
                 class_name="ps-row ps-row-head ps-contact-row",
             ),
-            rx.el.div(rx.foreach(ContactList.rows, _row), role="list"),
+            rx.el.div(rx.foreach(ContactList.rows, _row), role="list", id=LIST_ID),
+            ListKeys.create(list_id=LIST_ID),
             class_name="ps-list",
         ),
         rx.cond(
@@ -386,6 +388,22 @@ def _import_dialog() -> rx.Component:
                     class_name="ps-list",
                     style={"max_height": "50vh", "overflow": "auto"},
                 ),
+                rx.cond(
+                    ContactList.chains.length() > 0,
+                    field(
+                        t("contacts.import_chain"),
+                        rx.select.root(
+                            rx.select.trigger(id="import-chain", aria_label=t("contacts.import_chain"), width="100%"),
+                            rx.select.content(
+                                rx.select.item(t("contacts.import_no_chain"), value=ALL),
+                                rx.foreach(ContactList.chains, lambda c: rx.select.item(c.name, value=c.id)),
+                            ),
+                            name="chain",
+                            default_value=ALL,
+                        ),
+                        field_id="import-chain",
+                    ),
+                ),
                 buttons(t("contacts.import_do")),
                 on_submit=ContactList.begin_import,
             ),
@@ -443,7 +461,10 @@ def _bar() -> rx.Component:
                 rx.cond(
                     work.state == "failed",
                     work.error,
-                    t("contacts.import_done", created=work.created, updated=work.updated, broken=work.broken),
+                    rx.fragment(
+                        t("contacts.import_done", created=work.created, updated=work.updated, broken=work.broken),
+                        rx.cond(work.enrolled > 0, rx.fragment(" ", t("contacts.import_enrolled", n=work.enrolled))),
+                    ),
                 ),
                 role="status",
             ),

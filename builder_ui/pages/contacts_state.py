@@ -77,6 +77,7 @@ class Import:
     created: int = 0
     updated: int = 0
     broken: int = 0
+    enrolled: int = 0
     error: str = ""
     percent: int = 0
 
@@ -120,6 +121,7 @@ class ContactList(Session):
     draft: str = ""
     columns: list[Column] = []
     importing: Import = Import()
+    chains: list[NamedItem] = []
     problems: list[Problem] = []
 
     def _wanted(self) -> Wanted:
@@ -285,12 +287,16 @@ class ContactList(Session):
             for n, name in enumerate(shown.columns)
         ]
         self.importing = Import(total=shown.total)
+        self.chains = [NamedItem(c.id, c.name) for c in await services().chain_drafts.list(who) if c.is_on]
 
     @handler
     async def begin_import(self, who: Principal, form: dict[str, Any]) -> Any:
         """Take the file in, and show how far it is."""
         mapping = [str(form.get(f"column{c.place}") or SKIP) for c in self.columns]
-        await services().contact_imports.start(who, self.draft, ["" if m == SKIP else m for m in mapping])
+        chain_id = text_of(form, "chain", limit=60)
+        await services().contact_imports.start(
+            who, self.draft, ["" if m == SKIP else m for m in mapping], chain_id="" if chain_id == ALL else chain_id
+        )
         self.importing = _import(await services().contact_imports.progress(who, self.draft))
         self.draft, self.columns = "", []
         yield ContactList.follow
@@ -328,7 +334,8 @@ class ContactList(Session):
 def _import(progress: Any) -> Import:
     percent = 100 * progress.position // max(progress.total, 1)
     values = {
-        k: getattr(progress, k) for k in ("id", "state", "total", "position", "created", "updated", "broken", "error")
+        k: getattr(progress, k)
+        for k in ("id", "state", "total", "position", "created", "updated", "broken", "enrolled", "error")
     }
     return Import(name=progress.file_name, percent=percent, **values)
 

@@ -8,9 +8,10 @@ from builder_ui.browser import CopyButton, SiteLink, When
 from builder_ui.components.parts import confirm, empty, secret_once, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
-from builder_ui.pages.trigger_form import form_dialog, next_times
+from builder_ui.pages.trigger_form import form_dialog
 from builder_ui.pages.trigger_page_state import FILTERS, SECRET_FIELD, TriggerPage
 from builder_ui.pages.trigger_rows import OccasionItem
+from builder_ui.pages.trigger_when import next_times
 
 
 def trigger_page() -> rx.Component:

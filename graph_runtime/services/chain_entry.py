@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -69,24 +69,75 @@ async def enroll_one(
     row = await rows.contact(connection, contact_id) if is_uuid(contact_id) else None
     if row is None:
         return Entered(contact_id, problem="no_contact")
-    contact, enrollment_id = facts_of(row["contact"]), enrollment_id or row["new_id"]
+    one = _entering(door, door.chain, facts_of(row["contact"]), enrollment_id or row["new_id"])
+    if isinstance(one, Entered):
+        return one
+    if not await rows.insert_enrollment(connection, {**one.values, "source": source}, one.passed):
+        return Entered(one.values["contact"], problem="inside")
+    return Entered(one.values["contact"], one.values["id"])
+
+
+async def enroll_many(
+    connection: Connection, door: Door | None, contact_ids: Sequence[str], *, source: str
+) -> list[Entered]:  # fmt: skip
+    """As `enroll_one` for each, in the order given, in a few statements."""
+    if door is None or door.chain is None:
+        problem: Problem = "no_chain" if door is None else "off"
+        return [Entered(c, problem=problem) for c in contact_ids]
+    known = {r["asked"]: r for r in await rows.contacts(connection, [c for c in contact_ids if is_uuid(c)])}
+    found: dict[str, Entered] = {}
+    wanted: dict[str, tuple[str, _Entering]] = {}
+    for contact_id in dict.fromkeys(contact_ids):
+        row = known.get(contact_id)
+        if row is None:
+            found[contact_id] = Entered(contact_id, problem="no_contact")
+            continue
+        one = _entering(door, door.chain, facts_of(row["contact"]), row["new_id"])
+        if isinstance(one, Entered):
+            found[contact_id] = one
+        else:
+            wanted[one.values["id"]] = contact_id, one
+    values = [{**one.values, "source": source} for _, one in wanted.values()]
+    passed = [(i, *step) for i, (_, one) in wanted.items() for step in one.passed]
+    inside = await rows.insert_enrollments(connection, values, passed)
+    for enrollment_id, (asked, one) in wanted.items():
+        contact_id = one.values["contact"]
+        found[asked] = (
+            Entered(contact_id, enrollment_id) if enrollment_id in inside else Entered(contact_id, problem="inside")
+        )
+    first: dict[str, int] = {}
+    for place, contact_id in enumerate(contact_ids):
+        first.setdefault(contact_id, place)
+    return [found[c] if first[c] == place else _twice(found[c]) for place, c in enumerate(contact_ids)]
+
+
+def _twice(entered: Entered) -> Entered:
+    return entered if entered.problem else Entered(entered.contact_id, problem="inside")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entering:
+    """A row to be written, and the steps that are passed over: (step, kind, reason)."""
+
+    values: dict[str, Any]
+    passed: list[tuple[str, str, str]]
+
+
+def _entering(door: Door, chain: Chain, contact: ContactFacts, enrollment_id: str) -> _Entering | Entered:
     if contact.is_opted_out:
-        return Entered(contact_id, problem="opted_out")
-    chain, at = door.chain, door.at
+        return Entered(contact.id, problem="opted_out")
     calendar = calendar_of(chain, contact)
-    passed = []
+    passed: list[tuple[str, str, str]] = []
     for step in chain.steps:
-        one = due(chain, step, contact, at, at, calendar, key=enrollment_id)
+        one = due(chain, step, contact, door.at, door.at, calendar, key=enrollment_id)
         if one.due_at is None:
-            passed.append((step, one.reason))
+            passed.append((step.id, step.kind, one.reason))
             continue
         values = {
             "id": enrollment_id, "chain": door.id, "version": door.version_id, "contact": contact.id,
-            "step_id": step.id, "due_at": one.due_at, "at": at, "source": source,
+            "step_id": step.id, "due_at": one.due_at, "at": door.at,
         }  # fmt: skip
-        if not await rows.insert_enrollment(connection, values, [(s.id, s.kind, reason) for s, reason in passed]):
-            return Entered(contact.id, problem="inside")
-        return Entered(contact.id, enrollment_id)
+        return _Entering(values, passed)
     return Entered(contact.id, problem="nothing_to_do")
 
 

@@ -14,7 +14,7 @@ from graph_runtime.contract.chain_times import plan
 from graph_runtime.contract.chains import Chain, ContactFacts, read_chain
 from graph_runtime.contract.conditions import Condition, evaluate
 from graph_runtime.contract.errors import InputInvalid, NotFound
-from graph_runtime.services.chain_entry import Entered, enroll_one, facts_of, open_door
+from graph_runtime.services.chain_entry import Entered, enroll_many, facts_of, open_door
 from graph_runtime.services.chain_progress import go_on
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
@@ -26,7 +26,7 @@ from graph_runtime.storage import chains as rows
 from graph_runtime.storage.database import Database
 
 MOST_AT_ONCE: Final = 10_000
-BATCH: Final = 200
+BATCH: Final = 500
 SHOWN_AHEAD: Final = 60
 STATES: Final = ("active", "paused", "done", "stopped", "failed")
 _CONDITION: Final[TypeAdapter[Any]] = TypeAdapter(Condition)
@@ -104,7 +104,7 @@ class Chains:
                 door = await open_door(connection, chain_id, now)
                 # In one order everywhere: two requests for the same people wait for each other instead of failing.
                 batch = sorted(contact_ids[start : start + BATCH])
-                found += [await enroll_one(connection, door, c, source=source[:40]) for c in batch]
+                found += await enroll_many(connection, door, batch, source=source[:40])
         await self._note(principal, "enrolled", chain_id, sum(not e.problem for e in found))
         return found
 
@@ -117,13 +117,14 @@ class Chains:
         ids: list[str] = []
         unknown: list[Entered] = []
         async with self._database.workspace(principal.workspace_id) as connection:
-            wanted = [(p, "") for p in phones] + [("", e) for e in emails]
-            for phone, email in wanted[: MOST_AT_ONCE + 1]:
-                row = await contacts.find_by(connection, phone=_phone(phone), email=email.strip())
-                if row is None:
-                    unknown.append(Entered(phone or email, problem="no_contact"))
+            wanted = [(p, _phone(p)) for p in phones] + [(e, e.strip().lower()) for e in emails]
+            wanted = wanted[: MOST_AT_ONCE + 1]
+            known = await contacts.ids_by(connection, [key for _, key in wanted if key])
+            for given, key in wanted:
+                if key in known:
+                    ids.append(known[key])
                 else:
-                    ids.append(row["id"])
+                    unknown.append(Entered(given, problem="no_contact"))
         return [*await self.enroll(principal, chain_id, ids, source=source), *unknown]
 
     async def enroll_segment(self, principal: Principal, chain_id: str, segment_id: str) -> Summary:

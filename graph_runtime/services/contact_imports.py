@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from graph_runtime.contract.errors import InputInvalid, NotFound
+from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
+from graph_runtime.services.chain_entry import SENTENCES, enroll_many, open_door
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.contact_tables import (
     Table,
@@ -55,6 +56,7 @@ class ImportProgress:
     created: int
     updated: int
     broken: int
+    enrolled: int
     error: str
 
 
@@ -64,6 +66,7 @@ class _File:
     actor: str
     mapping: list[str]
     fields: list[ContactField]
+    chain_id: str | None = None
 
 
 class ContactImports:
@@ -97,12 +100,23 @@ class ContactImports:
         total = sum(1 for _ in table.rows())
         return FilePreview(table.columns, sample, guess_mapping(table.columns, fields), total)
 
-    async def start(self, principal: Principal, import_id: str, mapping: Sequence[str]) -> None:
-        """Let a worker take a kept file in. Raises: AccessDenied, NotFound, InputInvalid."""
+    async def start(
+        self, principal: Principal, import_id: str, mapping: Sequence[str], *, chain_id: str = ""
+    ) -> None:  # fmt: skip
+        """Let a worker take a kept file in, and put everybody in it into a chain if one is named.
+
+        Raises: AccessDenied, NotFound, InputInvalid, Conflict when the chain takes nobody.
+        """
         columns = (await self.preview(principal, import_id)).columns
         async with self._database.workspace(principal.workspace_id) as connection:
             checked = check_mapping(mapping, columns, await _fields(connection))
-            if not await rows.begin(connection, import_id, checked):
+            if chain_id:
+                door = await open_door(connection, chain_id) if is_uuid(chain_id) else None
+                if door is None:
+                    raise NotFound(SENTENCES["no_chain"])
+                if door.chain is None:
+                    raise Conflict(SENTENCES["off"], reason="chain_off")
+            if not await rows.begin(connection, import_id, checked, chain_id or None):
                 raise NotFound("This file is not kept any more. Choose it once more.")
             await audit.append(connection, principal.actor, "contact.imported", {"import_id": import_id}, self._clock())
 
@@ -174,7 +188,7 @@ class ContactImports:
         except InputInvalid as error:
             await self._give_up(workspace_id, import_id, error.message)
             return True
-        file = _File(import_id, row["actor"], list(row["mapping"]), fields)
+        file = _File(import_id, row["actor"], list(row["mapping"]), fields, row["chain_id"])
         await self._take_in(workspace_id, file, table, int(row["position"]))
         return True
 
@@ -194,10 +208,12 @@ class ContactImports:
         self, connection: Connection, file: _File, batch: list[list[str]], position: int
     ) -> dict[str, int]:
         good: list[dict[str, Any]] = []
+        places: list[int] = []
         broken: list[tuple[int, dict[str, str]]] = []
         for place, line in enumerate(batch, position + 2):
             try:
                 good.append(row_values(line, file.mapping, file.fields))
+                places.append(place)
             except InputInvalid as error:
                 broken.append((place, {"field": str(error.field or ""), "message": error.message}))
         phones = [v["phone"] for v in good if v.get("phone")]
@@ -208,7 +224,8 @@ class ContactImports:
         ids = await rows.new_ids(connection, len(good))
         new: dict[str, dict[str, Any]] = {}
         changed: list[dict[str, Any]] = []
-        for values in good:
+        people: dict[str, int] = {}
+        for place, values in zip(places, good, strict=True):
             keys = [k for k in (values.get("phone"), (values.get("email") or "").lower()) if k]
             twin_id = next((known[k]["id"] for k in keys if k in known), None)
             if twin_id in new:
@@ -219,10 +236,21 @@ class ContactImports:
                 twin_id = ids.pop()
                 new[twin_id] = values | {"id": twin_id}
             known |= {k: {"id": twin_id} for k in keys if k not in known}
+            people.setdefault(twin_id, place)
         await rows.insert_many(connection, list(new.values()), file.actor, file.id)
         await rows.update_many(connection, changed, file.actor, file.id)
+        enrolled = 0
+        if file.chain_id:
+            door = await open_door(connection, file.chain_id)
+            entered = await enroll_many(connection, door, sorted(people), source="csv")
+            for contact_id, one in zip(sorted(people), entered, strict=True):
+                enrolled += not one.problem
+                if one.problem:
+                    broken.append((people[contact_id], {"field": "chain", "message": one.sentence}))
         await rows.note_problems(connection, file.id, broken)
-        return {"created": len(new), "updated": len(good) - len(new), "broken": len(broken)}
+        return {
+            "created": len(new), "updated": len(good) - len(new), "broken": len(batch) - len(good), "enrolled": enrolled,
+        }  # fmt: skip
 
     async def _give_up(self, workspace_id: str, import_id: str, why: str) -> None:
         async with self._database.workspace(workspace_id) as connection:

@@ -53,7 +53,8 @@ class Retention:
         for kind, days in (
             ("event", wanted.keep_events_days), ("event_delivery", wanted.keep_events_days),
             ("trigger_run", wanted.keep_events_days), ("update_check", wanted.keep_events_days),
-            ("update_change", wanted.keep_transcripts_days), ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
+            ("update_change", wanted.keep_transcripts_days), ("enrollment", wanted.keep_events_days),
+            ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
             ("call", wanted.keep_transcripts_days), ("knowledge_asking", wanted.keep_transcripts_days),
             ("recording", wanted.keep_transcripts_days),
         ):  # fmt: skip

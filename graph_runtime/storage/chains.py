@@ -204,6 +204,55 @@ async def insert_enrollment(
     return True
 
 
+async def contacts(connection: Connection, ids: Sequence[str]) -> list[Row]:
+    """As `contact`, of many: {asked, contact (as JSON), new_id}."""
+    cursor = await connection.execute(
+        "SELECT m.id::text AS asked, to_jsonb(k) AS contact, uuidv7()::text AS new_id FROM contact m"
+        " JOIN contact k ON k.id = coalesce(m.merged_into, m.id) WHERE m.id = ANY (%s::uuid[]) AND k.merged_into IS NULL",
+        ([*ids],),
+    )
+    return await cursor.fetchall()
+
+
+async def insert_enrollments(
+    connection: Connection, values: Sequence[dict[str, Any]], passed: Sequence[tuple[str, str, str, str]]
+) -> set[str]:
+    """Put many into one version of a chain; the ids of those who were not inside already.
+
+    `values` as for `insert_enrollment`; `passed`: (enrollment, step, kind, reason) of steps that can never be due.
+    """
+    if not values:
+        return set()
+    first = values[0]
+    shared = {k: first[k] for k in ("chain", "version", "source", "at")}
+    columns = {k: [v[k] for v in values] for k in ("id", "contact", "step_id", "due_at")}
+    cursor = await connection.execute(_INSERT_MANY, shared | columns)
+    inside = {row["id"] for row in await cursor.fetchall()}
+    lines = [(i, "", "", "enrolled", first["source"]) for i in columns["id"] if i in inside]
+    lines += [(i, step, kind, "skipped", why) for i, step, kind, why in passed if i in inside]
+    ids, steps, kinds, whats, reasons = map(list, zip(*lines, strict=True)) if lines else ([], [], [], [], [])
+    await connection.execute(
+        _LOG_MANY, shared | {"ids": ids, "steps": steps, "kinds": kinds, "whats": whats, "reasons": reasons}
+    )
+    await wake(connection)
+    return inside
+
+
+_INSERT_MANY = """
+    INSERT INTO enrollment (id, workspace_id, chain_id, version_id, contact_id, step_id, due_at, source, enrolled_at, previous_at)
+    SELECT n.id, current_setting('app.workspace_id')::uuid, %(chain)s, %(version)s, n.contact, n.step, n.due, %(source)s, %(at)s, %(at)s
+    FROM unnest(%(id)s::uuid[], %(contact)s::uuid[], %(step_id)s::text[], %(due_at)s::timestamptz[]) n (id, contact, step, due)
+    ORDER BY n.contact
+    ON CONFLICT (chain_id, contact_id) WHERE state IN ('active', 'paused') DO NOTHING RETURNING id::text
+"""
+_LOG_MANY = """
+    INSERT INTO chain_log (workspace_id, chain_id, enrollment_id, version_id, contact_id, what, step_id, kind, reason, at)
+    SELECT e.workspace_id, e.chain_id, e.id, e.version_id, e.contact_id, n.what, n.step, n.kind, n.reason, %(at)s
+    FROM unnest(%(ids)s::uuid[], %(steps)s::text[], %(kinds)s::text[], %(whats)s::text[], %(reasons)s::text[])
+        WITH ORDINALITY n (id, step, kind, what, reason, place) JOIN enrollment e ON e.id = n.id ORDER BY n.place
+"""
+
+
 async def wake(connection: Connection) -> None:
     """Let the workers look after the commit."""
     await connection.execute("SELECT pg_notify(%s, '')", (CHAINS_CHANNEL,))

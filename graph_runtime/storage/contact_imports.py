@@ -11,7 +11,7 @@ from graph_runtime.storage.database import Connection, Database, Row
 
 LEASE_SECONDS: Final = 60
 _ABOUT = """
-    id::text, file_name, mapping, state, total, position, created, updated, broken, error, created_at, finished_at
+    id::text, file_name, mapping, state, total, position, created, updated, broken, enrolled, error, created_at, finished_at
 """
 
 
@@ -38,11 +38,11 @@ async def draft(connection: Connection, import_id: str) -> bytes | None:
     return bytes(row["content"]) if row else None
 
 
-async def begin(connection: Connection, import_id: str, mapping: Sequence[str]) -> bool:
-    """Let workers have a draft."""
+async def begin(connection: Connection, import_id: str, mapping: Sequence[str], chain_id: str | None) -> bool:
+    """Let workers have a draft; `chain_id`: where they put everybody."""
     cursor = await connection.execute(
-        "UPDATE contact_import SET state = 'waiting', mapping = %s WHERE id = %s AND state = 'draft'",
-        (Jsonb(list(mapping)), import_id),
+        "UPDATE contact_import SET state = 'waiting', mapping = %s, chain_id = %s WHERE id = %s AND state = 'draft'",
+        (Jsonb(list(mapping)), chain_id, import_id),
     )
     return cursor.rowcount == 1
 
@@ -85,9 +85,11 @@ async def claim(database: Database, seconds: int = LEASE_SECONDS) -> tuple[str, 
 
 
 async def content(connection: Connection, import_id: str) -> Row | None:
-    """{content, mapping, position, actor}, None when it is not waiting any more."""
+    """{content, mapping, position, actor, chain_id}, None when it is not waiting any more."""
     cursor = await connection.execute(
-        "SELECT content, mapping, position, actor FROM contact_import WHERE id = %s AND state = 'waiting'", (import_id,)
+        "SELECT content, mapping, position, actor, chain_id::text FROM contact_import"
+        " WHERE id = %s AND state = 'waiting'",
+        (import_id,),
     )
     return await cursor.fetchone()
 
@@ -103,10 +105,11 @@ async def go_on(connection: Connection, import_id: str, position: int, seconds: 
 
 
 async def advance(connection: Connection, import_id: str, position: int, counts: Mapping[str, int]) -> None:
-    """Note a batch as done: counts of created, updated, broken."""
+    """Note a batch as done: counts of created, updated, broken, enrolled."""
     await connection.execute(
         "UPDATE contact_import SET position = %(position)s, created = created + %(created)s,"
-        " updated = updated + %(updated)s, broken = broken + %(broken)s WHERE id = %(id)s",
+        " updated = updated + %(updated)s, broken = broken + %(broken)s,"
+        " enrolled = enrolled + %(enrolled)s WHERE id = %(id)s",
         {"id": import_id, "position": position, **counts},
     )
 
@@ -123,10 +126,11 @@ async def finish(connection: Connection, import_id: str, state: str, error: str 
 async def note_problems(connection: Connection, import_id: str, found: Sequence[tuple[int, dict[str, str]]]) -> None:
     """Rows that are broken."""
     if found:
-        await connection.cursor().executemany(
+        await connection.execute(
             "INSERT INTO contact_import_problem (workspace_id, import_id, row, problem)"
-            " VALUES (current_setting('app.workspace_id')::uuid, %s, %s, %s)",
-            [(import_id, row, Jsonb(problem)) for row, problem in found],
+            " SELECT current_setting('app.workspace_id')::uuid, %s, row, problem"
+            " FROM unnest(%s::integer[], %s::jsonb[]) p (row, problem) ON CONFLICT DO NOTHING",
+            (import_id, [row for row, _ in found], [Jsonb(problem) for _, problem in found]),
         )
 
 

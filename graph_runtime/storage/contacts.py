@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from psycopg import sql
@@ -189,11 +189,26 @@ async def find_by(connection: Connection, *, phone: str = "", email: str = "") -
     return None
 
 
+async def ids_by(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Number or (small) e-mail → the oldest contact who has it."""
+    cursor = await connection.execute(
+        "SELECT id::text, phone, lower(email) AS email FROM contact WHERE merged_into IS NULL"
+        " AND (phone = ANY (%(keys)s) AND phone <> '' OR lower(email) = ANY (%(keys)s) AND email <> '') ORDER BY id DESC",
+        {"keys": [*keys]},
+    )
+    return {row[key]: row["id"] for row in await cursor.fetchall() for key in ("phone", "email") if row[key]}
+
+
 async def identities(connection: Connection, contact_id: str) -> list[Row]:
-    """Where they are known: {source_id, external_user_id, channel (kind), label, agent_id, agent}."""
+    """Where they are known: {source_id, external_user_id, channel (kind), label, agent_id, agent, unreachable_since}.
+
+    `unreachable_since`: ISO; "" is reachable.
+    """
     cursor = await connection.execute(
         "SELECT x.source_id::text, x.external_user_id, coalesce(h.connector, 'api') AS channel, coalesce(h.label, '') AS label,"
-        " a.id::text AS agent_id, coalesce(a.name, '') AS agent FROM contact_identity x"
+        " a.id::text AS agent_id, coalesce(a.name, '') AS agent,"
+        " coalesce(to_char(x.unreachable_since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '') AS unreachable_since"
+        " FROM contact_identity x"
         " LEFT JOIN channel h ON h.id = x.source_id LEFT JOIN agent a ON a.id = coalesce(h.agent_id, x.source_id)"
         " WHERE x.contact_id = %s ORDER BY 3, 2",
         (contact_id,),

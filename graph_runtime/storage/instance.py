@@ -57,7 +57,7 @@ class Instance:
             await self._connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", SENDS)
             self._sends = True
         cursor = self._connection.cursor(row_factory=scalar_row)
-        await cursor.execute(_HOLDERS, SENDS)
+        await cursor.execute(HOLDERS, SENDS)
         return int(await cursor.fetchone() or 1)
 
     async def close(self) -> None:
@@ -113,7 +113,7 @@ _OTHERS_LISTEN = """
         WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND objsubid = 2 AND pid <> pg_backend_pid()
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
-_HOLDERS = """
+HOLDERS = """
     SELECT count(*) FROM pg_locks
     WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND objsubid = 2
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -62,6 +62,11 @@ BY_AGE: Final = {
             SELECT id FROM update_change WHERE workspace_id = %(workspace)s AND created_at < %(before)s
             ORDER BY created_at LIMIT %(limit)s))
     """,
+    "enrollment": """
+        DELETE FROM enrollment WHERE id = ANY(ARRAY(
+            SELECT id FROM enrollment WHERE workspace_id = %(workspace)s AND ended_at < %(before)s
+              AND state NOT IN ('active', 'paused') ORDER BY ended_at LIMIT %(limit)s))
+    """,
     "trigger_run": """
         DELETE FROM trigger_run WHERE id = ANY(ARRAY(
             SELECT id FROM trigger_run WHERE workspace_id = %(workspace)s AND at < %(before)s AND state <> 'waiting'

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0025_talks"
-down_revision = "0023_knowledge_loop"
+down_revision = "0024_work"
 branch_labels = None
 depends_on = None
 

@@ -21,6 +21,7 @@ from graph_runtime.storage import migrate
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.worker.chains import ChainTimers
 from tests.benchmarks.figures import Report, parser
+from tests.benchmarks.time_many import measure_many
 from tests.chain_world import chaining
 from tests.delivery_world import Place
 
@@ -41,9 +42,17 @@ _LATE = """
 """
 
 
-async def measure(rows: int, steps: int) -> Report:
+async def measure(rows: int, steps: int, people: int) -> Report:
     """Fill, run, look."""
     report = Report("time")
+    if rows:
+        await _late(report, rows, steps)
+    if people:
+        await _many(report, people)
+    return report
+
+
+async def _late(report: Report, rows: int, steps: int) -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "data") as server:
         migrate.upgrade(server.admin_url)
         place = Place(server.admin_url)
@@ -71,7 +80,15 @@ async def measure(rows: int, steps: int) -> Report:
     report.notes.append(
         f"{rows} enrollments lie in the future, {steps} fall due within {SPREAD_SECONDS} s; one worker runs them."
     )
-    return report
+
+
+async def _many(report: Report, people: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "data") as server:
+        migrate.upgrade(server.admin_url)
+        place = Place(server.admin_url)
+        async with chaining(server.app_url, datetime.now(UTC), is_started=False) as side:
+            with psycopg.connect(server.admin_url, autocommit=True) as admin:
+                await measure_many(side, place, admin, report, people)
 
 
 async def _run(timers: ChainTimers, admin: psycopg.Connection[tuple[object, ...]], steps: int) -> None:
@@ -86,11 +103,14 @@ async def _run(timers: ChainTimers, admin: psycopg.Connection[tuple[object, ...]
 def main(arguments: Sequence[str]) -> int:
     """Measure and report."""
     options = parser("time")
-    options.add_argument("--rows", type=int, default=1_000_000, help="enrollments that lie in the future")
+    options.add_argument(
+        "--rows", type=int, default=1_000_000, help="enrollments that lie in the future; 0 leaves it out"
+    )
     options.add_argument("--steps", type=int, default=1000, help="steps that fall due")
+    options.add_argument("--people", type=int, default=100_000, help="rows of the file of contacts; 0 leaves it out")
     chosen = options.parse_args([*arguments])
     shown = [flag for flag in ("--json", "--check") if getattr(chosen, flag[2:])]
-    return uvloop.run(measure(chosen.rows, chosen.steps)).show(shown)
+    return uvloop.run(measure(chosen.rows, chosen.steps, chosen.people)).show(shown)
 
 
 if __name__ == "__main__":

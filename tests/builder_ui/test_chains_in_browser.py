@@ -58,7 +58,7 @@ async def test_a_follow_up_from_nothing_to_the_calendar(
     await page.get_by_test_id("save-step").click()
     await expect(page.locator(".ps-chain > li")).to_have_count(2)
     await expect(page.locator(".ps-chain > li").last).to_contain_text("Через 2 дні після попереднього кроку о 11:00")
-    await page.get_by_role("tab", name="Програти").click()
+    await page.get_by_role("tab", name="Репетиція").click()
     await page.locator("#play-name").fill("Оксана")
     await page.locator("#play-time_zone").fill("Europe/Kyiv")
     await shot(page, "chain-play-setup")
@@ -101,3 +101,18 @@ async def test_a_follow_up_from_nothing_to_the_calendar(
     await page.goto("/follow-ups")
     await expect(page.locator(".ps-list .ps-row")).to_have_count(1)
     await shot(page, "chains-narrow")
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await page.goto("/work")
+    lines = page.get_by_test_id("work-lines").locator(".ps-work")
+    await expect(lines).to_have_count(7)
+    await page.get_by_test_id("pause-timers").click()
+    await expect(page.get_by_test_id("resume-timers")).to_be_visible()
+    admin.execute("UPDATE enrollment SET due_at = now()")
+    await expect(lines.nth(5).locator("dd").first).to_have_text("1")  # seen without a reload
+    await shot(page, "work")
+    assert await serious(page) == []
+    await page.get_by_test_id("resume-timers").click()
+    await expect(page.get_by_test_id("pause-timers")).to_be_visible()
+    await page.set_viewport_size({"width": 400, "height": 800})
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 400
+    await shot(page, "work-narrow")

@@ -131,6 +131,7 @@ function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: stri
   const isTalk = useTalk((s) => s.isTalk);
   const isDeaf = useVoice((s) => isTalk && (s.phase !== "live" || !s.canType));
   const hint = isOver ? t("test.over_hint") : t(isTalk ? "voice.say" : "test.say");
+  const isCall = useTalk((s) => s.isCall);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     if (!isStarting) field.current?.focus({ preventScroll: true });
@@ -150,6 +151,7 @@ function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: stri
       <Person />
       {waits === "reply" && canSkip && !isTalk && person !== "accepted" && <button type="button" className="pp-skip" title={t("test.skip_hint")} onClick={skipReply} data-testid="test-skip">{t("test.skip")}</button>}
       {waits === "time" && <p className="pp-empty">{t("test.waits_time")}</p>}
+      {waits === "time" && canSkip && !isCall && <button type="button" className="pp-skip" title={t("test.skip_time_hint")} onClick={skipReply} data-testid="test-skip-time">{t("test.skip_time")}</button>}
       <div>
         <textarea ref={field} rows={1} value={draft} placeholder={hint} aria-label={t(isTalk ? "voice.say" : "test.say")} maxLength={60_000} data-testid="test-say" onChange={(e) => setDraft(e.target.value)}
           onKeyDown={(e) => {

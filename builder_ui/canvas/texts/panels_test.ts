@@ -61,6 +61,8 @@ export const TEXTS = {
   "test.skip": ["The client stays silent", "Клиент не отвечает", "Клієнт не відповідає"],
   "test.skip_hint": ["Go on as if the time to answer were over", "Продолжить так, будто время на ответ вышло", "Продовжити так, ніби час на відповідь вийшов"],
   "test.no_skip": ["This server cannot skip the waiting time yet.", "Этот сервер пока не умеет пропускать ожидание.", "Цей сервер поки не вміє пропускати очікування."],
+  "test.skip_time": ["Skip the wait", "Пропустить ожидание", "Пропустити очікування"],
+  "test.skip_time_hint": ["Go on as if the time had passed", "Продолжить так, будто время прошло", "Продовжити так, ніби час минув"],
   "test.waits_time": ["The flow is waiting for time to pass.", "Сценарий ждёт, пока пройдёт время.", "Сценарій чекає, доки мине час."],
   "test.ended": ["The conversation is over", "Диалог завершён", "Діалог завершено"],
   "test.ended_result": ["The conversation is over: {result}", "Диалог завершён: {result}", "Діалог завершено: {result}"],

@@ -1,0 +1,123 @@
+"""On which conditions a trigger acts, and what it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from builder_ui.i18n import t, t_of
+from builder_ui.pages.trigger_fields import (
+    NONE,
+    drop_button,
+    options_of,
+    options_of_choices,
+)
+from builder_ui.pages.trigger_rows import ACTIONS, OPERATORS, ActionItem, ConditionItem
+
+
+def conditions_part(state: Any) -> rx.Component:
+    return rx.fragment(
+        rx.foreach(state.conditions, lambda item, place: _condition(state, item, place)),
+        rx.button(
+            rx.icon("plus", size=14), t("triggers.add_condition"), variant="soft", color_scheme="gray", size="1",
+            on_click=state.add_condition, justify_self="start", type="button",
+        ),
+    )  # fmt: skip
+
+
+def _condition(state: Any, item: rx.Var[ConditionItem], place: rx.Var[int]) -> rx.Component:
+    return rx.el.div(
+        rx.text_field(
+            default_value=item.ref, aria_label=t("triggers.condition_what"), placeholder="contact.city", flex="1 1 150px",
+            on_blur=lambda value: state.put_condition(place, "ref", value),
+        ),
+        rx.select.root(
+            rx.select.trigger(aria_label=t("triggers.condition_how"), width="150px"),
+            rx.select.content(*options_of("op", OPERATORS)),
+            value=item.op,
+            on_change=lambda value: state.put_condition(place, "op", value),
+        ),
+        rx.cond(
+            (item.op != "empty") & (item.op != "not_empty") & (item.op != "is_true"),
+            rx.text_field(
+                default_value=item.value, aria_label=t("triggers.condition_value"), flex="1 1 110px",
+                on_blur=lambda value: state.put_condition(place, "value", value),
+            ),
+        ),
+        drop_button(t("triggers.drop_condition"), state.drop_condition(place)),
+        style={"display": "flex", "flex_wrap": "wrap", "gap": "8px", "margin_bottom": "8px", "align_items": "center"},
+    )  # fmt: skip
+
+
+def actions_part(state: Any) -> rx.Component:
+    return rx.fragment(
+        rx.foreach(state.actions, lambda item, place: _action(state, item, place)),
+        rx.button(
+            rx.icon("plus", size=14), t("triggers.add_action"), variant="soft", color_scheme="gray", size="1",
+            on_click=state.add_action, justify_self="start", type="button",
+        ),
+    )  # fmt: skip
+
+
+def _action(state: Any, item: rx.Var[ActionItem], place: rx.Var[int]) -> rx.Component:
+    def pick(name: str, label: rx.Var[str], value: rx.Var[str], options: list[rx.Component]) -> rx.Component:
+        return rx.select.root(
+            rx.select.trigger(aria_label=label, placeholder=label, flex="1 1 170px"),
+            rx.select.content(*options),
+            value=rx.cond(value == "", NONE, value),
+            on_change=lambda chosen: state.put_action(place, name, chosen),
+        )
+
+    def words(name: str, label: rx.Var[str], value: rx.Var[str]) -> rx.Component:
+        return rx.text_field(
+            default_value=value, placeholder=label, aria_label=label, flex="1 1 150px",
+            on_blur=lambda typed: state.put_action(place, name, typed),
+        )  # fmt: skip
+
+    def chosen(*parts: rx.Component) -> rx.Component:
+        return rx.fragment(*parts)
+
+    choose = rx.select.item(t("triggers.choose"), value=NONE)
+    note = rx.text_area(
+        default_value=item.text, placeholder=t("triggers.note_placeholder"), aria_label=t("triggers.note"), rows="2", width="100%",
+        on_blur=lambda typed: state.put_action(place, "text", typed),
+    )  # fmt: skip
+    details = rx.match(
+        item.do,
+        ("start_flow", chosen(
+            pick("flow_id", t("triggers.flow"), item.flow_id, options_of_choices(state.flows)),
+            pick("channel", t("triggers.channel"), item.channel, [
+                rx.select.item(t("triggers.last_channel"), value=NONE),
+                rx.foreach(state.kinds_of_channels, lambda c: rx.select.item(t_of(c, "talks.channel_", otherwise=c), value=c)),
+            ]),
+            rx.cond(state.form["kind"] != "message",
+                    pick("if_open", t("triggers.if_open"), item.if_open, options_of("if_open", ("skip", "interrupt")))),
+        )),
+        ("enroll", pick("chain_id", t("triggers.chain"), item.chain_id, [choose, *options_of_choices(state.chains)])),
+        ("leave", pick("chain_id", t("triggers.chain"), item.chain_id, options_of_choices(state.chains, t("triggers.all_chains")))),
+        ("change_contact", chosen(
+            words("name", t("triggers.field_name"), item.name), words("text", t("triggers.field_value"), item.text),
+            words("add_tags", t("triggers.add_tags"), item.add_tags), words("remove_tags", t("triggers.remove_tags"), item.remove_tags),
+        )),
+        ("notify", chosen(pick("member_id", t("triggers.member"), item.member_id, options_of_choices(state.members, t("triggers.everybody"))), note)),
+        ("send_webhook", chosen(
+            pick("subscription_id", t("triggers.subscription"), item.subscription_id, [choose, *options_of_choices(state.subscriptions)]), note,
+        )),
+        rx.fragment(),
+    )  # fmt: skip
+    return rx.el.div(
+        rx.el.div(
+            rx.select.root(
+                rx.select.trigger(aria_label=t("triggers.action"), flex="1 1 auto"),
+                rx.select.content(*options_of("do", ACTIONS)),
+                value=item.do,
+                on_change=lambda do: state.put_action(place, "do", do),
+            ),
+            drop_button(t("triggers.drop_action"), state.drop_action(place)),
+            style={"display": "flex", "gap": "8px", "align_items": "center"},
+        ),
+        rx.el.div(details, style={"display": "flex", "flex_wrap": "wrap", "gap": "8px"}),
+        style={"display": "grid", "gap": "8px", "padding": "10px", "border": "1px solid var(--gray-5)", "border_radius": "10px",
+               "margin_bottom": "8px"},
+    )  # fmt: skip
