@@ -10,8 +10,9 @@ from builder_ui.browser import DropFiles, Ticker, When
 from builder_ui.components.parts import card, confirm, empty, field, head, search_box, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
-from builder_ui.pages.knowledge_base_state import CategoryItem, DocumentItem, KnowledgeBase, PassageItem
+from builder_ui.pages.knowledge_base_state import CategoryItem, DocumentItem, KnowledgeBase
 from builder_ui.pages.knowledge_form import category_dialog, document_dialog, versions_dialog
+from builder_ui.pages.knowledge_passages import passages_dialog
 from builder_ui.pages.knowledge_questions import questions_tab, tab_label
 from builder_ui.pages.knowledge_try import try_tab
 
@@ -29,7 +30,7 @@ def knowledge_base_page() -> rx.Component:
         Ticker.create(active=KnowledgeBase.is_working, every=1500, on_tick=KnowledgeBase.tick),
         document_dialog(),
         category_dialog(),
-        _passages_dialog(),
+        passages_dialog(),
         versions_dialog(),
         *_questions(),
         title=t("knowledge.title"),
@@ -363,44 +364,6 @@ def _menu(item: rx.Var[DocumentItem]) -> rx.Component:
 def _leave(path: rx.Var[str]) -> Any:
     """Open an address that is no page of the screens, in a tab of its own."""
     return rx.call_script("window.open(" + path.to(str).to_string() + ", '_blank', 'noopener')")
-
-
-def _passages_dialog() -> rx.Component:
-    def passage(item: rx.Var[PassageItem]) -> rx.Component:
-        return rx.el.div(
-            rx.cond(
-                (item.heading != "") | (item.page > 0),
-                rx.el.div(
-                    item.heading,
-                    rx.cond(item.page > 0, rx.fragment(" · ", t("knowledge.page_n", n=item.page))),
-                    class_name="ps-sub",
-                    style={"font_weight": 500},
-                ),
-            ),
-            rx.el.p(item.text),
-            class_name="ps-found",
-            key=item.key,
-        )
-
-    return rx.dialog.root(
-        rx.dialog.content(
-            rx.dialog.title(KnowledgeBase.opened.title, size="5"),
-            rx.dialog.description(t("knowledge.passages_lead"), class_name="ps-lead", style={"margin": "0 0 14px"}),
-            rx.cond(
-                KnowledgeBase.passages.length() > 0,
-                rx.el.div(rx.foreach(KnowledgeBase.passages, passage), style={"display": "grid", "gap": "10px"}),
-                rx.el.p(t("knowledge.no_passages"), class_name="ps-lead"),
-            ),
-            rx.flex(
-                rx.dialog.close(rx.button(t("common.close"), variant="soft", color_scheme="gray")),
-                justify="end",
-                margin_top="16px",
-            ),
-            max_width="760px",
-        ),
-        open=KnowledgeBase.opened.id != "",
-        on_open_change=KnowledgeBase.close_look,
-    )
 
 
 def _questions() -> tuple[rx.Component, ...]:

@@ -21,6 +21,7 @@ PACKAGES = (
         "connectors/_langchain",
         "builder_ui/editor",
         "voice/audiosocket",
+        "voice/websocket",
     ),
 )
 
@@ -101,6 +102,7 @@ ALLOWED_IMPORTS = [
     ("voice/words.py", ""),
     ("voice/playout.py", "import asyncio"),
     ("voice/audiosocket/protocol.py", "import voice.frames"),
+    ("voice/websocket/protocol.py", "import voice.frames"),
 ]
 
 
