@@ -26,6 +26,15 @@ need PATCHCORD_PHONE_URL
 need PATCHCORD_PHONE_AUDIO
 sed -e "s|http://127.0.0.1:8000/phone/SECRET|$PATCHCORD_PHONE_URL/phone/$PATCHCORD_LINE_SECRET|" \
     -e "s|AUDIO=127.0.0.1:9092|AUDIO=$PATCHCORD_PHONE_AUDIO|" "$from/extensions.conf" > "$conf/patchcord.conf"
+# Instead of AudioSocket: Asterisk's channel for WebSockets (22.6 and later), which paces the sound itself.
+if [ -n "${PATCHCORD_PHONE_WEBSOCKET:-}" ]; then
+    need PATCHCORD_PHONE_WEBSOCKET
+    sed -i 's|TryExec(AudioSocket(${CALL},${AUDIO}))|Dial(WebSocket/patchcord/c(slin)v(uuid=${CALL}),,g)|' "$conf/patchcord.conf"
+    printf '[patchcord]\ntype = websocket_client\nconnection_type = per_call_config\nuri = ws://%s/call\nprotocols = media\nconnection_timeout = 1000\nreconnect_attempts = 1\n' \
+        "$PATCHCORD_PHONE_WEBSOCKET" > "$conf/websocket_client.conf"
+    printf '[global]\n' > "$conf/chan_websocket.conf"
+    printf '\nload = res_http_websocket.so\nload = res_websocket_client.so\nload = chan_websocket.so\n' >> "$conf/modules.conf"
+fi
 printf '#include patchcord.conf\n#include phones.conf\n' > "$conf/extensions.conf"
 
 : > "$conf/pjsip_secrets.conf"

@@ -85,3 +85,12 @@ def test_what_is_off_is_off() -> None:
     for name in ("http.conf", "ari.conf"):
         assert "enabled = no" in (FOLDER / name).read_text()
     assert "bindaddr = 127.0.0.1" in (FOLDER / "manager.conf").read_text()
+
+
+def test_sound_over_websockets(tmp_path: Path) -> None:
+    files = written(tmp_path, PATCHCORD_PHONE_WEBSOCKET="voice:9093")
+    assert "same => n(talk),Dial(WebSocket/patchcord/c(slin)v(uuid=${CALL}),,g)" in files["patchcord.conf"]
+    assert "uri = ws://voice:9093/call" in files["websocket_client.conf"]
+    assert "load = chan_websocket.so" in files["modules.conf"]
+    with pytest.raises(ValueError, match="PATCHCORD_PHONE_WEBSOCKET"):
+        written(tmp_path / "bad", PATCHCORD_PHONE_WEBSOCKET="voice:9093;rm")

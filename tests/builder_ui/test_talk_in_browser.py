@@ -117,14 +117,17 @@ async def test_an_agent_is_talked_to(place: Place) -> None:
         await _picture(page, "talk-live")
         # The microphone said it, the recognizer understood it, the flow went the right way.
         said = page.get_by_test_id("bubble-contact")
-        await expect(said).to_have_text("Tuesday")
-        await expect(page.get_by_test_id("bubble-agent").last).to_contain_text("Good, see you on Tuesday.")
-        fall = page.get_by_test_id("waterfall")
+        await expect(said).to_have_text("Tuesday", timeout=20_000)
+        await expect(page.get_by_test_id("bubble-agent").last).to_contain_text(
+            "Good, see you on Tuesday.", timeout=15_000
+        )
+        fall = page.get_by_test_id("waterfall").last
+        await expect(fall).to_be_visible(timeout=15_000)
         await fall.locator("summary").click()
         await expect(fall.locator("[data-kind=pause]")).to_be_visible()
         await expect(fall.locator("[data-kind=ear]")).to_be_visible()
         await expect(page.get_by_test_id("card-n_end").get_by_test_id("card-wait")).to_be_visible()
-        await expect(page.get_by_test_id("voice-over")).to_be_visible()
+        await expect(page.get_by_test_id("voice-over")).to_be_visible(timeout=15_000)
         await _picture(page, "talk-over")
         assert await serious(page) == []
         assert not troubles

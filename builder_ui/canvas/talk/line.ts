@@ -5,8 +5,6 @@ export type Trouble = "insecure" | "unsupported" | "refused" | "no_microphone" |
 export type News = { frame: number; ahead: number; underruns: number; dropped: number; microphone: number; agent: number };
 type Events = { news(news: News): void; told(message: any): void; closed(code: number): void };
 
-const PLAYED_EVERY = 10;
-
 /** Raised with the reason why nobody can be heard here. */
 export class NoSound extends Error {
   constructor(readonly trouble: Trouble) {
@@ -30,7 +28,6 @@ async function openMicrophone(): Promise<MediaStream> {
 
 export class Line {
   private socket: WebSocket | null = null;
-  private told = 0;
 
   private constructor(
     private readonly audio: AudioContext,
@@ -114,6 +111,5 @@ export class Line {
       return;
     }
     this.events.news(data);
-    if ((this.told += 1) % PLAYED_EVERY === 0) this.send({ t: "played", frame: data.frame });
   }
 }

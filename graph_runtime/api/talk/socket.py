@@ -55,21 +55,14 @@ class MovedWish(_Wish):
     result: str = Field(max_length=20)
 
 
-class PlayedNote(_Wish):
-    """{"t": "played"}: the page has let this frame be heard."""
-
-    t: Literal["played"]
-    frame: int = Field(ge=-1, le=2**31)
-
-
 class HangUpWish(_Wish):
     """{"t": "hang_up"}."""
 
     t: Literal["hang_up"]
 
 
-_WISH: Final[TypeAdapter[SayWish | KeyWish | MovedWish | PlayedNote | HangUpWish]] = TypeAdapter(
-    SayWish | KeyWish | MovedWish | PlayedNote | HangUpWish
+_WISH: Final[TypeAdapter[SayWish | KeyWish | MovedWish | HangUpWish]] = TypeAdapter(
+    SayWish | KeyWish | MovedWish | HangUpWish
 )
 
 
@@ -90,7 +83,6 @@ class TalkSocket:
         self._who: Principal | None = None
         self._checked_at = 0.0
         self._sent = 0
-        self._played = -1
         self._sending = asyncio.Lock()
 
     async def run(self, secret: str) -> None:
@@ -165,10 +157,8 @@ class TalkSocket:
                     await self.tell("refused", code="too_long", message="Wait until this is said, then type more.")
             elif isinstance(wish, KeyWish):
                 bridge.press(wish.key)
-            elif isinstance(wish, MovedWish):
-                bridge.moved(outcome(wish.result))
             else:
-                self._played = max(self._played, wish.frame)
+                bridge.moved(outcome(wish.result))
         except (ValueError, ValidationError, RecursionError):
             await self.tell("refused", code="input_invalid", message="This message cannot be read; reload the page.")
         except NotSignedIn:
