@@ -150,7 +150,12 @@ def _rule(item: rx.Var[RuleItem]) -> rx.Component:
             align="center", gap="8px",
         ),
         class_name="ps-row",
-        style={"grid_template_columns": "40px minmax(0, 1fr) auto"},
+        style={
+            "grid_template_columns": "40px minmax(0, 1fr) auto",
+            "@media (max-width: 560px)": {
+                "grid_template_columns": "minmax(0, 1fr) auto", "gap": "10px", "& > .ps-tile": {"display": "none"},
+            },
+        },
         role="listitem",
         key=item.id,
     )  # fmt: skip

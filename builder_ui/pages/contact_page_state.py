@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import reflex as rx
 
+from builder_ui.pages.update_rows import label_of
 from builder_ui.rows import NamedItem, moment
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.errors import NotFound
@@ -138,8 +139,8 @@ class ContactPage(Session):
         ]
         self.consents = [ConsentItem(k, v["given"], str(v["at"])) for k, v in sorted(c["consent"].items())]
         timeline = await services().contact_history.get(who, c["id"])
-        self.coming = [_moment(e) for e in timeline.coming]
-        self.past = [_moment(e) for e in timeline.past]
+        self.coming = [_moment(e, self.me.language) for e in timeline.coming]
+        self.past = [_moment(e, self.me.language) for e in timeline.past]
         self.before = timeline.next.isoformat() if timeline.next else ""
         self.may_edit, self.may_manage = "agent.edit" in who.scopes, "settings.manage" in who.scopes
         self.is_loaded, self.is_missing = True, False
@@ -191,7 +192,7 @@ class ContactPage(Session):
         """Older lines of the timeline."""
         before = datetime.fromisoformat(self.before)
         timeline = await services().contact_history.get(who, self.person.id, before=before)
-        self.past = [*self.past, *(_moment(e) for e in timeline.past)][:200]
+        self.past = [*self.past, *(_moment(e, self.me.language) for e in timeline.past)][:200]
         self.before = timeline.next.isoformat() if timeline.next and len(self.past) < 200 else ""
 
     @handler
@@ -270,13 +271,16 @@ def _shown(value: Any) -> str:
     return "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _moment(entry: Entry) -> MomentItem:
+def _moment(entry: Entry, language: str) -> MomentItem:
     data = entry.data
     keys = data.get("keys") or data.get("added") or []
     said = [str(data[k]) for k in _SAYS if data.get(k)] + [", ".join(map(str, keys))]
     if entry.kind.startswith("rule_"):
         was, now = _shown(data["before"]) or "∅", _shown(data.get("after")) or "∅"
-        said = [f"{data['label']}: {was} → {now}", *([f"“{data['sentence']}”"] if data.get("sentence") else [])]
+        said = [
+            f"{label_of(data['field'], data['label'], language or 'en')}: {was} → {now}",
+            *([f"“{data['sentence']}”"] if data.get("sentence") else []),
+        ]
     return MomentItem(
         id=f"{entry.kind}{entry.at.isoformat()}{entry.ref}", kind=entry.kind, at=moment(entry.at), channel=str(data.get("channel") or ""),
         text=" · ".join(filter(None, said)), actor=str(data.get("actor") or "").partition(":")[0],

@@ -26,8 +26,8 @@ class ContactRules(RuleChanges):
         except NotFound:
             return
 
-    async def _refresh(self, who: Principal) -> None:
-        await self._read_changes(who)
-        # The facts beside it say what was decided.
+    @handler
+    async def refresh(self, who: Principal) -> None:
+        """The facts beside it say what was decided."""
         page = await self.get_state(ContactPage)
         await page._refresh(who)  # noqa: SLF001 (a public method would be a handler)

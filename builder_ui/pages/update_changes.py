@@ -88,14 +88,14 @@ def _row(state: Any, item: rx.Var[ChangeItem], *, with_contact: bool) -> rx.Comp
         rx.cond(state.may_decide, rx.match(
             item.state,
             ("proposed", rx.flex(
-                rx.button(t("update_rules.accept"), size="1", on_click=state.accept_change(item.id), data_testid="accept-change"),
+                rx.button(t("update_rules.accept"), size="1", on_click=[state.accept_change(item.id), state.refresh], data_testid="accept-change"),
                 rx.button(t("update_rules.reject"), size="1", variant="soft", color_scheme="gray",
-                          on_click=state.reject_change(item.id), data_testid="reject-change"),
+                          on_click=[state.reject_change(item.id), state.refresh], data_testid="reject-change"),
                 spacing="2", wrap="wrap",
             )),
             ("applied", rx.button(
                 rx.icon("undo-2", size=14), t("update_rules.undo"), size="1", variant="soft", color_scheme="gray",
-                on_click=state.undo_change(item.id), data_testid="undo-change", justify_self="start",
+                on_click=[state.undo_change(item.id), state.refresh], data_testid="undo-change", justify_self="start",
             )),
             rx.fragment(),
         )),

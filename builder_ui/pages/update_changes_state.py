@@ -15,7 +15,7 @@ SHOWN: Final = 20
 
 
 class RuleChanges(Session):
-    """`_agent_id`, `_contact_id`: whose changes; "" does not filter."""
+    """`_agent_id`, `_contact_id`: whose changes; "" does not filter. Pages have a `refresh` for what stands beside them."""
 
     proposals: list[ChangeItem] = []
     changes: list[ChangeItem] = []
@@ -72,7 +72,4 @@ class RuleChanges(Session):
             else:
                 label = change_item(await acts.get(who, str(change_id)), language).label
                 self._tell("update_rules.changed_since", level="error", label=label, now=error.params["now"])
-        await self._refresh(who)
-
-    async def _refresh(self, who: Principal) -> None:
         await self._read_changes(who)

@@ -33,16 +33,16 @@ _PAST: Final = """
         UNION ALL
         (SELECT u.created_at, 'rule_' || CASE WHEN u.state IN ('applied', 'undone') AND u.applied_by LIKE 'rule:%%'
                 THEN 'applied' WHEN u.state = 'noted' THEN 'noted' ELSE 'proposed' END, u.conversation_id::text, jsonb_build_object(
-            'label', u.label, 'before', u.before, 'after', u.after, 'sentence', u.sentence)
+            'field', u.field, 'label', u.label, 'before', u.before, 'after', u.after, 'sentence', u.sentence)
          FROM update_change u WHERE u.contact_id = %(id)s AND u.created_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
         UNION ALL
         (SELECT u.applied_at, 'rule_accepted', u.conversation_id::text, jsonb_build_object(
-            'label', u.label, 'before', u.before, 'after', u.after, 'actor', u.applied_by)
+            'field', u.field, 'label', u.label, 'before', u.before, 'after', u.after, 'actor', u.applied_by)
          FROM update_change u WHERE u.contact_id = %(id)s AND u.applied_at < %(before)s AND u.applied_by NOT LIKE 'rule:%%'
          ORDER BY 1 DESC LIMIT %(limit)s)
         UNION ALL
         (SELECT u.closed_at, 'rule_' || u.state, u.conversation_id::text, jsonb_build_object(
-            'label', u.label, 'before', u.after, 'after', CASE u.state WHEN 'undone' THEN u.before END, 'actor', u.closed_by)
+            'field', u.field, 'label', u.label, 'before', u.after, 'after', CASE u.state WHEN 'undone' THEN u.before END, 'actor', u.closed_by)
          FROM update_change u WHERE u.contact_id = %(id)s AND u.closed_at < %(before)s AND u.state IN ('undone', 'rejected')
          ORDER BY 1 DESC LIMIT %(limit)s)
         UNION ALL

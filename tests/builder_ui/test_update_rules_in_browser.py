@@ -97,6 +97,7 @@ async def test_a_designer_makes_a_rule_and_takes_back_what_it_did(
     await expect(page.get_by_text("An update rule set a field").first).to_be_visible()
     await changes.filter(has_text="Plan").get_by_test_id("undo-change").click()
     await expect(page.get_by_text("“Plan” is as it was before.")).to_be_visible()
+    await expect(page.get_by_role("combobox", name="Plan")).to_contain_text("—")
     assert (await services.contacts.get(who, contact["id"]))["fields"].get("plan") is None
     await shot(page, "4-narrow-contact")
     assert await page.evaluate("document.documentElement.scrollWidth") <= 400

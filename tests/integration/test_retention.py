@@ -303,6 +303,13 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
         INSERT INTO trigger_run (workspace_id, trigger_id, key, source, state, at)
             SELECT c.workspace_id, t.id, c.id::text, 'event', 'fired', c.updated_at
             FROM conversation c JOIN agent_trigger t ON t.agent_id = c.agent_id;
+        INSERT INTO update_check (workspace_id, conversation_id, first_seq, last_seq, turn_seq, inbox_id, state, at)
+            SELECT workspace_id, id, 1, 1, 1, id, 'done', updated_at FROM conversation;
+        INSERT INTO update_change (workspace_id, agent_id, contact_id, rule_id, check_id, conversation_id, message_seq, rule, field,
+                                   label, after, sentence, confidence, state, created_at)
+            SELECT workspace_id, agent_id, contact_id, agent_id, id, id, 1, '{{}}', 'name', 'Name', '1', 's', 1, 'applied',
+                updated_at FROM conversation;
+        ANALYZE update_check, update_change;
         ANALYZE trigger_run, event_delivery, held_message, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
             call_recording_part;
     """
