@@ -20,7 +20,7 @@ import telegram from "./telegram.json";
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
 const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts, ...inbox, ...calls, ...connections };
-const AREAS = { triggers: () => import("./triggers.json"), chains: () => import("./chains.json") };
+const AREAS = { triggers: () => import("./triggers.json"), chains: () => import("./chains.json"), work: () => import("./work.json") };
 const asked = {};
 const listeners = new Set();
 let current = null;

@@ -129,6 +129,7 @@ chain_lines AS (INSERT INTO chain_log (workspace_id, chain_id, enrollment_id, ve
 chain_signals AS (INSERT INTO chain_signal (workspace_id, contact_id, kind) SELECT %(w)s, id, 'look' FROM contacts),
 chain_notes AS (INSERT INTO chain_note (workspace_id, enrollment_id, contact_id, text)
     SELECT %(w)s, id, contact_id, 'n' FROM enrollments),
+pauses AS (INSERT INTO work_pause (workspace_id, line) VALUES (%(w)s, 'bulk')),
 answers AS (INSERT INTO idempotency (workspace_id, api_key_id, key, request_hash)
     SELECT %(w)s, id, 'k', 'h' FROM api_keys)
 SELECT 1
