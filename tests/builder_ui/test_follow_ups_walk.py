@@ -115,7 +115,8 @@ async def choose(page: Page, name: str, option: str) -> None:
 
 
 async def carry(page: Page, number: int, to: int) -> None:
-    """Drag a step to another place, as a hand does it."""
+    """Drag a step to another place, as a hand does it: once the panel has gone."""
+    await page.get_by_role("dialog").wait_for(state="detached")
     grips = page.get_by_test_id("step-grip")
     start, end = await grips.nth(number).bounding_box(), await page.locator(".ps-chain > li").nth(to).bounding_box()
     assert start is not None

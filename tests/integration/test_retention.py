@@ -310,7 +310,13 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
             SELECT workspace_id, agent_id, contact_id, agent_id, id, id, 1, '{{}}', 'name', 'Name', '1', 's', 1, 'applied',
                 updated_at FROM conversation;
         ANALYZE update_check, update_change;
-        ANALYZE trigger_run, event_delivery, held_message, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
+        INSERT INTO chain (workspace_id, name, document) SELECT id, 'C', '{{}}' FROM workspace;
+        INSERT INTO chain_version (workspace_id, chain_id, number, document, content_hash)
+            SELECT workspace_id, id, 1, '{{}}', '' FROM chain;
+        INSERT INTO enrollment (workspace_id, chain_id, version_id, contact_id, state, ended_at)
+            SELECT c.workspace_id, v.chain_id, v.id, c.contact_id, 'done', c.updated_at
+            FROM conversation c JOIN chain_version v ON v.workspace_id = c.workspace_id;
+        ANALYZE enrollment, trigger_run, event_delivery, held_message, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
             call_recording_part;
     """
     for statement in big.split(";\n"):

@@ -147,6 +147,7 @@ updates AS (INSERT INTO update_change (workspace_id, agent_id, contact_id, rule_
         after, sentence, confidence, state)
     SELECT %(w)s, a.id, c.id, r.id, k.id, 1, '{}', 'name', 'Name', '"A"', 's', 1, 'applied'
     FROM agents a, contacts c, rules r, checks k),
+pauses AS (INSERT INTO work_pause (workspace_id, line) VALUES (%(w)s, 'bulk')),
 answers AS (INSERT INTO idempotency (workspace_id, api_key_id, key, request_hash)
     SELECT %(w)s, id, 'k', 'h' FROM api_keys)
 SELECT 1
