@@ -39,8 +39,7 @@ class Settings(MayBeApproved):
     )
     fields: tuple[TypedField, ...] = setting(
         "Fields to fill in", default=(), max_length=30,
-        help="The model also returns these values, each checked against its type.",
-    )  # fmt: skip
+        help="The model also returns these values, each checked against its type.")  # fmt: skip
     history: int = setting(
         "Earlier messages the model sees", default=10, ge=0, le=100, help="0: only this one. More cost more."
     )

@@ -316,8 +316,8 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
         INSERT INTO enrollment (workspace_id, chain_id, version_id, contact_id, state, ended_at)
             SELECT c.workspace_id, v.chain_id, v.id, c.contact_id, 'done', c.updated_at
             FROM conversation c JOIN chain_version v ON v.workspace_id = c.workspace_id;
-        ANALYZE enrollment, trigger_run, event_delivery, held_message, conversation, message, turn, inbox, event, effect, outbox, file, phone_call, call_recording,
-            call_recording_part;
+        ANALYZE enrollment, trigger_run, event_delivery, held_message, conversation, message, turn, inbox, event, effect, outbox, file,
+            phone_call, call_recording, call_recording_part;
     """
     for statement in big.split(";\n"):
         admin.execute(statement)

@@ -77,8 +77,7 @@ async def test_the_section_from_an_empty_list_to_undo(
     assert (state.rules, state.model, state.may_edit, state.may_decide) == ([], "", True, True)
     await tab.call(AgentRules, "begin", "")
     await tab.call(AgentRules, "save")
-    assert [p.code for p in state.problems] == ["when", "field"]
-    assert state.is_form_open
+    assert (state.is_form_open, [p.code for p in state.problems]) == (True, ["when", "field"])
     for name, value in (
         ("when", "their e-mail"),
         ("field", "email"),
