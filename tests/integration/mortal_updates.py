@@ -61,8 +61,8 @@ async def work(url: str, asked: str, where: str) -> None:
             die()
 
     CheckEffects.finish = finished  # type: ignore[method-assign, assignment]
-    update_writing.put_value = written
-    checks.run = ran  # type: ignore[method-assign]
+    update_writing.put_value = written  # type: ignore[assignment]
+    checks.run = ran  # type: ignore[method-assign, assignment]
     await UpdateLooks(CheckSweep(database), checks).once()
     # One that has nothing left to do ends as roughly as the others.
     os._exit(0)

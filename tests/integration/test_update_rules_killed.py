@@ -29,14 +29,15 @@ async def test_each_change_is_made_once(
         sys.executable, "-m", "tests.integration.mortal_updates", stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
+    orders, answers = process.stdin, process.stdout
+    assert orders is not None
+    assert answers is not None
     asked = tmp_path / "asked"
 
     async def one(where: str) -> str:
-        process.stdin.write(f"{postgres.app_url} {asked} {where}\n".encode())
+        orders.write(f"{postgres.app_url} {asked} {where}\n".encode())
         async with asyncio.timeout(60):
-            said = (await process.stdout.readline()).decode().strip()
+            said = (await answers.readline()).decode().strip()
         admin.execute("UPDATE update_check SET leased_until = now() - interval '1 second' WHERE state = 'waiting'")
         return said
 
@@ -47,8 +48,8 @@ async def test_each_change_is_made_once(
     await services.contacts.update(owner, world.contact_id, {"tags": [], "fields": {"visits": 1}})
     await world.say("ten times, I said", look=False)
     assert [await one("committed"), await one("nowhere")] == ["died", "done"]
-    process.stdin.close()
-    await process.stdin.wait_closed()
+    orders.close()
+    await orders.wait_closed()
     await process.wait()
     assert [(c.field, c.before, c.after) for c in (await world.history())[2:]] == [
         ("visits", 1, 10), ("tags", None, ["regular"])
