@@ -93,7 +93,7 @@ async def test_the_section_from_an_empty_list_to_undo(
     assert [p.code for p in state.problems] == ["shape"]
     await tab.call(AgentRules, "put", "least_percent", "75")
     await tab.call(AgentRules, "save")
-    assert not state.is_form_open
+    assert tab.state(AgentRules).is_form_open is False
     assert [r.overwrite for r in state.rules] == ["ask"]
     await talk.say("write to a@example.com")
     looks = UpdateLooks(CheckSweep(services.database), services.update_checks)
