@@ -209,7 +209,7 @@ def versions_dialog() -> rx.Component:
                     rx.cond(
                         KnowledgeBase.may_edit,
                         rx.button(
-                            rx.icon("undo-2", size=14), t("knowledge.restore"), size="1", variant="soft",
+                            rx.icon("undo-2", size=14), t("knowledge.restore"), size="2", variant="soft",
                             on_click=KnowledgeBase.restore(item.number), data_testid="restore",
                         ),
                     ),

@@ -120,17 +120,18 @@ def _actions(item: rx.Var[QuestionItem]) -> rx.Component:
         item.document_id == "",
         rx.flex(
             rx.button(
-                rx.icon("file-text", size=14), t("questions.write_article"), size="1", variant="soft",
+                rx.icon("file-text", size=14), t("questions.write_article"), size="2", variant="soft",
                 on_click=KnowledgeQuestions.write(item.id, "article"), data_testid="write-article",
             ),
             rx.button(
-                rx.icon("messages-square", size=14), t("questions.write_pair"), size="1", variant="soft",
+                rx.icon("messages-square", size=14), t("questions.write_pair"), size="2", variant="soft",
                 color_scheme="gray", on_click=KnowledgeQuestions.write(item.id, "pair"), data_testid="write-pair",
             ),
             spacing="2",
+            wrap="wrap",
         ),
         rx.button(
-            rx.icon("pencil", size=14), t("questions.edit_answer"), size="1", variant="soft",
+            rx.icon("pencil", size=14), t("questions.edit_answer"), size="2", variant="soft",
             on_click=KnowledgeBase.edit(item.document_id),
         ),
     )  # fmt: skip
