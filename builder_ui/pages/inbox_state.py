@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PAGE_SIZE: Final = 50
 MESSAGES_SHOWN: Final = 200
 HEARTBEAT_SECONDS: Final = 20.0
-LIST_SECONDS: Final = 0.25
+LIST_SECONDS: Final = 0.15
 """The list is read anew at most this often; the open conversation at once."""
 MOST_NEWS: Final = 500
 EVERY_QUEUE: Final = "all"

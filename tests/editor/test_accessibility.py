@@ -15,7 +15,7 @@ def test_the_editor_has_no_serious_faults(open_editor: Callable[..., Page], them
     page.reload()
     page.wait_for_function("globalThis.patchcordEditor?.store.getState().phase === 'ready'")
     page.evaluate("""patchcordEditor.store.setState({selection: ['n_need'], panels: {palette: true, problems: true},
-        run: {conversationId: '', steps: {n_hello: 'done', n_need: 'waiting'}, path: {'n_hello.next': true}}})""")
+        run: {conversationId: '', steps: {n_hello: 'done', n_need: 'waiting'}, path: {'n_hello.next': true}, answers: {}}})""")
     page.wait_for_selector("[data-testid=palette]")
     assert serious_now(page) == []
     page.evaluate("patchcordEditor.store.setState({panels: {outline: true, find: true}, selection: []})")
