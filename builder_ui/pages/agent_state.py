@@ -44,6 +44,7 @@ class AgentPage(Session):
     is_missing: bool = False
     is_adding: bool = False
     tab: str = TABS[0]
+    _tab_of: str = ""
 
     def _agent_id(self) -> str:
         return str(self.router.url.path).rstrip("/").rsplit("/", 1)[-1]
@@ -53,7 +54,11 @@ class AgentPage(Session):
         """The page was opened."""
         self.is_loaded = self.is_adding = False
         wanted = dict(self.router.url.query_parameters).get("tab")
-        self.tab = wanted if wanted in TABS else TABS[0]
+        if wanted in TABS:
+            self.tab = wanted
+        elif self._tab_of != self._agent_id():  # a tab that was chosen while the page was loading stays
+            self.tab = TABS[0]
+        self._tab_of = self._agent_id()
         try:
             await self._refresh(who)
         except NotFound:
@@ -64,7 +69,7 @@ class AgentPage(Session):
     @handler
     async def show_tab(self, who: Principal, tab: str) -> None:
         """Another part of the page."""
-        self.tab = tab if tab in TABS else TABS[0]
+        self.tab, self._tab_of = (tab if tab in TABS else TABS[0]), self._agent_id()
 
     async def _refresh(self, who: Principal) -> None:
         agent_id = self._agent_id()

@@ -151,7 +151,7 @@ def _fits_object(value: dict[str, Any], schema: Mapping[str, Any], depth: int) -
     properties = schema.get("properties", {})
     properties = properties if isinstance(properties, dict) else {}
     required = schema.get("required", [])
-    if isinstance(required, list) and any(name not in value for name in required):
+    if isinstance(required, list) and any(not isinstance(name, str) or name not in value for name in required):
         return False
     if schema.get("additionalProperties") is False and set(value) - set(properties):
         return False

@@ -51,6 +51,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
               -- The first of its line; as a value, so that it is one look into the index and never a join of everything.
               AND o.place = (SELECT e.place FROM outbox e WHERE e.channel_id = o.channel_id AND e.recipient = o.recipient
                   AND e.queue = o.queue AND e.state IN ('pending', 'sending') ORDER BY e.place LIMIT 1)
+              AND (o.queue <> 'chat' OR coalesce((
+                  SELECT h.place FROM held_message h WHERE h.channel_id = o.channel_id AND h.recipient = o.recipient
+                  AND h.state = 'waiting' ORDER BY h.place LIMIT 1) > o.place, true))
             ORDER BY o.next_attempt_at, o.place LIMIT p_each
             FOR UPDATE OF o SKIP LOCKED
         ) d

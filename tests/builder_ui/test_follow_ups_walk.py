@@ -174,16 +174,25 @@ async def put_in(page: Page, people: list[Person]) -> None:
     await page.get_by_role("button", name="Додати всіх").click()
     await page.get_by_role("dialog").wait_for(state="detached")
     await page.get_by_role("tab", name="Розклад").click()
-    month = page.get_by_test_id("month")
-    counted = 0
-    for _ in range(2):  # what is ahead may reach into the next month
-        await expect(month).to_be_visible()
-        await shot(page, "walk-month")
-        counted += sum(int(n) for n in await month.locator(".ps-month-chip").all_inner_texts())
-        shown = await page.locator(".ps-month-name").inner_text()
-        await page.get_by_test_id("month-next").click()
-        await expect(page.locator(".ps-month-name")).not_to_have_text(shown)
-    assert counted == 3 * PEOPLE
+    month, name = page.get_by_test_id("month"), page.locator(".ps-month-name")
+
+    async def counted() -> int:
+        return sum(int(n) for n in await month.locator(".ps-month-chip").all_inner_texts())
+
+    async def turn(to: str) -> None:
+        shown = await name.inner_text()
+        await page.get_by_test_id(f"month-{to}").click()
+        await expect(name).not_to_have_text(shown)
+
+    await expect(month).to_be_visible()
+    async with asyncio.timeout(20):
+        while True:  # what is ahead may reach into the next month, and days come a moment after the name of their month
+            this = await counted()
+            await shot(page, "walk-month")
+            await turn("next")
+            if this + await counted() == 3 * PEOPLE:
+                return
+            await turn("before")
 
 
 async def test_exactly_what_was_promised(

@@ -65,6 +65,7 @@ async def test_later_messages_wait_behind_it_whatever_conversation_they_are_of(
         anna = add_member(admin, access, "Anna")
         approvals = Approvals(side)
         first = await channel.post(side, "u1", "one")
+        await until(lambda: admin.execute("SELECT count(*) FROM held_message").fetchone() == (1,))
         answer_by(admin, access, approval={"approves": "nothing"})
         second = await channel.post(side, "u1", "two")
         assert first.conversation_id != second.conversation_id
