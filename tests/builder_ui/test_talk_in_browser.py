@@ -123,11 +123,12 @@ async def test_an_agent_is_talked_to(place: Place) -> None:
         )
         fall = page.get_by_test_id("waterfall").last
         await expect(fall).to_be_visible(timeout=15_000)
+        await expect(page.get_by_test_id("card-n_end").get_by_test_id("card-wait")).to_be_visible()
+        await expect(page.get_by_test_id("voice-over")).to_be_visible(timeout=15_000)
+        # Now nothing follows that would be the last one instead.
         await fall.locator("summary").click()
         await expect(fall.locator("[data-kind=pause]")).to_be_visible()
         await expect(fall.locator("[data-kind=ear]")).to_be_visible()
-        await expect(page.get_by_test_id("card-n_end").get_by_test_id("card-wait")).to_be_visible()
-        await expect(page.get_by_test_id("voice-over")).to_be_visible(timeout=15_000)
         await _picture(page, "talk-over")
         assert await serious(page) == []
         assert not troubles

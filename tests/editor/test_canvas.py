@@ -232,7 +232,13 @@ def test_everything_from_an_empty_canvas_by_keyboard_alone(server: FakeServer, o
     page.keyboard.press("Tab")
     page.keyboard.type("choice")
     page.keyboard.press("Enter")
+    # Typing faster than a busy machine draws is no question of this test.
+    page.wait_for_selector("[data-testid=palette]", state="detached")
+    page.wait_for_function(
+        "((s) => s.doc.nodes[s.selection[0]]?.type === 'ask_choice')(patchcordEditor.store.getState())"
+    )
     page.keyboard.press("F2")
+    page.wait_for_function("document.activeElement.matches('input, textarea')")
     page.keyboard.type("What do you need?")
     page.keyboard.press("Enter")
     flow = flow_of(server, page, "flow-empty")
