@@ -73,6 +73,7 @@ def test_what_is_no_call() -> None:
         Decoder().feed(b"\x01\x00\x10" + bytes(16) + b"\r\n\r\n")
     for message, reason in (
         (TextMessage(START.format("ulaw", 160)), "c\\(slin\\)"), (BytesMessage(b"\1\2\3"), "16-bit"), (TextMessage("x" * 20_000), "longer"),
+        (BytesMessage(bytes(300_000), message_finished=False), "longer"),
     ):  # fmt: skip
         decoder = Decoder()
         peer, request = asked()

@@ -42,6 +42,8 @@ FORMATS: Final = {f"slin{name}": rate for name, rate in (
 KINDS: Final = {rate: kind for kind, rate in RATES.items()}
 NORMAL, BAD_DATA = 1000, 1003
 MOST_TEXT: Final = 16_384
+MOST_AUDIO: Final = 262_144
+"""Bytes of one message, however many fragments it comes in; Asterisk's longest has 65 500."""
 
 
 class Encoder:
@@ -123,6 +125,8 @@ class Decoder:
             return self._asked(event)
         if isinstance(event, BytesMessage):
             self._audio += event.data
+            if len(self._audio) > MOST_AUDIO:
+                raise WireBroken("a message of audio is longer than Asterisk makes them")
             return self._heard() if event.message_finished else []
         if isinstance(event, TextMessage):
             self._text += event.data
