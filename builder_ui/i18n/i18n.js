@@ -33,17 +33,22 @@ const asked = {};
 const listeners = new Set();
 let current = null;
 let arrivals = 0;
+// What arrives while React still compares the page with the prerendered one, which has none of these texts, waits until it
+// has: otherwise React throws the prerendered page away, and the styles that came with it.
+let held = [];
 
 function fetchArea(area) {
   asked[area] ??= AREAS[area]().then(
-    (found) => {
-      Object.assign(texts, found.default);
-      asked[area] = true;
-      arrivals += 1;
-      listeners.forEach((listener) => listener());
-    },
+    (found) => (listeners.size ? arrive(area, found.default) : held.push([area, found.default])),
     () => delete asked[area], // the next text asks again
   );
+}
+
+function arrive(area, found) {
+  Object.assign(texts, found);
+  asked[area] = true;
+  arrivals += 1;
+  listeners.forEach((listener) => listener());
 }
 
 function firstLanguage() {
@@ -79,6 +84,11 @@ function subscribe(listener) {
     if (event.key === KEPT_AS && LANGUAGES.includes(event.newValue)) setLanguage(event.newValue);
   };
   listeners.add(listener);
+  if (held.length) {
+    const waiting = held;
+    held = [];
+    queueMicrotask(() => waiting.forEach(([area, found]) => arrive(area, found)));
+  }
   window.addEventListener("storage", onStorage);
   return () => {
     listeners.delete(listener);

@@ -24,6 +24,9 @@ PAGES = {
     "conversations": "/conversations",
     "keys": "/api-keys",
     "undelivered": "/undelivered",
+    # Their texts come after the page, which must not make React start over.
+    "follow-ups": "/follow-ups",
+    "work": "/work",
     "settings": "/settings",
 }
 
