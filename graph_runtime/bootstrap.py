@@ -267,8 +267,7 @@ async def build(
     drafts, update_reader = Drafts(database, catalog, check), UpdateReader(models, runner)
     open_channels = OpenChannels(database, catalog, vault)
     files = Files(database, side.conversations)
-    lines = PhoneLines(open_channels, catalog)
-    recordings = CallRecordings(database, vault, clock)
+    lines, recordings = PhoneLines(open_channels, catalog), CallRecordings(database, vault, clock)
     doors, pages, buttons = ChannelDoors(), WebPages(door), Buttons(settings.secret_key.get_secret_value())
     channel_setup = ChannelSetup(database, catalog, vault, clock, doors)
     intake = Intake(
@@ -278,6 +277,12 @@ async def build(
     side.runner.gathering.show_typing = TypingShown(open_channels, doors).show
     calls_out = CallsOut(database, lines)
     acts = Acts(calls_out, side.store, side.runner)
+    retries = Retries(
+        DeadLetters(database, side.runner.start, clock),
+        EventLog(database, clock),
+        KnowledgeDocuments(database, pages, clock),
+        Chains(database, clock),
+    )
     speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
     warming = PhraseWarming(database, catalog, speech, phrases, lines)
     services = Services(
@@ -326,24 +331,19 @@ async def build(
         file_fetching=FileFetching(
             FetchStore(database, side.instance.number), open_channels, database, side.live, ChannelDoors()
         ),
-        dead_letters=DeadLetters(database, side.runner.start, clock),
+        dead_letters=retries.letters,
         event_subscriptions=EventSubscriptions(database, vault, clock),
-        event_log=EventLog(database, clock),
+        event_log=retries.events,
         event_sending=EventSending(EventStore(database, side.instance.number), OpenSubscriptions(database, vault)),
         calls_out=calls_out,
-        chains=Chains(database, clock),
+        chains=retries.chains,
         chain_calendar=ChainCalendar(database),
         chain_drafts=ChainDrafts(database, clock, phone_lines=catalog.phone_lines()),
         chain_runner=ChainRunner(database, acts),
         chain_play=ChainPlay(database, acts),
         workload=Workload(
             database,
-            Retries(
-                DeadLetters(database, side.runner.start, clock),
-                EventLog(database, clock),
-                KnowledgeDocuments(database, pages, clock),
-                Chains(database, clock),
-            ),
+            retries,
             phone_lines=catalog.phone_lines(),
             wakes="redis" if settings.redis_url else "postgresql",
             clock=clock,
@@ -358,7 +358,7 @@ async def build(
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,
         knowledge_bases=KnowledgeBases(database, catalog, clock),
-        knowledge_documents=KnowledgeDocuments(database, pages, clock),
+        knowledge_documents=retries.documents,
         knowledge_search=knowledge_search,
         knowledge_questions=KnowledgeQuestions(database, ConversationGate(side.reader), clock),
         knowledge_ingest=KnowledgeIngest(database, embedders, pages, side.instance.number),
