@@ -25,6 +25,7 @@ class ApiTalk(Talk):
         self._headers = {"Authorization": f"Bearer {keys[zlib.crc32(plan.name.encode()) % len(keys)]}"}
         self._caller = Caller(plan.name, system.addresses, journal, self.chance, connections)
         self._looks = 0
+        self.longest_pause = 3.0
 
     async def begin(self) -> None:
         path = f"/agents/{self.system.world.agent_id}/conversations"
@@ -63,8 +64,8 @@ class ApiTalk(Talk):
         return said[0]
 
     async def look(self) -> None:
-        # Who waits for long asks less often, as a decent client does.
-        waited = min(3.0, 0.4 * 1.2**self._looks)
+        # Who waits for long asks less often, as a decent client does; of thousands each asks more seldom.
+        waited = min(self.longest_pause, 0.4 * 1.2**self._looks)
         self._looks += 1
         await asyncio.sleep(self.chance.uniform(0.7, 1.3) * waited)
         path = f"/conversations/{self.conversation_id}/messages?after={self.seen}"
