@@ -18,6 +18,7 @@ from graph_runtime.knowledge.html_text import html_to_markdown
 MOST_UNPACKED_BYTES: Final = 300_000_000
 MOST_CHARACTERS: Final = 12_000_000
 MOST_PAGES: Final = 5000
+PAGES_AT_ONCE: Final = 20
 MOST_ROWS: Final = 100_000
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _BROKEN_WORD: Final = re.compile(r"(\w)[-\u00ad]\n(\w)")
@@ -46,7 +47,7 @@ def convert(content: bytes, extension: str) -> Converted:
 
     Raises: Unreadable (encrypted, empty, scanned, too_large, damaged, wrong_type, old_format).
     """
-    if not content.strip():
+    if not content or content.isspace():
         raise Unreadable("empty")
     reads = _READERS.get(extension)
     if reads is None:
@@ -135,6 +136,8 @@ def _pdf(content: bytes) -> Converted:
         text = _paragraphs(page.extract_text() or "")
         with_text += len(text.strip()) > 15
         pages.append(f"\f{number}\n\n{text}")
+        if number % PAGES_AT_ONCE == 0:
+            reader.resolved_objects.clear()  # pictures that a page shows would all stay
     if not with_text:
         raise Unreadable("scanned" if reader.pages else "empty")
     title = str(reader.metadata.title or "") if reader.metadata is not None else ""
