@@ -126,7 +126,8 @@ def _check_package(content: bytes) -> None:
 def _pdf(content: bytes) -> Converted:
     import pypdf
 
-    reader = pypdf.PdfReader(io.BytesIO(content))
+    # Without the reader in between pypdf asks for a buffer that may be written, which copies the whole file.
+    reader = pypdf.PdfReader(io.BufferedReader(io.BytesIO(content)))  # type: ignore[arg-type]
     if reader.is_encrypted and not reader.decrypt(""):
         raise Unreadable("encrypted")
     if len(reader.pages) > MOST_PAGES:

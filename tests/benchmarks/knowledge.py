@@ -74,7 +74,7 @@ async def measure(report: Report, chosen: argparse.Namespace) -> None:
                 if not chosen.quick:
                     await quality(services, owner(admin, "Quality"), report, is_wordy=chosen.v)
                 if chosen.read:
-                    await reading(services, owner(admin, "Read"), report, chosen.read)
+                    await reading(services, owner(admin, "Read"), admin, report, chosen.read)
                 if chosen.passages:
                     await scale(services, lambda name: owner(admin, name), admin, report, chosen.passages)
         finally:
