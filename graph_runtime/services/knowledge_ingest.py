@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from graph_runtime.contract.embedding import Embedder
-from graph_runtime.contract.errors import BuilderError, ConnectorError, RateLimited, Refused
+from graph_runtime.contract.errors import BuilderError, ConnectorError, NotFound, RateLimited, Refused
 from graph_runtime.knowledge.reader import NotRead, Read, Reader
 from graph_runtime.knowledge.splitting import Passage, split
 from graph_runtime.knowledge.words import language_of, normal, plain, stem, tokens
@@ -38,6 +38,10 @@ PAUSE_SECONDS: Final = 30
 
 class _ClaimLost(Exception):
     """Another reader has the document, or it was deleted."""
+
+
+class _FilesAway(Exception):
+    """The place where files lie does not answer; the document is read as soon as it does."""
 
 
 @dataclass(slots=True)
@@ -108,6 +112,11 @@ class KnowledgeIngest:
             if claimed.attempts > MOST_ATTEMPTS:
                 raise NotRead("crashed")
             await self._read(job)
+        except _FilesAway as error:
+            log.warning("files_away", reason=str(error))
+            async with self._database.workspace(claimed.workspace_id) as connection:
+                if await rows.renew(connection, claimed, PAUSE_SECONDS):
+                    await documents.change(connection, "knowledge_document", claimed.document_id, {"attempts": 0})
         except NotRead as error:
             await self._finish(claimed, {"state": "failed", "error": error.code, "error_about": error.about})
         except BuilderError as error:
@@ -147,7 +156,7 @@ class KnowledgeIngest:
             return
         read = await self._passages(document, content)
         job.progress = 40
-        language = read.language
+        language = document["told_language"] or read.language
         made, words = await asyncio.to_thread(_prepared, document, read)
         job.progress = 60
         values: dict[str, Any] = {
@@ -177,7 +186,13 @@ class KnowledgeIngest:
             return content, hashlib.sha256(content).hexdigest()
         if kind == "file":
             async with self._database.workspace(claimed.workspace_id) as connection:
-                content = await documents.source(connection, document["id"]) or b""
+                where = await documents.source(connection, document["id"])
+            try:
+                content = await self._database.files.read(where) or b""
+            except NotFound as error:
+                raise NotRead("file_gone") from error
+            except ConnectorError as error:
+                raise _FilesAway(error.message) from error
             return content, document["content_hash"]
         return b"", document["content_hash"]
 
