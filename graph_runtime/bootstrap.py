@@ -254,7 +254,7 @@ async def build(
             database, catalog, vault, OAuth(database, catalog, vault, settings.oauth_redirect, clock=clock)
         )
         embedders = KnowledgeEmbedders(database, catalog, vault)
-        knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "")
+        knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "", clock)
         outside = Outside(
             runner=runner,
             models=models.chat_model,

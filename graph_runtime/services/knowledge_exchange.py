@@ -237,9 +237,7 @@ class KnowledgeExchange:
     async def _take_in(self, workspace_id: str, work: _Work, position: int) -> None:
         entries = work.bundle.entries
         while position < len(entries):
-            # A file may be 25 MB: one at a time, and its bytes are kept before the transaction.
-            size = 1 if entries[position].kind == "file" else BATCH
-            batch = entries[position : position + size]
+            batch = _next(entries, position)
             kept = await self._kept(workspace_id, work, batch[0])
             async with self._database.workspace(workspace_id) as connection:
                 if not await rows.go_on(connection, work.import_id, position):
@@ -368,6 +366,14 @@ class KnowledgeExchange:
         if is_read_again and (is_rewritten or row["version"]):
             await documents.read_again(connection, row["id"], is_forced=True)
         return "unchanged" if changed.keys() == {"origin"} else "updated"
+
+
+def _next(entries: Sequence[Entry], position: int) -> Sequence[Entry]:
+    """What is taken in together; a file alone, since it may have 25 MB."""
+    end = position + 1
+    while end < min(position + BATCH, len(entries)) and "file" not in (entries[position].kind, entries[end].kind):
+        end += 1
+    return entries[position:end]
 
 
 async def _relate(connection: Connection, work: _Work, entry: Entry) -> str:

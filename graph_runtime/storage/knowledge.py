@@ -51,9 +51,9 @@ async def add_base(connection: Connection, name: str, description: str) -> str:
 
 
 async def change(connection: Connection, table: str, row_id: str, values: Row) -> None:
-    """Change columns of a base, a category or a document."""
+    """Change columns of a base, a category or a document. That a reader tries again is no change of a document."""
     columns = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in values)
-    touched = sql.SQL("" if table == "knowledge_category" else ", updated_at = now()")
+    touched = sql.SQL("" if table == "knowledge_category" or values.keys() == {"attempts"} else ", updated_at = now()")
     await connection.execute(
         sql.SQL("UPDATE {} SET {}{} WHERE id = %(id)s").format(sql.Identifier(table), columns, touched),
         {**values, "id": row_id},
@@ -109,6 +109,16 @@ async def with_children(connection: Connection, category_ids: list[str]) -> list
         "WITH RECURSIVE tree AS (SELECT id FROM knowledge_category WHERE id = ANY (%s::uuid[]) UNION"
         " SELECT c.id FROM knowledge_category c JOIN tree t ON c.parent_id = t.id) SELECT id FROM tree",
         (category_ids,),
+    )
+    return [row["id"] async for row in cursor]
+
+
+async def categories_named(connection: Connection, base_ids: list[str], names: list[str]) -> list[str]:
+    """The categories of these bases with one of these ids or names, in letters of any size."""
+    cursor = await connection.execute(
+        "SELECT id FROM knowledge_category WHERE knowledge_base_id = ANY (%(bases)s::uuid[])"
+        " AND (id::text = ANY (%(names)s::text[]) OR lower(name) = ANY (%(small)s::text[]))",
+        {"bases": base_ids, "names": names, "small": [n.lower() for n in names]},
     )
     return [row["id"] async for row in cursor]
 

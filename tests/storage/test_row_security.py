@@ -125,10 +125,10 @@ said_before AS (INSERT INTO knowledge_version (document_id, number, workspace_id
     SELECT id, 1, %(w)s, 'D', 'b' FROM documents),
 related AS (INSERT INTO knowledge_relation (workspace_id, knowledge_base_id, document_id, other_id)
     SELECT %(w)s, b.id, least(d.id, o.id), greatest(d.id, o.id) FROM bases b, documents d, other_documents o),
-imports AS (INSERT INTO knowledge_import (workspace_id, knowledge_base_id, file_name, member_id)
+brought_in AS (INSERT INTO knowledge_import (workspace_id, knowledge_base_id, file_name, member_id)
     SELECT %(w)s, id, 'f', %(m)s FROM bases RETURNING id),
 import_problems AS (INSERT INTO knowledge_import_problem (import_id, entry, workspace_id, about, message)
-    SELECT id, 1, %(w)s, 'a', 'm' FROM imports),
+    SELECT id, 1, %(w)s, 'a', 'm' FROM brought_in),
 lying AS (INSERT INTO stored_object (place, workspace_id, remove_at) VALUES ('folder:' || %(r)s, %(w)s, now())),
 asked AS (INSERT INTO knowledge_question (workspace_id) VALUES (%(w)s) RETURNING id),
 askings AS (INSERT INTO knowledge_asking (workspace_id, question_id, conversation_id, turn_id, node_id, agent_id, reason, bases,
