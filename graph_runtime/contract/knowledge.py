@@ -89,7 +89,7 @@ def as_sources(passages: Iterable[KnowledgePassage]) -> tuple[Source, ...]:
     return tuple(
         Source(
             number=p.number, title=p.title, heading=p.heading, page=p.page, url=p.url,
-            text=_shortened(p.text) if p.url else "",
+            text=_shortened(p.text) if p.url else "", document_id=p.document_id,
         )
         for p in passages
     )  # fmt: skip

@@ -20,7 +20,6 @@ from graph_runtime.storage.objects import FileBytes, FolderObjects, Objects, S3O
 from tests.fakes.s3_server import BUCKET, KEY_ID, REGION, SECRET, S3Server
 from tests.knowledge.files_to_bring import word
 
-
 TALK = """
     WITH a AS (INSERT INTO agent (workspace_id, name, public_id) VALUES (%(w)s, 'A', 'a') RETURNING id),
     f AS (INSERT INTO flow (workspace_id, agent_id, kind, name, document) SELECT %(w)s, id, 'main', 'F', '{}' FROM a RETURNING id),
