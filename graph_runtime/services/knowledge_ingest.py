@@ -46,8 +46,11 @@ class _FilesAway(Exception):
 
 @dataclass(slots=True)
 class _Job:
+    """`keeps_note`: what the row says about an error is about this reading: pages that are pictures."""
+
     claimed: Claimed
     progress: int = 0
+    keeps_note: bool = False
 
 
 class KnowledgeIngest:
@@ -146,7 +149,11 @@ class KnowledgeIngest:
         if document["embedder"]:
             await self._embed(job, document)
         else:
-            await self._finish(claimed, {"state": "ready", "progress": 100, "error": "", "error_about": ""})
+            await self._ready(job)
+
+    async def _ready(self, job: _Job) -> None:
+        no_error = {} if job.keeps_note else {"error": "", "error_about": ""}
+        await self._finish(job.claimed, {"state": "ready", "progress": 100} | no_error)
 
     async def _write(self, job: _Job, document: Row) -> None:
         """From the source to passages, unless they are there already."""
@@ -161,8 +168,10 @@ class KnowledgeIngest:
         job.progress = 60
         values: dict[str, Any] = {
             "state": "embedding", "read_hash": digest, "content_hash": digest, "passages": len(made), "language": language,
-            "error": "", "error_about": "", "attempts": 0,
+            "error": "scanned_pages" if read.pictures else "", "error_about": ", ".join(map(str, read.pictures))[:300],
+            "attempts": 0,
         }  # fmt: skip
+        job.keeps_note = bool(read.pictures)
         if document["kind"] == "page":
             values["title"] = (read.title or document["url"])[:500]
         async with self._database.workspace(claimed.workspace_id) as connection:
@@ -237,7 +246,7 @@ class KnowledgeIngest:
                     await rows.renew(connection, claimed, int(min(pause, 600)) + 1, job.progress)
                 return
             job.progress = 100 - 60 * left // max(1, total)
-        await self._finish(claimed, {"state": "ready", "progress": 100, "error": "", "error_about": ""})
+        await self._ready(job)
 
     async def _embed_some(self, claimed: Claimed, document_id: str, embedder: Embedder) -> int:
         async with self._database.workspace(claimed.workspace_id) as connection:
