@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from builder_ui.browser import DropFiles
+from builder_ui.components.parts import search_box
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
 from builder_ui.pages.knowledge_beside_state import BesideItem, KnowledgeBeside
@@ -22,15 +23,7 @@ def beside() -> rx.Component:
             KnowledgeBase.may_edit,
             rx.el.div(
                 rx.el.div(
-                    rx.text_field(
-                        rx.text_field.slot(rx.icon("link", size=14)),
-                        value=KnowledgeBeside.words,
-                        placeholder=t("knowledge.see_also_find"),
-                        aria_label=t("knowledge.see_also_find"),
-                        on_change=KnowledgeBeside.find.debounce(300),
-                        max_length=200,
-                        id="see-also",
-                    ),
+                    search_box(t("knowledge.see_also_find"), KnowledgeBeside.words, KnowledgeBeside.find),
                     rx.foreach(
                         KnowledgeBeside.offered,
                         lambda d: rx.button(

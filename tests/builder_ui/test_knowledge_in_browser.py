@@ -170,7 +170,7 @@ async def expect_answer(guest: BrowserContext, chat: str, question: str, answer:
 async def travels(page: Page, base: str) -> None:
     """An article gets a file and a relation; a table of pairs comes in with a report; the base goes out whole."""
     await page.locator("[data-testid=document]", has_text="папуг").locator(".ps-title-button").click()
-    await page.locator("#see-also").fill("Достав")
+    await page.get_by_role("dialog").get_by_role("searchbox").fill("Достав")
     await page.get_by_test_id("relate").first.click()
     await expect(page.get_by_test_id("beside")).to_have_count(1)
     drop = "document.querySelector('[role=dialog] .ps-drop')"
