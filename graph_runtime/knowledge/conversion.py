@@ -148,8 +148,8 @@ def _pdf(content: bytes) -> Converted:
 def _shows_picture(page: Any) -> bool:
     """Whether a page has an image at all; an empty page is no scan."""
     try:
-        shown = (page.get("/Resources") or {}).get_object().get("/XObject") or {}
-        return any(o.get_object().get("/Subtype") == "/Image" for o in shown.get_object().values())
+        shown = page["/Resources"].get_object()["/XObject"].get_object()
+        return any(o.get_object().get("/Subtype") == "/Image" for o in shown.values())
     except (AttributeError, KeyError, TypeError):
         return False
 

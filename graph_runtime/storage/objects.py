@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,8 +16,13 @@ from uuid import uuid4
 from graph_runtime.contract.errors import ConnectorError, CredentialRejected, NotFound, Unreachable
 
 if TYPE_CHECKING:
+    import psycopg
+    from obstore.store import S3Config
+    from psycopg.rows import DictRow
+
     from graph_runtime.settings import Settings
-    from graph_runtime.storage.database import Connection, Database, Row
+
+    Connection = psycopg.AsyncConnection[DictRow]
 
 S3_SECONDS: Final = 30
 INTENT_SECONDS: Final = 3600
@@ -39,6 +45,16 @@ class Objects(Protocol):
 
     def names(self, beginning: str = "") -> AsyncIterator[str]:
         """What lies here. Raises: ConnectorError."""
+
+
+class Transactions(Protocol):
+    """What is needed of the database."""
+
+    def workspace(self, workspace_id: str) -> AbstractAsyncContextManager[Connection]:
+        """One transaction in a workspace."""
+
+    def system(self) -> AbstractAsyncContextManager[Connection]:
+        """One transaction in none."""
 
 
 class FolderObjects:
@@ -109,11 +125,11 @@ class S3Objects:
     ) -> None:
         from obstore.store import S3Store
 
-        config: dict[str, Any] = {"region": region, "virtual_hosted_style_request": not endpoint}
+        config: S3Config = {"region": region, "virtual_hosted_style_request": not endpoint}
         if endpoint:
             config["endpoint"] = endpoint.rstrip("/")
         if key_id:
-            config |= {"access_key_id": key_id, "secret_access_key": secret}
+            config["access_key_id"], config["secret_access_key"] = key_id, secret
         limit = timedelta(seconds=seconds)
         self._store = S3Store(
             bucket, prefix=prefix.strip("/") or None, config=config,
@@ -170,7 +186,7 @@ class FileBytes:
     die between any two steps, and nothing is lost and nothing stays.
     """
 
-    def __init__(self, database: Database, stores: Mapping[str, Objects] | None = None, to: str = "") -> None:
+    def __init__(self, database: Transactions, stores: Mapping[str, Objects] | None = None, to: str = "") -> None:
         """`stores`: by the beginning of a place; `to`: where new bytes go, "" for the database."""
         self._database = database
         self._stores = dict(stores or {})
@@ -191,7 +207,7 @@ class FileBytes:
         await self._stores[self._to].put(name, content)
         return Kept(len(content), None, place)
 
-    async def read(self, row: Row | None) -> bytes | None:
+    async def read(self, row: Mapping[str, Any] | None) -> bytes | None:
         """Of a row with `content` and `place`; None without a row. Raises: ConnectorError, NotFound."""
         if row is None:
             return None
@@ -231,7 +247,7 @@ async def settle(connection: Connection, kept: Kept) -> None:
             raise NotFound("Keeping this file took too long. Bring it once more.")
 
 
-def file_bytes(database: Database, settings: Settings) -> FileBytes:
+def file_bytes(database: Transactions, settings: Settings) -> FileBytes:
     """As the settings say."""
     stores: dict[str, Objects] = {"folder": FolderObjects(settings.data_dir / "files")}
     if settings.s3_bucket:
@@ -250,7 +266,7 @@ def _checked(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _folder_errors() -> Any:
+def _folder_errors() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
@@ -260,7 +276,7 @@ def _folder_errors() -> Any:
 
 
 @contextlib.contextmanager
-def _s3_errors() -> Any:
+def _s3_errors() -> Iterator[None]:
     from obstore import exceptions as of
 
     try:

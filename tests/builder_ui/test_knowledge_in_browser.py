@@ -187,7 +187,7 @@ async def travels(page: Page, base: str) -> None:
         "запитання;відповідь;категорія\nЄ листівки?;Так, з 2 євро.;Подарунки\nЄ кульки?;;\nЄ коробки?;Так.;Подарунки\n"
     )
     await page.get_by_test_id("knowledge-import").set_input_files(
-        [{"name": "pairs.csv", "mimeType": "text/csv", "buffer": table.encode()}]
+        {"name": "pairs.csv", "mimeType": "text/csv", "buffer": table.encode()}
     )
     await expect(page.get_by_test_id("bring-in-progress")).to_have_attribute("data-state", "done")
     await expect(page.get_by_test_id("bring-in-progress")).to_contain_text("Нових: 2")
