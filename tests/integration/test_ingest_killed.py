@@ -28,6 +28,7 @@ async def main():
 asyncio.run(main())
 """
 ARTICLES = 24
+FILES = {name: content for name, content in every_file().items() if name != "broken.docx"}  # refused at the door
 COUNTED = """
     SELECT d.title, d.state, d.passages, count(p.id), count(DISTINCT p.place), coalesce(max(p.place), -1) + 1
     FROM knowledge_document d LEFT JOIN knowledge_passage p ON p.document_id = d.id
@@ -48,7 +49,7 @@ async def test_readers_that_are_killed_lose_and_double_nothing(
     for base in (killed, calm):
         for number in range(ARTICLES):
             await services.knowledge_documents.add_article(owner, base.id, f"Article {number:02}", article(number))
-        for name, content in every_file().items():
+        for name, content in FILES.items():
             await services.knowledge_documents.add_file(owner, base.id, name, content)
     admin.execute(
         "UPDATE knowledge_document SET queued_at = now() + interval '1 hour' WHERE knowledge_base_id = %s", (calm.id,)
@@ -82,6 +83,6 @@ async def test_readers_that_are_killed_lose_and_double_nothing(
     await services.knowledge_ingest.close()
     after, expected = (admin.execute(COUNTED, (base.id,)).fetchall() for base in (killed, calm))
     assert after == expected
-    assert len(after) == ARTICLES + len(every_file())
+    assert len(after) == ARTICLES + len(FILES)
     assert {state for _, state, *_ in after} == {"ready", "failed"}
     assert all(told == there == distinct == last for _, _, told, there, distinct, last in after)
