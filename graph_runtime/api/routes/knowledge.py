@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from html import escape
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from graph_runtime.api.access import Member, anyone, member, router, services_of
 from graph_runtime.contract.errors import NotFound
+from graph_runtime.services.principal import Principal
 
 routes = router(member, "/api/builder/knowledge")
 pages = router(anyone)
@@ -68,9 +69,19 @@ async def save_pairs(request: Request, base_id: Id, who: Member) -> Response:
     return StreamingResponse(text(), 200, _saved("pairs.csv"), "text/csv; charset=utf-8")
 
 
-@routes.get("/{base_id}/knowledge.{kind}")
-async def save_all(request: Request, base_id: Id, who: Member, kind: Literal["json", "zip"]) -> Response:
-    """The whole base, as ZIP with its files."""
+@routes.get("/{base_id}/knowledge.zip")
+async def save_everything(request: Request, base_id: Id, who: Member) -> Response:
+    """The whole base with its files."""
+    return await _whole(request, base_id, who, "zip")
+
+
+@routes.get("/{base_id}/knowledge.json")
+async def save_texts(request: Request, base_id: Id, who: Member) -> Response:
+    """The whole base without its files."""
+    return await _whole(request, base_id, who, "json")
+
+
+async def _whole(request: Request, base_id: UUID, who: Principal, kind: str) -> Response:
     file = await services_of(request).knowledge_exchange.export(who, str(base_id), with_files=kind == "zip")
 
     async def pieces() -> AsyncIterator[bytes]:
