@@ -142,10 +142,6 @@ class KnowledgeBase(Session):
         """From the address."""
         return str(self.router.url.path.rstrip("/").rpartition("/")[2])
 
-    async def refresh(self, who: Principal) -> None:
-        """For other parts of the page: documents came."""
-        await self._refresh(who)
-
     async def _refresh(self, who: Principal) -> None:
         bases, documents = services().knowledge_bases, services().knowledge_documents
         self.base = base_item(await bases.get(who, self.base_id))

@@ -86,7 +86,7 @@ class KnowledgeTravel(Session):
         return sockets is not None and self.router.session.client_token in sockets.token_to_sid
 
     @handler(background=True)
-    async def follow(self, who: Principal) -> None:
+    async def follow(self, who: Principal) -> Any:
         """Show how far the file is until it is over or the tab is closed."""
         import_id = self.work.id
         while import_id and self._is_there():
@@ -99,9 +99,7 @@ class KnowledgeTravel(Session):
                     found = await services().knowledge_exchange.problems(who, import_id)
                     self.problems = [ProblemItem(p.entry, p.about, p.message) for p in found]
             if row.state != "waiting":
-                async with self:
-                    base = await self.get_state(KnowledgeBase)
-                    await base.refresh(who)
+                yield KnowledgeBase.tick
                 return
             await asyncio.sleep(0.7)
 
