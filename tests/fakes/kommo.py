@@ -118,7 +118,7 @@ class Kommo:
         """A fresh pair of tokens."""
         with self.lock:
             number = next(self.numbers)
-            access, refresh = f"access-{number}", f"refresh-{number}"
+            access, refresh = f"access-kommo-canary-{number}", f"refresh-kommo-canary-{number}"
             self.access.add(access)
             self.refresh.add(refresh)
             return access, refresh

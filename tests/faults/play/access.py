@@ -39,18 +39,18 @@ _HOLDER = """
 
 
 async def renewed_once(stage: Stage) -> None:
-    """F17. A vendor whose refresh tokens work once. Calm: one refresh for each expiry. Killed: at a random moment between
-    the question and 0.8 s later; the vendor answers late, or takes the request in late."""
+    """F17. A vendor whose refresh tokens work once. Calm: one refresh for each expiry. Killed: at a random moment within
+    0.7 s after somebody began to renew; the vendor answers late, or takes the request in late."""
     processes = stage.size("processes", 20, 20)
-    calm, kills = stage.size("calm expiries", 3, 20), stage.size("kills", 5, 50)
-    silent = stage.size("kills of all that ask", 1, 3)
+    calm, kills = stage.size("calm expiries", 3, 10), stage.size("kills", 5, 50)
+    silent = stage.size("kills of all that ask", 1, 2)
     async with _installation(stage, processes) as side:
         for _ in range(calm):
             await side.expiry("calm")
         for _ in range(kills):
-            await side.expiry("kill", after=stage.chance.uniform(0.0, 0.8))
+            await side.expiry("kill", after=stage.chance.uniform(0.0, 0.7))
         for _ in range(silent):
-            await side.expiry("all", after=0.1)
+            await side.expiry("all", after=0.05)
         _judge(stage, side, calm, kills)
 
 
@@ -120,19 +120,15 @@ class _Side:
 
     async def _strike(self, kind: str, after: float) -> tuple[list[str], bool, float]:
         """Whom, whether the one that renewed was among them, and when."""
+        until = time.monotonic() + ANSWER_SECONDS
+        while not self._holders() and time.monotonic() < until:  # noqa: ASYNC110  # a lock tells nobody
+            await asyncio.sleep(0.005)
         await asyncio.sleep(after)
-        holders: list[str] = []
-        if kind == "all":
-            while not self._holders():  # noqa: ASYNC110  # a lock tells nobody
-                await asyncio.sleep(0.005)
-            await asyncio.sleep(0.03)  # the request is on its way
-            victims = [*self.renewers]
-        else:
-            holders = self._holders()
-            victims = holders[:1] or [self.stage.chance.choice([*self.renewers])]
+        holders = self._holders()
+        victims = [*self.renewers] if kind == "all" else holders[:1] or [self.stage.chance.choice([*self.renewers])]
         for name in victims:
             await asyncio.to_thread(self.renewers[name].kill)
-        return victims, kind == "all" or bool(holders), time.time()
+        return victims, bool(holders), time.time()
 
     def _holders(self) -> list[str]:
         with self.database.look() as connection:
