@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, Literal
 
 Wish = Literal["", "stop", "start"]
@@ -30,13 +30,17 @@ _GAPS = re.compile(r"[\W_]+")
 
 
 def wish_of(
-    text: str, *, has_opted_out: bool, stop_words: Iterable[str] = STOP_WORDS, start_words: Iterable[str] = START_WORDS
+    text: str,
+    *,
+    has_opted_out: bool,
+    stop_words: tuple[str, ...] = STOP_WORDS,
+    start_words: tuple[str, ...] = START_WORDS,
 ) -> Wish:
     """What a message asks for. Only a line that is nothing but such a word counts: "stop by tomorrow" is talk.
 
     `start_words` mean something only to somebody who has opted out. The newest line wins: messages in a row are one.
     """
-    stops, starts = {_plain(w) for w in stop_words} - {""}, {_plain(w) for w in start_words} - {""}
+    stops, starts = _known(stop_words), _known(start_words)
     for line in reversed(text[-2000:].splitlines()):
         plain = _plain(line)
         if plain in stops:
@@ -44,6 +48,11 @@ def wish_of(
         if has_opted_out and plain in starts and not line.strip().startswith("/"):
             return "start"
     return ""
+
+
+@lru_cache(maxsize=256)
+def _known(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_plain(w) for w in words) - {""}
 
 
 def _plain(text: str) -> str:

@@ -109,11 +109,9 @@ class TurnSaver(BaseCheckpointSaver[int]):
         )
         self._runs[thread_id] = CheckpointTuple(_config(thread_id, _FIRST_ID), checkpoint, {"step": 0}, None, [])
 
-    def take(self, thread_id: str) -> tuple[str, dict[str, Any]]:
-        """The place of waiting ("" when the conversation is over) and the state; forgets the run."""
-        saved = self._runs.pop(thread_id)
-        data = saved.checkpoint["channel_values"].get("data") or {}
-        return data.pop(PLACE, ""), data
+    def take(self, thread_id: str) -> dict[str, Any]:
+        """The channel's value, with the place of waiting unless the conversation is over; forgets the run."""
+        return self._runs.pop(thread_id).checkpoint["channel_values"].get("data") or {}
 
     def drop(self, thread_id: str) -> None:
         """Forget a run, if it is still here."""

@@ -20,9 +20,17 @@ NO_ENTRY = "This flow has no Start step. Add one and connect it to the first ste
 
 
 def compile_flow(
-    document: Flow, bundle: Mapping[str, Flow], catalog: Catalog, *, entry: str = "message", fused: bool = True
+    document: Flow,
+    bundle: Mapping[str, Flow],
+    catalog: Catalog,
+    *,
+    entry: str = "message",
+    fused: bool = True,
+    alone: bool = True,
 ) -> CompiledFlow:
     """Flatten and compile. A step that cannot run (not installed, wrong settings) fails when it is reached.
+
+    Nothing but speed depends on `fused` (`graph.build_graph`) and `alone` (`graph.run_graph`; fused graphs only).
 
     Raises: FlowInvalid when the flow has nowhere to begin.
     """
@@ -34,7 +42,7 @@ def compile_flow(
     reads_history = any(
         s.type is not None and (s.type.category == "ai" or s.type.latency != "instant") for s in steps.values()
     )
-    return CompiledFlow(root, steps, first, reads_history, build_graph(steps, first, fused=fused))
+    return CompiledFlow(root, steps, first, reads_history, build_graph(steps, first, fused=fused), fused and alone)
 
 
 def _scope(prefix: str, flow: Flow) -> Scope:

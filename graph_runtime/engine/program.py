@@ -57,7 +57,7 @@ class Step:
 class CompiledFlow:
     """What `run_turn` runs. `reads_history`: some step may ask for earlier messages, so the caller loads them.
 
-    `graph`: the LangGraph graph, known to `graph.py` and `run.py` only.
+    `graph`: the LangGraph graph, known to `graph.py` and `run.py` only; `alone`: each turn is one of its nodes.
     """
 
     root: Scope
@@ -65,3 +65,4 @@ class CompiledFlow:
     entry: str
     reads_history: bool
     graph: Any
+    alone: bool

@@ -13,8 +13,8 @@ from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import BuilderError, StepLimitReached
 from graph_runtime.contract.messages import Reply, Text, dump_part
 from graph_runtime.contract.people import HandOff
-from graph_runtime.engine.checkpoint import StateTooLarge, clean, decode, encode
-from graph_runtime.engine.graph import SAVER
+from graph_runtime.engine.checkpoint import PLACE, StateTooLarge, clean, decode, encode
+from graph_runtime.engine.graph import run_graph
 from graph_runtime.engine.program import CompiledFlow
 from graph_runtime.engine.turn import Doors, End, Said, StepFailed, Trigger, TurnRun, Wait
 
@@ -114,19 +114,12 @@ async def run_turn(compiled: CompiledFlow, state: bytes | None, trigger: Trigger
 
 
 async def _drive(turn: TurnRun, state: bytes | None) -> bytes | None:
-    run_id = f"{turn.trigger.turn_id}:{id(turn)}"
     waiting, data = decode(state) if state else ("", {})
-    start: Any = {"data": {"v": {"": turn.trigger.variables}} if turn.trigger.variables else {}}
-    if waiting and turn.trigger.kind != "restart":
-        SAVER.load(run_id, waiting, data)
-        start = None
-    try:
-        config = {"configurable": {"thread_id": run_id}, "recursion_limit": turn.doors.budget.steps * 2 + 10}
-        async for _ in turn.compiled.graph.astream(start, config, context=turn, durability="exit", stream_mode=[]):
-            pass  # what happens comes out through the turn itself
-        waiting, data = SAVER.take(run_id)
-    finally:
-        SAVER.drop(run_id)
+    if not waiting or turn.trigger.kind == "restart":
+        waiting, data = "", {"v": {"": turn.trigger.variables}} if turn.trigger.variables else {}
+    compiled = turn.compiled
+    data = await run_graph(compiled.graph, turn, waiting, data, alone=compiled.alone)
+    waiting = data.pop(PLACE, "")
     return encode(waiting, data) if waiting else None
 
 

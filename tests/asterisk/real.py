@@ -16,19 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from graph_runtime.places import REPOSITORY
+from tests.ports import free_port
 
 PROGRAM: Final = os.environ.get("PATCHCORD_ASTERISK", "")
 FOLDER: Final = REPOSITORY / "asterisk"
 PASSWORD: Final = "of-test-phones"
 SECRET: Final = "of-the-manager"
 KNOWN_TROUBLE: Final = ("No call detail records",)
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port that nobody uses just now."""
-    with socket.socket(socket.AF_INET, kind) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @dataclass

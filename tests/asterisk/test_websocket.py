@@ -12,8 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.asterisk.real import PASSWORD, PROGRAM, asterisk, free_port
+from tests.asterisk.real import PASSWORD, PROGRAM, asterisk
 from tests.asterisk.sip_phone import phone
+from tests.ports import free_port
 from tests.voice.test_websocket import Ears
 from tests.voice.voice_world import until
 from voice.audiosocket.server import Server

@@ -20,6 +20,6 @@ def test_what_a_message_asks_for(text: str, has_opted_out: bool, wish: str) -> N
 
 
 def test_a_workspace_has_words_of_its_own() -> None:
-    assert wish_of("Genug", has_opted_out=False, stop_words=["genug"]) == "stop"
-    assert wish_of("stop", has_opted_out=False, stop_words=["genug"]) == ""
-    assert wish_of("", has_opted_out=False, stop_words=[" "]) == ""
+    assert wish_of("Genug", has_opted_out=False, stop_words=("genug",)) == "stop"
+    assert wish_of("stop", has_opted_out=False, stop_words=("genug",)) == ""
+    assert wish_of("", has_opted_out=False, stop_words=(" ",)) == ""

@@ -33,9 +33,10 @@ class Talk:
     said: list[str] = field(default_factory=list)
     last: TurnResult | None = None
     now: datetime = NOON
+    alone: bool = True
 
     def __post_init__(self) -> None:
-        self.compiled = compile_flow(self.document, self.bundle, CATALOG, fused=self.fused)
+        self.compiled = compile_flow(self.document, self.bundle, CATALOG, fused=self.fused, alone=self.alone)
 
     async def go(self, text: str | None = None, kind: Kind | None = None) -> TurnResult:
         """One turn: the start, or the contact's answer, or (kind "timer") nobody's."""

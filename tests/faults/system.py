@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -25,6 +24,7 @@ from tests.faults.journal import Journal
 from tests.faults.program import Program
 from tests.faults.relay import Relay, Switchboard
 from tests.faults.world import World, make_world
+from tests.ports import free_port
 
 READY_WITHIN_SECONDS = 90.0
 
@@ -236,13 +236,6 @@ class System:
     def _outsider(self, name: str, port: int, journal: Path) -> Program:
         arguments = [f"tests.faults.{name}", str(port), str(journal)]
         return Program(name, arguments, dict(os.environ), self.folder / f"{name}.log")
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _is_ready(port: int) -> bool:

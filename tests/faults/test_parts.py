@@ -40,8 +40,8 @@ from tests.faults.relay import Relay, Switchboard
 from tests.faults.result import Result, markdown
 from tests.faults.scenarios import Scenario
 from tests.faults.stage import Stage
-from tests.faults.system import free_port
 from tests.faults.webhook_load import Load
+from tests.ports import free_port
 
 
 @pytest.fixture

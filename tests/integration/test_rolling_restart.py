@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +22,7 @@ from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.conversation_world import publish
 from tests.fakes.redis_server import RedisServer, redis_server
 from tests.integration.test_turns import ECHO
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.timeout(240, func_only=True), pytest.mark.slow]
 Admin = psycopg.Connection[tuple[Any, ...]]
@@ -40,12 +40,6 @@ sys.exit(main(sys.argv[1:]))
 NOTICE_SECONDS = 1.0
 PROCESSES = {"here": ("web", "web"), "workers": ("web", "worker", "worker")}
 """By where turns run, what is replaced."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -24,6 +23,7 @@ from graph_runtime.services.principal import Principal
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.api.conftest import serving
 from tests.phone_world import Line, new_line, phone_flow
+from tests.ports import free_port
 from tests.voice.asterisk_stand_in import Dialplan, Leg
 from voice.house import SpeechParts
 from voice.speaker import speech_of
@@ -110,9 +110,7 @@ class VoiceProcesses:
 
 @pytest.fixture
 async def processes(postgres: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[VoiceProcesses]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PATCHCORD_", "DATABASE"))}
     environment = kept | {
         "PYTHONPATH": str(ROOT), "DATABASE_URL": postgres.app_url, "PATCHCORD_SECRET_KEY": "for tests only, " * 3,

@@ -13,7 +13,8 @@ from typing import Any
 
 from graph_runtime.places import REPOSITORY
 from tests.faults.program import Program
-from tests.faults.system import Layout, System, free_port
+from tests.faults.system import Layout, System
+from tests.ports import free_port
 
 ROUNDS = 3
 SECONDS = 4.0

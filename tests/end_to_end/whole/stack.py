@@ -8,7 +8,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ import psutil
 import psycopg
 
 from graph_runtime.storage.embedded_postgres import OWNER_ROLE
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 START_WITHIN_SECONDS = 300.0  # the screens may have to be built first
@@ -161,13 +161,6 @@ class Stack:
 def _parent_name(process: psutil.Process) -> str:
     parent = process.parent()
     return parent.name() if parent else ""
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> None:
