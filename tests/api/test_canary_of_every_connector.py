@@ -138,15 +138,14 @@ async def asked_over_http(app: Any, ids: dict[str, str], clients: dict[str, http
 
 
 async def states_of_pages(cookie: str, ids: dict[str, str]) -> dict[str, str]:
-    """What every handler of every page leaves in the tab, called by the owner with ids of credentials and agents."""
+    """What every handler of every page leaves in the tab, called by the owner with the id of a credential."""
     found = {}
     for handler in ours():
         if getattr(handler, "is_background", False) or handler.fn.__name__ == "sign_out":
             continue
-        for name in ("granted", "agent_id"):
-            try:
-                left = await fire(handler, cookie, ids[name])
-            except BuilderError as error:
-                left = [error]
-            found[f"{handler.fn.__qualname__} {name}"] = json.dumps(left, default=str)
+        try:
+            left = await fire(handler, cookie, ids["granted"])
+        except BuilderError as error:
+            left = [error]
+        found[handler.fn.__qualname__] = json.dumps(left, default=str)
     return found
