@@ -124,7 +124,7 @@ async def asked_over_http(app: Any, ids: dict[str, str], clients: dict[str, http
     """The answer of every address that can be read, as a member's browser and as a program; ids where they fit."""
     found = {}
     for route in app.routes:
-        if not isinstance(route, APIRoute) or "GET" not in route.methods or "{rest" in route.path:
+        if not isinstance(route, APIRoute) or "GET" not in (route.methods or ()) or "{rest" in route.path:
             continue
         path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda m: ids.get(m[1], ids["granted"]), route.path)
         for name, client in clients.items():

@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from graph_runtime.places import REPOSITORY
 from tests.faults.system import Layout, System
@@ -41,7 +42,7 @@ async def measure(rate: int, seconds: float) -> dict[str, float]:
     }
 
 
-async def _load(system: System, rate: int, seconds: float, prefix: str) -> dict[str, object]:
+async def _load(system: System, rate: int, seconds: float, prefix: str) -> dict[str, Any]:
     hook = system.world.hooks["webhook"]
     report = system.folder / f"{prefix}.json"
     wanted = {
