@@ -25,6 +25,7 @@ from graph_runtime.storage import migrate
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.testing import FakeClock
+from tests.canaries import found_below
 
 keep_bytecode(os.environ, BYTECODE)  # for the hundreds of processes that tests start and kill
 
@@ -53,9 +54,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A migrated server. Its `admin_url` owns the tables and sees all workspaces."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+    folder = tmp_path_factory.mktemp("postgres") / "data"
+    with EmbeddedPostgres(folder) as server:
         migrate.upgrade(server.admin_url)
         yield server
+    assert found_below(folder) == [], "a credential of some test was stored in clear"
 
 
 @pytest.fixture(scope="session")
