@@ -8,7 +8,7 @@ ONE_INSTALLATION = ("tests/end_to_end/whole/",)
 """Folders whose files share an installation that takes long to start."""
 
 
-class Together(LoadFileScheduling):
+class Together(LoadFileScheduling):  # type: ignore[misc]  # it ships no types
     """A file's tests stay together, and so do the files that share an installation."""
 
     def _split_scope(self, nodeid: str) -> str:
