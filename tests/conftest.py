@@ -1,10 +1,13 @@
 """One embedded PostgreSQL per test session; every test starts with an empty database."""
 
+import functools
 import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import httpcore2
 import hypothesis
 import psycopg
 import pytest
@@ -26,6 +29,9 @@ from tests.canaries import found_below
 
 keep_bytecode(os.environ, BYTECODE)  # for the hundreds of processes that tests start and kill
 
+# Thousands of clients, none of which meets a certificate: each would read all that the system trusts.
+httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
+
 # Through the standard library, where pytest collects it; structlog's own default draws tracebacks for many seconds.
 structlog.configure(
     processors=[structlog.stdlib.add_log_level, structlog.stdlib.render_to_log_kwargs],
@@ -35,6 +41,14 @@ structlog.configure(
 # How long one example takes says more about the machine's other work than about the code.
 hypothesis.settings.register_profile("patchcord", deadline=None)
 hypothesis.settings.load_profile("patchcord")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where the run says `--dist loadfile`, as `./patchcord test` does."""
+    from tests.scheduling import Together
+
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

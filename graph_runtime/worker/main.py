@@ -29,10 +29,10 @@ from graph_runtime.storage.update_checks import CheckSweep
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.approvals import ApprovalTimes
 from graph_runtime.worker.chains import ChainTimers
-from graph_runtime.worker.contact_imports import ContactImporter
 from graph_runtime.worker.crm_writes import CrmLooks
 from graph_runtime.worker.daily import AccessRenewal, Daily
 from graph_runtime.worker.health import Health
+from graph_runtime.worker.imports import FileRemoval, Importer
 from graph_runtime.worker.ingest import Ingest
 from graph_runtime.worker.listener import Listener
 from graph_runtime.worker.sender import EVENT_PLACES, EVENT_SECONDS, PLACES, Sender
@@ -66,7 +66,9 @@ async def serve(settings: Settings) -> None:
             services.conversation_side,
             stop,
             Daily(services.retention).run(),
-            ContactImporter(services.contact_imports).run(),
+            Importer(services.contact_imports).run(),
+            Importer(services.knowledge_exchange).run(),
+            FileRemoval(services.database.files).run(),
             ApprovalTimes(services.approvals).run(),
             TriggerTimers(TriggerSweep(services.database), services.trigger_runner, services.database.listen).run(),
             UpdateLooks(CheckSweep(services.database), services.update_checks).run(),
