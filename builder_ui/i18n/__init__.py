@@ -29,6 +29,7 @@ FILES: Final = (
     "events",
     "contacts",
     "knowledge",
+    "knowledge_exchange",
     "questions",
     "triggers",
     "update_rules",

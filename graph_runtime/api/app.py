@@ -140,10 +140,10 @@ def create_app(services: Services, screens: ASGIApp | None = None) -> FastAPI:
     app.router.routes.append(Mount("", app=shown, name="screens"))
     refuse_unguarded(app, mounts=MOUNTS)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Admission, waiting=lambda: services.database.waiting)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(
         SecurityHeaders, public_url=settings.public_url, screens_pages=settings.screens_dir / "build" / "client"
     )
     app.add_middleware(Measured)
+    app.add_middleware(Admission, waiting=lambda: services.database.waiting)  # outermost: a refusal has to be cheap
     return app

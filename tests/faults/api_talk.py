@@ -26,8 +26,14 @@ class ApiTalk(Talk):
         self._caller = Caller(plan.name, system.addresses, journal, self.chance, connections)
         self._looks = 0
         self.longest_pause = 3.0
+        self.places = asyncio.Semaphore()
+        """Of those who are talking; who only waits for the agent needs none."""
 
     async def begin(self) -> None:
+        async with self.places:
+            await self._begin()
+
+    async def _begin(self) -> None:
         path = f"/agents/{self.system.world.agent_id}/conversations"
         body = {"external_user_id": self.plan.name, "wait": self.plan.channel != "api_async"}
         answer = await self._insist("POST", path, body, key=f"{self.plan.name}.begin")
@@ -36,6 +42,10 @@ class ApiTalk(Talk):
         self._take(answer["messages"], "answer")
 
     async def say(self, turn: Turn) -> bool:
+        async with self.places:
+            return await self._say(turn)
+
+    async def _say(self, turn: Turn) -> bool:
         name, text = self.plan.name, turn.words(self.plan.name)
         key = f"{name}.t{turn.number}"
         path = f"/conversations/{self.conversation_id}/messages"
