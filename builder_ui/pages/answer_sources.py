@@ -28,7 +28,7 @@ def source_chips(sources: rx.Var[list[SourceItem]]) -> rx.Component:
     return rx.cond(
         sources.length() > 0,
         rx.el.div(
-            rx.foreach(sources, chip), class_name="ps-sources", role="group", aria_label=t("knowledge.answer_sources")
+            rx.foreach(sources, chip), class_name="ps-sources", role="group", aria_label=t("exchange.answer_sources")
         ),
     )
 
@@ -57,7 +57,7 @@ def source_dialog() -> rx.Component:
     return rx.dialog.root(
         rx.dialog.content(
             rx.dialog.title(AnswerSource.title, size="5"),
-            rx.dialog.description(t("knowledge.source_lead"), class_name="ps-lead", style={"margin": "0 0 14px"}),
+            rx.dialog.description(t("exchange.source_lead"), class_name="ps-lead", style={"margin": "0 0 14px"}),
             rx.cond(
                 AnswerSource.passages.length() > 0,
                 rx.el.div(
@@ -69,7 +69,7 @@ def source_dialog() -> rx.Component:
             rx.flex(
                 rx.link(
                     rx.icon("book-open", size=14),
-                    t("knowledge.open_document"),
+                    t("exchange.open_document"),
                     href=AnswerSource.path,
                     class_name="ps-step",
                 ),

@@ -216,7 +216,7 @@ def _document(item: rx.Var[DocumentItem]) -> rx.Component:
     about = rx.el.div(
         t_of(item.kind, "knowledge.kind_"),
         rx.cond(item.category != "", rx.fragment(" · ", item.category)),
-        rx.cond(item.is_attached, rx.fragment(" · ", t("knowledge.attached_to"))),
+        rx.cond(item.is_attached, rx.fragment(" · ", t("exchange.attached_to"))),
         rx.cond(item.passages > 0, rx.fragment(" · ", t("knowledge.passages_n", n=item.passages))),
         rx.cond(item.language != "", rx.fragment(" · ", t_of(item.language, "knowledge.language_"))),
         rx.cond(item.read_at != "", rx.fragment(" · ", When.create(iso=item.read_at))),

@@ -16,14 +16,14 @@ def beside() -> rx.Component:
     return rx.el.section(
         rx.cond(
             (KnowledgeBeside.beside.length() > 0) | KnowledgeBase.may_edit,
-            rx.el.h3(t("knowledge.beside"), class_name="ps-label", style={"margin": "18px 0 8px"}),
+            rx.el.h3(t("exchange.beside"), class_name="ps-label", style={"margin": "18px 0 8px"}),
         ),
         rx.el.ul(rx.foreach(KnowledgeBeside.beside, _item), class_name="ps-uploads", style={"margin": 0}),
         rx.cond(
             KnowledgeBase.may_edit,
             rx.el.div(
                 rx.el.div(
-                    search_box(t("knowledge.see_also_find"), KnowledgeBeside.words, KnowledgeBeside.find),
+                    search_box(t("exchange.see_also_find"), KnowledgeBeside.words, KnowledgeBeside.find),
                     rx.foreach(
                         KnowledgeBeside.offered,
                         lambda d: rx.button(
@@ -43,7 +43,7 @@ def beside() -> rx.Component:
                 style={"display": "grid", "gap": "12px", "margin_top": "8px"},
             ),
         ),
-        aria_label=t("knowledge.beside"),
+        aria_label=t("exchange.beside"),
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def _item(item: rx.Var[BesideItem]) -> rx.Component:
             on_click=[KnowledgeBase.look(item.id), KnowledgeBeside.look(item.id)],
         ),
         rx.el.span(
-            rx.cond(item.is_attached, t("knowledge.attached"), t("knowledge.see_also")),
+            rx.cond(item.is_attached, t("exchange.attached"), t("exchange.see_also")),
             " · ",
             t_of(item.state, "knowledge.state_"),
             rx.cond(
@@ -74,7 +74,7 @@ def _item(item: rx.Var[BesideItem]) -> rx.Component:
                 variant="ghost",
                 color_scheme="gray",
                 size="1",
-                aria_label=t("knowledge.take_away", name=item.title),
+                aria_label=t("exchange.take_away", name=item.title),
                 on_click=KnowledgeBeside.remove(item.id),
             ),
         ),

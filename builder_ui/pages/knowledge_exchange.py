@@ -23,7 +23,7 @@ def travel_menu() -> rx.Component:
     return rx.dropdown_menu.root(
         rx.dropdown_menu.trigger(
             rx.button(
-                rx.icon("arrow-down-up", size=15), t("knowledge.travel"), variant="soft", color_scheme="gray",
+                rx.icon("arrow-down-up", size=15), t("exchange.travel"), variant="soft", color_scheme="gray",
                 data_testid="travel",
             )
         ),
@@ -31,7 +31,7 @@ def travel_menu() -> rx.Component:
             *[
                 rx.dropdown_menu.item(
                     rx.icon(icon, size=15),
-                    t(f"knowledge.{word}"),
+                    t(f"exchange.{word}"),
                     on_select=rx.call_script(
                         "window.location.assign('/api/builder/knowledge/' + "
                         + KnowledgeBase.base.id.to(str).to_string()
@@ -45,7 +45,7 @@ def travel_menu() -> rx.Component:
                 rx.fragment(
                     rx.dropdown_menu.separator(),
                     rx.dropdown_menu.item(
-                        rx.icon("file-input", size=15), t("knowledge.bring_in"), on_select=KnowledgeTravel.show(True),
+                        rx.icon("file-input", size=15), t("exchange.bring_in"), on_select=KnowledgeTravel.show(True),
                         data_testid="bring-in",
                     ),
                 ),
@@ -59,14 +59,14 @@ def travel_dialog() -> rx.Component:
     """Choose a file; then how far it is, and what of it was not taken in."""
     return rx.dialog.root(
         rx.dialog.content(
-            rx.dialog.title(t("knowledge.bring_in_title"), size="5"),
-            rx.dialog.description(t("knowledge.bring_in_lead"), class_name="ps-lead", style={"margin": "0 0 14px"}),
+            rx.dialog.title(t("exchange.bring_in_title"), size="5"),
+            rx.dialog.description(t("exchange.bring_in_lead"), class_name="ps-lead", style={"margin": "0 0 14px"}),
             rx.cond(
                 KnowledgeTravel.work.id == "",
                 rx.fragment(
-                    rx.el.pre(t("knowledge.bring_in_example"), class_name="ps-sample"),
+                    rx.el.pre(t("exchange.bring_in_example"), class_name="ps-sample"),
                     BringFile.create(
-                        base=KnowledgeBase.base.id, label=t("knowledge.bring_in_choose"), on_kept=KnowledgeTravel.kept
+                        base=KnowledgeBase.base.id, label=t("exchange.bring_in_choose"), on_kept=KnowledgeTravel.kept
                     ),
                 ),
                 rx.fragment(_bar(), _problems()),
@@ -100,19 +100,19 @@ def _bar() -> rx.Component:
             (
                 "waiting",
                 rx.fragment(
-                    rx.el.p(t("knowledge.bring_in_going", done=work.position, total=work.total), class_name="ps-num"),
-                    rx.progress(value=work.percent, aria_label=t("knowledge.bring_in_title")),
+                    rx.el.p(t("exchange.bring_in_going", done=work.position, total=work.total), class_name="ps-num"),
+                    rx.progress(value=work.percent, aria_label=t("exchange.bring_in_title")),
                     rx.button(
-                        t("knowledge.bring_in_stop"), size="1", variant="soft", color_scheme="gray", margin_top="8px",
+                        t("exchange.bring_in_stop"), size="1", variant="soft", color_scheme="gray", margin_top="8px",
                         on_click=KnowledgeTravel.cancel,
                     ),
                 ),
             ),
             ("failed", rx.el.p(work.error, role="alert", class_name="ps-doc-error")),
             rx.el.p(
-                rx.cond(work.state == "canceled", rx.fragment(t("knowledge.bring_in_canceled"), " ")),
+                rx.cond(work.state == "canceled", rx.fragment(t("exchange.bring_in_canceled"), " ")),
                 t(
-                    "knowledge.bring_in_done",
+                    "exchange.bring_in_done",
                     created=work.created, updated=work.updated, unchanged=work.unchanged, broken=work.broken,
                 ),
                 role="status",
@@ -126,7 +126,7 @@ def _bar() -> rx.Component:
 def _problems() -> rx.Component:
     def line(item: rx.Var[ProblemItem]) -> rx.Component:
         return rx.el.div(
-            rx.el.b(t("knowledge.bring_in_entry", n=item.entry), class_name="ps-num"),
+            rx.el.b(t("exchange.bring_in_entry", n=item.entry), class_name="ps-num"),
             rx.cond(item.about != "", rx.fragment(" ", rx.el.span(item.about))),
             rx.el.div(item.message, class_name="ps-doc-error"),
             style={"padding": "8px 12px", "border_bottom": "1px solid var(--gray-4)"},

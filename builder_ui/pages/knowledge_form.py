@@ -95,11 +95,11 @@ def _article() -> rx.Component:
             class_name="ps-editor",
         ),
         field(
-            t("knowledge.told_language"),
+            t("exchange.told_language"),
             rx.select.root(
-                rx.select.trigger(id="article-language", width="220px", aria_label=t("knowledge.told_language")),
+                rx.select.trigger(id="article-language", width="220px", aria_label=t("exchange.told_language")),
                 rx.select.content(
-                    rx.select.item(t("knowledge.language_found"), value="found"),
+                    rx.select.item(t("exchange.language_found"), value="found"),
                     *[rx.select.item(t(f"knowledge.language_{code}"), value=code) for code in ("en", "ru", "uk")],
                 ),
                 name="language",

@@ -54,11 +54,11 @@ def _form() -> rx.Component:
             field_id="try-threshold",
         ),
         field(
-            t("knowledge.try_language"),
+            t("exchange.try_language"),
             rx.select.root(
-                rx.select.trigger(id="try-language", aria_label=t("knowledge.try_language")),
+                rx.select.trigger(id="try-language", aria_label=t("exchange.try_language")),
                 rx.select.content(
-                    rx.select.item(t("knowledge.any_language"), value="any"),
+                    rx.select.item(t("exchange.any_language"), value="any"),
                     *[rx.select.item(t(f"knowledge.language_{code}"), value=code) for code in ("en", "ru", "uk")],
                 ),
                 name="language",
@@ -67,7 +67,7 @@ def _form() -> rx.Component:
             field_id="try-language",
         ),
         field(
-            t("knowledge.try_days"),
+            t("exchange.try_days"),
             rx.text_field(
                 id="try-days", name="days", type="number", min=0, max=3650, default_value="0", width="92px",
             ),
