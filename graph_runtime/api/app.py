@@ -16,7 +16,7 @@ from graph_runtime.api.access import refuse_unguarded
 from graph_runtime.api.chat.page import STATIC, ChatFiles
 from graph_runtime.api.editor.rooms import Rooms
 from graph_runtime.api.headers import SecurityHeaders
-from graph_runtime.api.limits import BodyLimit, Places, Windows
+from graph_runtime.api.limits import Admission, BodyLimit, Places, Windows
 from graph_runtime.api.metrics import Measured
 from graph_runtime.api.routes import (
     builder,
@@ -145,4 +145,5 @@ def create_app(services: Services, screens: ASGIApp | None = None) -> FastAPI:
         SecurityHeaders, public_url=settings.public_url, screens_pages=settings.screens_dir / "build" / "client"
     )
     app.add_middleware(Measured)
+    app.add_middleware(Admission, waiting=lambda: services.database.waiting)  # outermost: a refusal has to be cheap
     return app

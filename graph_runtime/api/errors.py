@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +21,7 @@ from graph_runtime.contract.problems import Problem
 from graph_runtime.storage.database import DATABASE_AWAY
 
 log = structlog.get_logger(__name__)
+_TELL_SECONDS = 1.0
 
 SENTENCES: Mapping[int, tuple[str, str]] = {
     400: ("bad_request", "The request cannot be read. Check that the body is valid JSON of the documented shape."),
@@ -144,8 +146,12 @@ async def _validation_error(_: Request, error: Exception) -> Response:
     )
 
 
-async def _database_away(_: Request, error: Exception) -> Response:
-    log.warning("request refused: the database is away", extra={"reason": type(error).__name__})
+async def _database_away(request: Request, error: Exception) -> Response:
+    # Hundreds fail in the same moment, for the same reason.
+    now = time.monotonic()
+    if now - getattr(request.app.state, "away_told_at", 0.0) >= _TELL_SECONDS:
+        request.app.state.away_told_at = now
+        log.warning("request refused: the database is away", extra={"reason": type(error).__name__})
     return problem(503, *SENTENCES[503], params={}, headers={"Retry-After": "2"})
 
 

@@ -1,10 +1,10 @@
-"""Limits of one process: bodies in bytes, events per window, connections per address."""
+"""Limits of one process: requests in the queue, bodies in bytes, events per window, connections per address."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.datastructures import Headers
@@ -18,6 +18,9 @@ from graph_runtime.telemetry.metrics import RATE_LIMITED
 MEGABYTE = 1_000_000
 MAX_UPLOAD_BYTES = 20 * MEGABYTE
 _ROOM_FOR_MULTIPART = 64_000
+MOST_WAITING = 300
+"""Requests that wait for the database before more are refused: about a second's work of one process."""
+BUSY = "Too many requests at once. Repeat it in a few seconds, with the same Idempotency-Key if you sent one."
 
 
 def body_limit(path: str) -> int | None:
@@ -33,6 +36,26 @@ def body_limit(path: str) -> int | None:
     if path.startswith(("/api/", "/hooks/")):
         return MEGABYTE
     return None
+
+
+class Admission:
+    """Answers 503 at once while more requests wait for the database than it serves in a second.
+
+    Without it each of them would wait its 20 seconds and then fail, the callers would repeat, and nobody would be served.
+    """
+
+    def __init__(self, app: ASGIApp, *, waiting: Callable[[], int], most: int = MOST_WAITING) -> None:
+        self.app = app
+        self._waiting = waiting
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(("/api/", "/hooks/")) and self._waiting() > self._most:
+            RATE_LIMITED.labels("waiting").inc()
+            answer = problem(503, "busy", BUSY, params={}, headers={"Retry-After": "2"})
+            await answer(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class BodyLimit:

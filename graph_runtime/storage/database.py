@@ -68,6 +68,11 @@ class Database:
     async def close(self) -> None:
         await self._pool.close()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for one of this process's connections."""
+        return self._pool.get_stats().get("requests_waiting", 0)
+
     async def _check_role(self) -> None:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(

@@ -1,47 +1,35 @@
-"""Runs steps of chains when they are due, hears what concerns them, and sleeps until the next one."""
+"""Runs steps of chains when they are due, and hears what concerns them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from graph_runtime.services.chain_runner import ChainRunner
 from graph_runtime.storage.chain_steps import CHAINS_CHANNEL, ChainSweep
+from graph_runtime.worker.due import DueWork, Listen
 
-log = structlog.get_logger(__name__)
-LONGEST_SLEEP: Final = 10.0
 BATCH: Final = 100
 AT_ONCE: Final = 4
 
-Listen = Callable[..., AsyncIterator[tuple[str, str]]]
 
+class ChainTimers(DueWork):
+    """Signals first: a reply that has come stops the step that was about to be sent."""
 
-class ChainTimers:
-    """`now` None: the database's clock decides; a simulation gives its own."""
+    channel = CHAINS_CHANNEL
+    longest_sleep = 10.0
 
     def __init__(
         self, sweep: ChainSweep, runner: ChainRunner, listen: Listen, now: Callable[[], datetime] | None = None
     ) -> None:
+        super().__init__(listen, now)
         self._sweep = sweep
         self._runner = runner
-        self._listen = listen
-        self._now = now
-        self._wake = asyncio.Event()
-
-    async def run(self) -> None:
-        """For ever."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._hear())
-            group.create_task(self._work())
 
     async def once(self) -> int:
-        """Hear what waits and run what is due; how many of both were done here."""
-        moment = self._now() if self._now else None
+        moment = self.moment()
         places = asyncio.Semaphore(AT_ONCE)
 
         async def hear(workspace_id: str, signal_id: int) -> bool:
@@ -56,23 +44,5 @@ class ChainTimers:
         done = await asyncio.gather(*(step(*e) for e in await self._sweep.due(moment, BATCH)))
         return sum(heard) + sum(done)
 
-    async def _work(self) -> None:
-        while True:
-            seconds = 1.0
-            self._wake.clear()
-            try:
-                while await self.once():
-                    pass
-                moment = self._now() if self._now else None
-                # A step that another process holds stays due: look again soon, not at once.
-                seconds = max(0.05, await self._sweep.seconds_to_next(LONGEST_SLEEP, moment))
-            except Exception:
-                log.exception("chains_failed")
-            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the event being set.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._wake.wait()
-
-    async def _hear(self) -> None:
-        async for _ in self._listen(CHAINS_CHANNEL):
-            self._wake.set()
+    async def seconds_to_next(self, moment: datetime | None) -> float:
+        return await self._sweep.seconds_to_next(self.longest_sleep, moment)

@@ -25,8 +25,15 @@ class ApiTalk(Talk):
         self._headers = {"Authorization": f"Bearer {keys[zlib.crc32(plan.name.encode()) % len(keys)]}"}
         self._caller = Caller(plan.name, system.addresses, journal, self.chance, connections)
         self._looks = 0
+        self.longest_pause = 3.0
+        self.places = asyncio.Semaphore()
+        """Of those who are talking; who only waits for the agent needs none."""
 
     async def begin(self) -> None:
+        async with self.places:
+            await self._begin()
+
+    async def _begin(self) -> None:
         path = f"/agents/{self.system.world.agent_id}/conversations"
         body = {"external_user_id": self.plan.name, "wait": self.plan.channel != "api_async"}
         answer = await self._insist("POST", path, body, key=f"{self.plan.name}.begin")
@@ -35,6 +42,10 @@ class ApiTalk(Talk):
         self._take(answer["messages"], "answer")
 
     async def say(self, turn: Turn) -> bool:
+        async with self.places:
+            return await self._say(turn)
+
+    async def _say(self, turn: Turn) -> bool:
         name, text = self.plan.name, turn.words(self.plan.name)
         key = f"{name}.t{turn.number}"
         path = f"/conversations/{self.conversation_id}/messages"
@@ -63,8 +74,8 @@ class ApiTalk(Talk):
         return said[0]
 
     async def look(self) -> None:
-        # Who waits for long asks less often, as a decent client does.
-        waited = min(3.0, 0.4 * 1.2**self._looks)
+        # Who waits for long asks less often, as a decent client does; of thousands each asks more seldom.
+        waited = min(self.longest_pause, 0.4 * 1.2**self._looks)
         self._looks += 1
         await asyncio.sleep(self.chance.uniform(0.7, 1.3) * waited)
         path = f"/conversations/{self.conversation_id}/messages?after={self.seen}"

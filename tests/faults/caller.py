@@ -62,7 +62,8 @@ class Caller:
                 return found
             if answer is not None and not _may_repeat(answer):
                 raise Refused(f"{method} {path}: {answer.status} {answer.body[:300]!r}")
-            await asyncio.sleep(pause(self._chance, tries))
+            asked = 0.0 if answer is None else answer.retry_after * self._chance.uniform(1.0, 1.5)
+            await asyncio.sleep(max(asked, pause(self._chance, tries)))
             tries += 1
         raise TimeoutError
 

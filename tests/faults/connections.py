@@ -6,6 +6,7 @@ A general client costs more of the machine than the product that is tested.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class Answer:
 
     status: int
     body: bytes
+    retry_after: float = 0.0
+    """Seconds, when it says so."""
 
     def json(self) -> Any:
         """Its body."""
@@ -89,4 +92,6 @@ async def _read(reader: asyncio.StreamReader) -> tuple[Answer, bool]:
     if not found and status not in (204, 304):
         raise ValueError("an answer without a length")
     length = int(rest.split("\r\n", 1)[0]) if found else 0
-    return Answer(status, await reader.readexactly(length)), "\r\nconnection: close" not in head
+    body = await reader.readexactly(length)
+    asked = re.search(r"\r\nretry-after: (\d+)", head)
+    return Answer(status, body, float(asked[1]) if asked else 0.0), "\r\nconnection: close" not in head

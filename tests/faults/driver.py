@@ -16,6 +16,10 @@ from tests.faults.system import System
 from tests.faults.talk import Talk
 
 ANSWER_SECONDS = 45.0
+MOST_TALKING = 500
+"""Of the thousands that may wait for the agent at the same time."""
+LOOKS_A_SECOND = 60
+"""Of all clients together; thousands that look every three seconds would be the only load."""
 
 
 class Driver:
@@ -26,6 +30,8 @@ class Driver:
         self.done = 0
         self._system = system
         self._places = asyncio.Semaphore(at_once)
+        self._at_once = at_once
+        self._talking = asyncio.Semaphore(MOST_TALKING)
         self._patience = patience
         self._letters = LetterBox(system.receiver_journal)
         self._connections = Connections(ANSWER_SECONDS)
@@ -53,7 +59,10 @@ class Driver:
             return talk
         if plan.channel == "chat":
             return ChatTalk(self._system, self.journal, plan, self._patience)
-        return ApiTalk(self._system, self.journal, plan, self._patience, self._connections)
+        caller = ApiTalk(self._system, self.journal, plan, self._patience, self._connections)
+        caller.places = self._talking
+        caller.longest_pause = max(3.0, self._at_once / LOOKS_A_SECOND)
+        return caller
 
     async def all_again(self) -> int:
         """Every webhook of the finished conversations once more; how many were taken for new."""

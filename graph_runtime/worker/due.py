@@ -1,0 +1,66 @@
+"""The loop of those who do what is due: they sleep until the next of it, or until the database says that some was added."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+
+import structlog
+
+log = structlog.get_logger(__name__)
+SOONEST = 0.05
+"""What somebody else holds stays due: it is looked at again soon, not at once."""
+
+Listen = Callable[..., AsyncIterator[tuple[str, str]]]
+
+
+class DueWork(ABC):
+    """`now` None: the database's clock decides; a simulation gives its own. `channel`: of the database's notifications."""
+
+    channel: str
+    longest_sleep: float
+
+    def __init__(self, listen: Listen, now: Callable[[], datetime] | None = None) -> None:
+        self._listen = listen
+        self._now = now
+        self._wake = asyncio.Event()
+
+    @abstractmethod
+    async def once(self) -> int:
+        """Do what is due now; how much was done here."""
+
+    @abstractmethod
+    async def seconds_to_next(self, moment: datetime | None) -> float:
+        """Until something is due, at most `longest_sleep`."""
+
+    def moment(self) -> datetime | None:
+        """Now; None for the database's."""
+        return self._now() if self._now else None
+
+    async def run(self) -> None:
+        """For ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._hear())
+            group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            seconds = 1.0
+            self._wake.clear()
+            try:
+                while await self.once():
+                    pass
+                seconds = max(SOONEST, await self.seconds_to_next(self.moment()))
+            except Exception:
+                log.exception("due_work_failed", channel=self.channel)
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the event being set.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+
+    async def _hear(self) -> None:
+        async for _ in self._listen(self.channel):
+            self._wake.set()
