@@ -158,7 +158,7 @@ async def insert_many(
     """New contacts, each with a line in its history. Their ids are made by the caller."""
     if not contacts:
         return
-    await connection.execute(_INSERT_MANY, (_json([_EMPTY | c for c in contacts]),))
+    await connection.execute(_INSERT_MANY, (_json([{**_EMPTY, **c} for c in contacts]),))
     await _note(connection, [c["id"] for c in contacts], actor, import_id)
 
 
