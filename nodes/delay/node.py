@@ -65,11 +65,11 @@ class Settings(NodeSettings):
 
 
 def outputs(settings: Settings) -> tuple[Port, ...]:
-    """Only a written date can be wrong."""
+    """Only a written date can be wrong, and only what is awaited can happen."""
     early = Port("cancelled", "Client wrote", optional=not settings.is_cancelled_by_reply)
-    event = Port("happened", "It happened", optional=not settings.event)
+    event = (Port("happened", "It happened"),) if settings.event else ()
     wrong = (Port("error", "No such date", "error"),) if settings.wait == "until" else ()
-    return (Port("elapsed", "Time is up"), early, event, *wrong)
+    return (Port("elapsed", "Time is up"), early, *event, *wrong)
 
 
 def is_too_long_for_a_call(settings: Settings) -> bool:
