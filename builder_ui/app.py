@@ -53,6 +53,8 @@ from builder_ui.pages.inbox_state import Inbox
 from builder_ui.pages.knowledge import knowledge_page
 from builder_ui.pages.knowledge_base import knowledge_base_page
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_beside_state import KnowledgeBeside
+from builder_ui.pages.knowledge_exchange_state import KnowledgeTravel
 from builder_ui.pages.knowledge_questions_state import KnowledgeQuestions
 from builder_ui.pages.knowledge_state import Knowledge
 from builder_ui.pages.letters import letters_page
@@ -134,7 +136,7 @@ app.add_page(
     knowledge_base_page,
     route="/knowledge/[base_id]",
     title="Patchcord",
-    on_load=[KnowledgeBase.load, KnowledgeQuestions.load],
+    on_load=[KnowledgeBase.load, KnowledgeBeside.load, KnowledgeTravel.load, KnowledgeQuestions.load],
 )
 app.add_page(models_page, route="/models", title="Patchcord", on_load=Models.load)
 app.add_page(connections_page, route="/connections", title="Patchcord", on_load=Connections.load)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from builder_ui.sources import SourceItem, source_items
 from builder_ui.stages import StageItem, stages_of
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
@@ -400,6 +401,7 @@ class MessageItem:
     approved_by: str = ""
     original: str = ""
     stages: list[StageItem] = field(default_factory=list)
+    sources: list[SourceItem] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -488,4 +490,5 @@ def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapp
         event=next((str(p["event"]) for p in parts if p.get("kind") == "person"), ""),
         cut=next((name for name in ("interrupted", "unheard") if (row.get("flags") or {}).get(name)), ""),
         stages=stages_of((row.get("flags") or {}).get("times") or {}),
+        sources=source_items(parts),
     )

@@ -39,6 +39,7 @@ In production (one process per command; see docs/)
   ./patchcord backup FILE     all rows of one moment, while it runs (--with-secret-key: the secret key, too)
   ./patchcord restore FILE    a backup into an empty --data DIR or database; then --release or --discard
                               what was unfinished in it
+  ./patchcord rotate-keys     seal every saved secret with new keys, while it runs
 
 Settings of `up`, `web` and `worker`
   --port N     PATCHCORD_PORT          the port to listen on                  (now {{port}})
@@ -191,6 +192,7 @@ PASSES_ARGUMENTS_ON = (
     "faults",
     "backup",
     "restore",
+    "rotate-keys",
 )
 COMMANDS: dict[str, Command] = {
     "up": _up,
@@ -201,6 +203,7 @@ COMMANDS: dict[str, Command] = {
     "migrate": _migrate,
     "backup": _tool("graph_runtime.cli.backup"),
     "restore": _tool("graph_runtime.cli.restore"),
+    "rotate-keys": _tool("graph_runtime.cli.rotate_keys"),
     "test": _tool("graph_runtime.cli.test_run"),
     "check": _tool("graph_runtime.cli.checks"),
     "docs": _tool("graph_runtime.cli.docs"),

@@ -43,6 +43,7 @@ from graph_runtime.services.conversation_gate import ConversationGate
 from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.credentials import Credentials
+from graph_runtime.services.crm_later import CrmLater
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.services.drafts import Drafts
@@ -59,8 +60,10 @@ from graph_runtime.services.intake import Intake
 from graph_runtime.services.knowledge_bases import KnowledgeBases
 from graph_runtime.services.knowledge_documents import KnowledgeDocuments
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
+from graph_runtime.services.knowledge_exchange import KnowledgeExchange
 from graph_runtime.services.knowledge_ingest import KnowledgeIngest
 from graph_runtime.services.knowledge_questions import KnowledgeQuestions
+from graph_runtime.services.knowledge_relations import KnowledgeRelations
 from graph_runtime.services.knowledge_search import KnowledgeSearch
 from graph_runtime.services.live import Live
 from graph_runtime.services.oauth import OAuth
@@ -99,6 +102,7 @@ from graph_runtime.storage.database import Database
 from graph_runtime.storage.encryption import KeyRing
 from graph_runtime.storage.event_outbox import EventStore
 from graph_runtime.storage.file_fetches import FetchStore
+from graph_runtime.storage.objects import file_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +122,7 @@ class Services:
     models: BoundModels
     oauth: OAuth
     connections: BoundConnections
+    crm_later: CrmLater
     speech: BoundSpeech
     phrases: PhraseCache
     phrase_warming: PhraseWarming
@@ -166,6 +171,8 @@ class Services:
     knowledge_documents: KnowledgeDocuments
     knowledge_search: KnowledgeSearch
     knowledge_questions: KnowledgeQuestions
+    knowledge_relations: KnowledgeRelations
+    knowledge_exchange: KnowledgeExchange
     knowledge_ingest: KnowledgeIngest
     idempotency: Idempotency
     figures: Figures
@@ -232,8 +239,7 @@ async def build(
     if catalog is None:
         catalog = load_catalog(settings.plugin_packages)
     check = FlowCheck(catalog)
-    database = Database(settings.database_url.get_secret_value())
-    await database.open()
+    database = await _database(settings, settings.database_url.get_secret_value())
     try:
         ring = _key_ring(settings)
         vault = Vault(database, ring)
@@ -250,7 +256,7 @@ async def build(
             database, catalog, vault, OAuth(database, catalog, vault, settings.oauth_redirect, clock=clock)
         )
         embedders = KnowledgeEmbedders(database, catalog, vault)
-        knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "")
+        knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "", clock)
         outside = Outside(
             runner=runner,
             models=models.chat_model,
@@ -298,6 +304,7 @@ async def build(
         models=models,
         oauth=connections.oauth,
         connections=connections,
+        crm_later=CrmLater(database, connections),
         publishing=Publishing(database, catalog, check, drafts, warming),
         speech=speech,
         phrases=phrases,
@@ -360,6 +367,8 @@ async def build(
         knowledge_bases=KnowledgeBases(database, catalog, clock),
         knowledge_documents=retries.documents,
         knowledge_search=knowledge_search,
+        knowledge_relations=KnowledgeRelations(database),
+        knowledge_exchange=KnowledgeExchange(database, clock),
         knowledge_questions=KnowledgeQuestions(database, ConversationGate(side.reader), clock),
         knowledge_ingest=KnowledgeIngest(database, embedders, pages, side.instance.number),
         idempotency=Idempotency(database, side.instance.number),
@@ -375,6 +384,13 @@ async def build(
     )
     _current[:] = [services]
     return services
+
+
+async def _database(settings: Settings, url: str) -> Database:
+    database = Database(url)
+    database.files = file_bytes(database, settings)
+    await database.open()
+    return database
 
 
 def _key_ring(settings: Settings) -> KeyRing:

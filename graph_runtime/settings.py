@@ -98,6 +98,17 @@ class Settings(BaseSettings):
     voice_most_calls: int = Field(default=200, ge=1)
     """More calls at a time are left to the telephone system's own desk."""
 
+    files: Literal["database", "folder", "s3"] = "database"
+    """Where the bytes of new files go; what is there already is read from where it is."""
+    s3_bucket: str = ""
+    s3_endpoint: str = ""
+    """Of a server that is not Amazon's, with http:// or https://."""
+    s3_region: str = "us-east-1"
+    s3_prefix: str = ""
+    s3_access_key_id: str = ""
+    """Empty: what the machine itself is allowed (an instance's role)."""
+    s3_secret_access_key: SecretStr = SecretStr("")
+
     turn_max_steps: int = Field(default=500, ge=1)
     turn_max_seconds: float = Field(default=120, gt=0)
     turn_max_tokens: int = Field(default=200_000, ge=1)
@@ -121,6 +132,12 @@ class Settings(BaseSettings):
                 ip_network(network)
             except ValueError as error:
                 raise ValueError(f"PATCHCORD_PHONE_NETWORKS: “{network}” is no network ({error})") from None
+        if self.files == "s3" and not self.s3_bucket:
+            raise ValueError("PATCHCORD_S3_BUCKET must name the bucket when PATCHCORD_FILES is s3")
+        if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key.get_secret_value()):
+            raise ValueError("PATCHCORD_S3_ACCESS_KEY_ID and PATCHCORD_S3_SECRET_ACCESS_KEY go together")
+        if self.s3_endpoint and urlsplit(self.s3_endpoint).scheme not in ("http", "https"):
+            raise ValueError("PATCHCORD_S3_ENDPOINT must begin with https:// or http://")
         if self.environment == "production":
             if not key:
                 raise ValueError("PATCHCORD_SECRET_KEY must be set in production")

@@ -1,10 +1,13 @@
 """One embedded PostgreSQL per test session; every test starts with an empty database."""
 
+import functools
 import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import httpcore2
 import hypothesis
 import psycopg
 import pytest
@@ -22,8 +25,12 @@ from graph_runtime.storage import migrate
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.testing import FakeClock
+from tests.canaries import found_below
 
 keep_bytecode(os.environ, BYTECODE)  # for the hundreds of processes that tests start and kill
+
+# Thousands of clients, none of which meets a certificate: each would read all that the system trusts.
+httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
 
 # Through the standard library, where pytest collects it; structlog's own default draws tracebacks for many seconds.
 structlog.configure(
@@ -36,12 +43,22 @@ hypothesis.settings.register_profile("patchcord", deadline=None)
 hypothesis.settings.load_profile("patchcord")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where the run says `--dist loadfile`, as `./patchcord test` does."""
+    from tests.scheduling import Together
+
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A migrated server. Its `admin_url` owns the tables and sees all workspaces."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+    folder = tmp_path_factory.mktemp("postgres") / "data"
+    with EmbeddedPostgres(folder) as server:
         migrate.upgrade(server.admin_url)
         yield server
+    assert found_below(folder) == [], "a credential of some test was stored in clear"
 
 
 @pytest.fixture(scope="session")

@@ -201,8 +201,21 @@ class DropFiles(rx.Component):
 
     base: rx.Var[str]
     category: rx.Var[str]
+    article: rx.Var[str]
 
     on_done: rx.EventHandler[rx.event.no_args_event_spec]  # type: ignore[type-arg, valid-type]  # Reflex reads it
+
+
+class BringFile(rx.Component):
+    """A button that sends a file of knowledge; `on_kept` gets the id of its import."""
+
+    library = _KNOWLEDGE
+    tag = "BringFile"
+
+    base: rx.Var[str]
+    label: rx.Var[str]
+
+    on_kept: rx.EventHandler[_kept_id]  # type: ignore[type-arg, valid-type]  # as above
 
 
 class Ticker(rx.Component):

@@ -8,10 +8,10 @@ const ACCEPTED = ".pdf,.docx,.xlsx,.pptx,.html,.htm,.md,.markdown,.csv,.tsv,.txt
 const MOST_BYTES = 25000000;
 let numbers = 0;
 
-function send(file, base, category, onProgress) {
+function send(file, base, { category, article }, onProgress) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
-    const query = new URLSearchParams({ name: file.name, category: category || "" });
+    const query = new URLSearchParams({ name: file.name, category: category || "", article: article || "" });
     request.open("POST", `/api/builder/knowledge/${base}/documents?${query}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.onprogress = (e) => e.lengthComputable && onProgress(Math.round((e.loaded / e.total) * 100));
@@ -28,7 +28,7 @@ function send(file, base, category, onProgress) {
   });
 }
 
-export function DropFiles({ base, category, onDone }) {
+export function DropFiles({ base, category, article, onDone }) {
   const language = useLanguage();
   const [files, setFiles] = useState([]);
   const [over, setOver] = useState(false);
@@ -43,7 +43,7 @@ export function DropFiles({ base, category, onDone }) {
       queue.current = queue.current.then(async () => {
         if (one.file.size > MOST_BYTES) return change(one.id, { state: "failed", error: "too_large_document" });
         change(one.id, { state: "sending" });
-        const error = await send(one.file, base, category, (percent) => change(one.id, { percent }));
+        const error = await send(one.file, base, { category, article }, (percent) => change(one.id, { percent }));
         change(one.id, error ? { state: "failed", error } : { state: "done", percent: 100 });
         if (!error) onDone?.();
         return undefined;
@@ -80,6 +80,42 @@ export function DropFiles({ base, category, onDone }) {
           ))}
         </ul>
       )}
+    </div>
+  );
+}
+
+export function BringFile({ base, label, onKept }) {
+  const language = useLanguage();
+  const field = useRef(null);
+  const [percent, setPercent] = useState(-1);
+  const [problem, setProblem] = useState("");
+  const take = (event) => {
+    const file = event.target.files?.[0];
+    event.target.value = "";
+    if (!file) return;
+    setProblem("");
+    setPercent(0);
+    const request = new XMLHttpRequest();
+    request.open("POST", `/api/builder/knowledge/${base}/imports?${new URLSearchParams({ name: file.name })}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.onprogress = (e) => e.lengthComputable && setPercent(Math.round((e.loaded / e.total) * 100));
+    const failed = (text) => { setPercent(-1); setProblem(text || tr(language, "error.error")); };
+    request.onerror = () => failed(tr(language, "error.offline"));
+    request.onload = () => {
+      let said = {};
+      try { said = JSON.parse(request.responseText); } catch { /* a proxy's own page */ }
+      if (request.status !== 202) return failed(said.detail);
+      setPercent(-1);
+      return onKept?.(said.id);
+    };
+    request.send(file);
+  };
+  return (
+    <div>
+      <input ref={field} type="file" accept=".csv,.tsv,.txt,.json,.zip" onChange={take} hidden data-testid="knowledge-import" />
+      {percent < 0 ? <Button type="button" onClick={() => field.current?.click()}>{label}</Button>
+        : <Progress value={percent} aria-label={label} />}
+      {problem ? <p role="alert" className="ps-doc-error" style={{ marginTop: 8 }}>{problem}</p> : null}
     </div>
   );
 }

@@ -30,6 +30,7 @@ FILES: Final = (
     "contacts",
     "conditions",
     "knowledge",
+    "knowledge_exchange",
     "questions",
     "triggers",
     "update_rules",

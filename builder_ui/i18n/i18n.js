@@ -29,6 +29,7 @@ const AREAS = {
   update_rules: () => import("./update_rules.json"),
   questions: () => import("./questions.json"),
   work: () => import("./work.json"),
+  exchange: () => import("./knowledge_exchange.json"),
 };
 const asked = {};
 const listeners = new Set();

@@ -7,7 +7,7 @@ import reflex as rx
 from builder_ui.browser import When
 from builder_ui.components.parts import card, confirm, field
 from builder_ui.i18n import t, t_of
-from builder_ui.pages.agent_telegram_state import GROUPS, BotItem, TelegramBots
+from builder_ui.pages.agent_telegram_state import BUTTONS, GROUPS, BotItem, TelegramBots
 
 
 def telegram() -> rx.Component:
@@ -39,6 +39,7 @@ def telegram() -> rx.Component:
             hint=t("telegram.text"),
         ),
         _dialog(),
+        _changing(),
         confirm(
             is_open=TelegramBots.doomed_id != "",
             title=t("telegram.disconnect_title", name=TelegramBots.doomed_name),
@@ -100,6 +101,13 @@ def _bot(bot: rx.Var[BotItem]) -> rx.Component:
                 aria_label=t("telegram.switch", name=bot.name),
             ),
             rx.icon_button(
+                rx.icon("settings-2", size=15),
+                variant="ghost",
+                color_scheme="gray",
+                aria_label=t("telegram.change", name=bot.name),
+                on_click=TelegramBots.begin_changing(bot.id),
+            ),
+            rx.icon_button(
                 rx.icon("trash-2", size=15),
                 variant="ghost",
                 color_scheme="gray",
@@ -157,17 +165,14 @@ def _dialog() -> rx.Component:
                         field_id="bot-token",
                         hint=t("telegram.token_hint"),
                     ),
-                    field(
-                        t("telegram.groups"),
-                        rx.select.root(
-                            rx.select.trigger(id="bot-groups", aria_label=t("telegram.groups"), width="100%"),
-                            rx.select.content(
-                                *[rx.select.item(t(f"telegram.groups_{choice}"), value=choice) for choice in GROUPS]
-                            ),
-                            name="groups",
-                            default_value=GROUPS[0],
+                    rx.el.details(
+                        rx.el.summary(
+                            t("telegram.change_title"), style={"cursor": "pointer", "font_size": "13px"}
                         ),
-                        field_id="bot-groups",
+                        rx.el.div(
+                            *_behavior("bot", GROUPS[0], BUTTONS[0], ""),
+                            style={"display": "grid", "gap": "12px", "margin_top": "10px"},
+                        ),
                     ),
                     rx.cond(TelegramBots.may_reach_inside, _own_server()),
                     class_name="ps-form",
@@ -189,6 +194,62 @@ def _dialog() -> rx.Component:
         ),
         open=TelegramBots.is_adding,
         on_open_change=TelegramBots.set_adding,
+    )  # fmt: skip
+
+
+def _behavior(prefix: str, groups: object, buttons: object, commands: object) -> tuple[rx.Component, ...]:
+    """Fields of how a bot behaves. `prefix`: of the ids, as two forms of the page have them."""
+    return (
+        _choice(f"{prefix}-groups", "groups", GROUPS, groups),
+        _choice(f"{prefix}-buttons", "buttons", BUTTONS, buttons),
+        field(
+            t("telegram.commands"),
+            rx.text_area(
+                id=f"{prefix}-commands", name="commands", default_value=commands, rows="3", max_length=4000,
+                placeholder=t("telegram.commands_example"), class_name="ps-mono",
+            ),
+            field_id=f"{prefix}-commands",
+            hint=t("telegram.commands_hint"),
+        ),
+    )  # fmt: skip
+
+
+def _choice(field_id: str, name: str, options: tuple[str, ...], chosen: object) -> rx.Component:
+    return field(
+        t(f"telegram.{name}"),
+        rx.select.root(
+            rx.select.trigger(id=field_id, aria_label=t(f"telegram.{name}"), width="100%"),
+            rx.select.content(*[rx.select.item(t(f"telegram.{name}_{option}"), value=option) for option in options]),
+            name=name,
+            default_value=chosen,
+        ),
+        field_id=field_id,
+    )
+
+
+def _changing() -> rx.Component:
+    saved = (TelegramBots.changing_groups, TelegramBots.changing_buttons, TelegramBots.changing_commands)
+    return rx.dialog.root(
+        rx.dialog.content(
+            rx.dialog.title(t("telegram.change_title"), size="5"),
+            rx.form(
+                rx.el.div(*_behavior("saved", *saved), class_name="ps-form", style={"max_width": "none"}),
+                rx.flex(
+                    rx.dialog.close(rx.button(t("common.cancel"), type="button", variant="soft", color_scheme="gray")),
+                    rx.button(
+                        t("telegram.change_do"), type="submit", loading=TelegramBots.is_saving,
+                        data_testid="save-telegram",
+                    ),
+                    spacing="3",
+                    justify="end",
+                    margin_top="20px",
+                ),
+                on_submit=TelegramBots.change,
+            ),
+            max_width="480px",
+        ),
+        open=TelegramBots.changing_id != "",
+        on_open_change=TelegramBots.end_changing,
     )  # fmt: skip
 
 

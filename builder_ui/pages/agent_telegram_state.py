@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CONNECTOR: Final = "telegram"
 GROUPS: Final = ("mentioned", "all", "never")
+BUTTONS: Final = ("inline", "keyboard")
 ERRORS: Final = (
     "credential_rejected", "polled_elsewhere", "webhook_elsewhere", "unreachable", "no_version", "agent_off",
     "rate_limited",
@@ -36,6 +37,8 @@ class BotItem:
     error: str
     last_event: str
     groups: str
+    buttons: str
+    commands: str
 
 
 def bot_item(row: ChannelRow, link: ChannelLink | None) -> BotItem:
@@ -53,7 +56,19 @@ def bot_item(row: ChannelRow, link: ChannelLink | None) -> BotItem:
         error=code if code in ERRORS else "",
         last_event=moment(link.last_event_at) if link else "",
         groups=str(row.settings.get("groups") or GROUPS[0]),
+        buttons=str(row.settings.get("buttons") or BUTTONS[0]),
+        commands=str(row.settings.get("commands") or ""),
     )
+
+
+def behavior(form: dict[str, Any]) -> dict[str, Any]:
+    """The settings that say how a bot behaves, from a form; what a form of anybody's making has else is left."""
+    groups, buttons = str(form.get("groups") or ""), str(form.get("buttons") or "")
+    return {
+        "groups": groups if groups in GROUPS else GROUPS[0],
+        "buttons": buttons if buttons in BUTTONS else BUTTONS[0],
+        "commands": text_of(form, "commands", limit=4000),
+    }
 
 
 class TelegramBots(Session):
@@ -65,6 +80,10 @@ class TelegramBots(Session):
     may_reach_inside: bool = False
     doomed_id: str = ""
     doomed_name: str = ""
+    changing_id: str = ""
+    changing_groups: str = GROUPS[0]
+    changing_buttons: str = BUTTONS[0]
+    changing_commands: str = ""
 
     def _agent_id(self) -> str:
         return str(self.router.url.path).rstrip("/").rsplit("/", 1)[-1]
@@ -88,7 +107,7 @@ class TelegramBots(Session):
     async def load(self, who: Principal) -> None:
         """The agent's page was opened."""
         self.is_adding = self.is_saving = False
-        self.doomed_id = ""
+        self.doomed_id = self.changing_id = ""
         self.bots = []
         try:
             await self._refresh(who)
@@ -113,11 +132,8 @@ class TelegramBots(Session):
         self.is_saving = True
         yield
         try:
-            groups = str(form.get("groups") or GROUPS[0])
-            settings: dict[str, Any] = {
-                "bot_token": text_of(form, "bot_token", required=True, limit=200),
-                "groups": groups if groups in GROUPS else GROUPS[0],
-            }
+            token = text_of(form, "bot_token", required=True, limit=200)
+            settings: dict[str, Any] = {"bot_token": token, **behavior(form)}
             base_url = text_of(form, "base_url", limit=500)
             if base_url:
                 settings |= {"base_url": base_url, "allow_private_host": bool(form.get("allow_private_host"))}
@@ -132,6 +148,35 @@ class TelegramBots(Session):
             self.is_adding = False
             await self._refresh(who)
             self._tell("telegram.connected", name=row.label)
+        finally:
+            self.is_saving = False
+
+    @handler
+    async def begin_changing(self, who: Principal, channel_id: str) -> None:
+        """Open the form with how a bot behaves."""
+        item = bot_item(await self._find(who, channel_id), None)
+        self.changing_groups, self.changing_buttons = item.groups, item.buttons
+        self.changing_commands, self.changing_id = item.commands, item.id
+
+    @handler
+    async def end_changing(self, who: Principal, is_open: bool) -> None:
+        """Close it."""
+        if not is_open:
+            self.changing_id = ""
+
+    @handler
+    async def change(self, who: Principal, form: dict[str, Any]) -> Any:
+        """Save how a bot behaves; Telegram is told its commands when the bot is next connected, which is at once."""
+        if self.is_saving or not self.changing_id:
+            return
+        self.is_saving = True
+        yield
+        try:
+            row = await self._find(who, self.changing_id)
+            await services().channel_setup.update(who, row.id, settings=behavior(form))
+            self.changing_id = ""
+            await self._refresh(who)
+            self._tell("telegram.changed")
         finally:
             self.is_saving = False
 

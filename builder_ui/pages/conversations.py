@@ -8,6 +8,7 @@ from builder_ui.browser import FollowEnd, When
 from builder_ui.components.parts import confirm, empty, head, search_box, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
+from builder_ui.pages.answer_sources import source_chips, source_dialog
 from builder_ui.pages.conversations_state import ALL, STATES, Talks
 from builder_ui.rows import CallItem, ConversationItem, MessageItem
 
@@ -30,6 +31,7 @@ def conversations_page() -> rx.Component:
                 skeleton(6),
             ),
             _end_dialog(),
+            source_dialog(),
             on_unmount=Talks.leave,
         ),
         title=t("talks.title"),
@@ -246,6 +248,7 @@ def bubble(message: rx.Var[MessageItem]) -> rx.Component:
                 class_name="ps-options",
             ),
         ),
+        source_chips(message.sources),
         rx.el.div(
             rx.cond(
                 message.step_path != "",

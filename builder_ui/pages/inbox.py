@@ -8,6 +8,7 @@ from builder_ui.browser import FollowEnd, ListKeys, ReplyBox, Waited, When
 from builder_ui.components.parts import confirm, empty, head, search_box, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
+from builder_ui.pages.answer_sources import source_dialog
 from builder_ui.pages.conversations import line_of
 from builder_ui.pages.inbox_approval import approval_box
 from builder_ui.pages.inbox_state import EVERY_QUEUE, OUTCOMES, FactItem, Inbox, NoteItem, TalkItem
@@ -31,6 +32,7 @@ def inbox_page() -> rx.Component:
                 skeleton(6),
             ),
             _return_dialog(),
+            source_dialog(),
             confirm(
                 is_open=Inbox.is_ending, title=t("talks.end_title"), text=rx.el.p(t("talks.end_text"), style={"margin": 0}),
                 do=t("talks.end"), on_do=Inbox.end, on_close=Inbox.ask_end,

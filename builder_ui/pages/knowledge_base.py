@@ -11,6 +11,8 @@ from builder_ui.components.parts import card, confirm, empty, field, head, searc
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.knowledge_base_state import CategoryItem, DocumentItem, KnowledgeBase
+from builder_ui.pages.knowledge_beside_state import KnowledgeBeside
+from builder_ui.pages.knowledge_exchange import travel_dialog, travel_line, travel_menu
 from builder_ui.pages.knowledge_form import category_dialog, document_dialog, versions_dialog
 from builder_ui.pages.knowledge_passages import passages_dialog
 from builder_ui.pages.knowledge_questions import questions_tab, tab_label
@@ -32,6 +34,7 @@ def knowledge_base_page() -> rx.Component:
         category_dialog(),
         passages_dialog(),
         versions_dialog(),
+        travel_dialog(),
         *_questions(),
         title=t("knowledge.title"),
         place="knowledge",
@@ -55,8 +58,10 @@ def _content() -> rx.Component:
         head(
             rx.heading(KnowledgeBase.base.name, as_="h1", size="6", trim="start"),
             KnowledgeBase.base.description,
+            travel_menu(),
             rx.cond(KnowledgeBase.may_edit, _add_menu()),
         ),
+        travel_line(),
         rx.tabs.root(
             rx.tabs.list(
                 tab("documents"),
@@ -211,6 +216,7 @@ def _document(item: rx.Var[DocumentItem]) -> rx.Component:
     about = rx.el.div(
         t_of(item.kind, "knowledge.kind_"),
         rx.cond(item.category != "", rx.fragment(" · ", item.category)),
+        rx.cond(item.is_attached, rx.fragment(" · ", t("exchange.attached_to"))),
         rx.cond(item.passages > 0, rx.fragment(" · ", t("knowledge.passages_n", n=item.passages))),
         rx.cond(item.language != "", rx.fragment(" · ", t_of(item.language, "knowledge.language_"))),
         rx.cond(item.read_at != "", rx.fragment(" · ", When.create(iso=item.read_at))),
@@ -239,7 +245,7 @@ def _document(item: rx.Var[DocumentItem]) -> rx.Component:
                 item.title,
                 class_name="ps-title-button ps-truncate",
                 type="button",
-                on_click=KnowledgeBase.look(item.id),
+                on_click=[KnowledgeBase.look(item.id), KnowledgeBeside.look(item.id)],
             ),
             about,
             rx.cond(
@@ -319,7 +325,8 @@ def _menu(item: rx.Var[DocumentItem]) -> rx.Component:
                 ),
             ),
             rx.dropdown_menu.item(
-                rx.icon("rows-3", size=15), t("knowledge.see_passages"), on_select=KnowledgeBase.look(item.id)
+                rx.icon("rows-3", size=15), t("knowledge.see_passages"),
+                on_select=[KnowledgeBase.look(item.id), KnowledgeBeside.look(item.id)],
             ),
             rx.cond(
                 item.file_path != "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +41,7 @@ class DocumentItem:
     error_about: str = ""
     has_draft: bool = False
     is_working: bool = False
+    is_attached: bool = False
     progress: int = 0
     passages: int = 0
     url: str = ""
@@ -59,7 +61,7 @@ def document_item(row: DocumentRow, usage: UsageRow = NO_USE) -> DocumentItem:
     return DocumentItem(
         id=row.id, kind=row.kind, title=row.title, category_id=row.category_id, category=row.category,
         language=row.language, state=row.state, error=row.error, error_about=row.error_about, has_draft=row.has_draft,
-        is_working=row.state in ("waiting", "reading", "embedding"), progress=row.progress, passages=row.passages,
+        is_working=row.state in ("waiting", "reading", "embedding"), is_attached=row.attached_to != "", progress=row.progress, passages=row.passages,
         url=row.url, file_path=f"/api/builder/knowledge/documents/{row.id}/file" if row.kind == "file" else "",
         read_at=moment(row.read_at), every_days=row.read_every_days, answers=usage.answers, helpful=usage.helpful,
         unhelpful=usage.unhelpful,
@@ -119,6 +121,7 @@ class KnowledgeBase(Session):
     form_title: str = ""
     form_text: str = ""
     form_preview: str = ""
+    form_language: str = "found"
     form_is_published: bool = False
     form_question: str = ""
     is_saving: bool = False
@@ -166,6 +169,10 @@ class KnowledgeBase(Session):
         try:
             self._usage = await services().knowledge_questions.usage(who, self.base_id)
             await self._refresh(who)
+            wanted = str(dict(self.router.url.query_parameters).get("document") or "")
+            if wanted:
+                with contextlib.suppress(NotFound):
+                    await self._look(who, wanted)
         except NotFound:
             self.is_missing, self.is_working = True, False
         self.is_loaded = True
@@ -211,6 +218,7 @@ class KnowledgeBase(Session):
         """Open the form for a new article, pair or page."""
         self.form_kind, self.form_id = (kind if kind in ("article", "pair", "page") else "article"), ""
         self.form_title = self.form_text = self.form_preview = ""
+        self.form_language = "found"
         self.form_is_published, self.form_question = False, ""
 
     @handler
@@ -220,6 +228,7 @@ class KnowledgeBase(Session):
         words = await services().knowledge_documents.text(who, document_id)
         self.form_kind, self.form_id = row.kind, row.id
         self.form_title, self.form_text = words.title, words.draft
+        self.form_language = row.told_language or "found"
         self.form_preview = _preview(words.draft)
         self.form_is_published, self.form_question = row.version > 0, ""
 
@@ -266,13 +275,18 @@ class KnowledgeBase(Session):
         title = text_of(form, "title", required=True, limit=500)
         text = str(form.get("text") or "")
         is_draft = bool(form.get("is_draft")) and self.form_kind == "article"
+        language = str(form.get("language") or "found") if self.form_kind == "article" else "found"
+        told = "" if language == "found" else language
         if self.form_id:
-            added = await documents.save(who, self.form_id, title=title, text=text, publish=not is_draft)
+            added = await documents.save(
+                who, self.form_id, title=title, text=text, publish=not is_draft,
+                language=told if self.form_kind == "article" else None,
+            )  # fmt: skip
         elif self.form_kind == "pair":
             added = await documents.add_pair(who, self.base_id, title, text, category_id=self.category)
         else:
             added = await documents.add_article(
-                who, self.base_id, title, text, category_id=self.category, publish=not is_draft
+                who, self.base_id, title, text, category_id=self.category, publish=not is_draft, language=told
             )
         if self.form_question and not self.form_id:
             await services().knowledge_questions.settle(who, self.form_question, added.id)
@@ -282,6 +296,9 @@ class KnowledgeBase(Session):
     @handler
     async def look(self, who: Principal, document_id: str) -> None:
         """Show what a document was split into."""
+        await self._look(who, document_id)
+
+    async def _look(self, who: Principal, document_id: str) -> None:
         self.opened = document_item(await services().knowledge_documents.get(who, document_id))
         found = await services().knowledge_documents.passages(who, document_id)
         self.passages = [PassageItem(p.id, p.heading, p.text, p.page) for p in found]

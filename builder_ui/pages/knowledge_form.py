@@ -94,6 +94,19 @@ def _article() -> rx.Component:
             ),
             class_name="ps-editor",
         ),
+        field(
+            t("exchange.told_language"),
+            rx.select.root(
+                rx.select.trigger(id="article-language", width="220px", aria_label=t("exchange.told_language")),
+                rx.select.content(
+                    rx.select.item(t("exchange.language_found"), value="found"),
+                    *[rx.select.item(t(f"knowledge.language_{code}"), value=code) for code in ("en", "ru", "uk")],
+                ),
+                name="language",
+                default_value=KnowledgeBase.form_language,
+            ),
+            field_id="article-language",
+        ),
         rx.el.label(
             rx.checkbox(name="is_draft", size="2", aria_label=t("knowledge.as_draft")),
             rx.el.span(

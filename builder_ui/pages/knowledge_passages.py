@@ -6,6 +6,7 @@ import reflex as rx
 
 from builder_ui.i18n import t
 from builder_ui.pages.knowledge_base_state import KnowledgeBase, PassageItem
+from builder_ui.pages.knowledge_beside import beside
 
 
 def passages_dialog() -> rx.Component:
@@ -36,6 +37,7 @@ def passages_dialog() -> rx.Component:
                 rx.el.div(rx.foreach(KnowledgeBase.passages, passage), style={"display": "grid", "gap": "10px"}),
                 rx.el.p(t("knowledge.no_passages"), class_name="ps-lead"),
             ),
+            beside(),
             rx.flex(
                 rx.dialog.close(rx.button(t("common.close"), variant="soft", color_scheme="gray")),
                 justify="end",

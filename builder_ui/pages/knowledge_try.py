@@ -53,6 +53,26 @@ def _form() -> rx.Component:
             ),
             field_id="try-threshold",
         ),
+        field(
+            t("exchange.try_language"),
+            rx.select.root(
+                rx.select.trigger(id="try-language", aria_label=t("exchange.try_language")),
+                rx.select.content(
+                    rx.select.item(t("exchange.any_language"), value="any"),
+                    *[rx.select.item(t(f"knowledge.language_{code}"), value=code) for code in ("en", "ru", "uk")],
+                ),
+                name="language",
+                default_value="any",
+            ),
+            field_id="try-language",
+        ),
+        field(
+            t("exchange.try_days"),
+            rx.text_field(
+                id="try-days", name="days", type="number", min=0, max=3650, default_value="0", width="92px",
+            ),
+            field_id="try-days",
+        ),
         rx.button(
             rx.icon("search", size=15), t("knowledge.try_it"), type="submit", loading=KnowledgeTry.is_asking,
             data_testid="try",

@@ -89,7 +89,11 @@ class KnowledgeTry(Session):
                 top_k=int(_number(form, "top_k", 5, 1, 20)),
                 threshold=_number(form, "threshold", 0.4, 0, 1),
             )
-            trial = await services().knowledge_search.try_query(who, base.base_id, self.query, settings)
+            days, language = _number(form, "days", 0, 0, 3650), str(form.get("language") or "any")
+            trial = await services().knowledge_search.try_query(
+                who, base.base_id, self.query, settings, category_id=base.category,
+                language="" if language == "any" else language, newest_days=int(days),
+            )  # fmt: skip
             result = trial.result
             self.found = [found_item(t) for t in trial.passages[:20]]
             self.words = ", ".join(result.words)

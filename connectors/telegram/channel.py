@@ -53,7 +53,9 @@ async def identify(settings: Settings, http: ChannelHttp) -> Account:
 
 
 async def subscribe(settings: Settings, address: str, http: ChannelHttp) -> None:
-    """Tell Telegram where to post, or that it shall not."""
+    """Tell Telegram the commands of its menu, and where to post, or that it shall not."""
+    if settings.menu():
+        await call(settings, "setMyCommands", {"commands": settings.menu()}, http)
     if not address:
         await call(settings, "deleteWebhook", {"drop_pending_updates": False}, http)
         return

@@ -67,7 +67,12 @@ def _place(recipient: str) -> dict[str, Any]:
 
 
 async def _send_text(settings: Settings, part: Text | Choices, place: dict[str, Any], http: ChannelHttp) -> Any:
-    fields = {**place, "text": to_html(part.text) or "👇", "parse_mode": "HTML", "reply_markup": _keyboard(part, place)}
+    fields = {
+        **place,
+        "text": to_html(part.text) or "👇",
+        "parse_mode": "HTML",
+        "reply_markup": _keyboard(settings, part, place),
+    }
     try:
         return await call(settings, "sendMessage", fields, http)
     except BadMarkup:
@@ -103,14 +108,23 @@ def _method(part: Media, file: OutboundFile | None) -> tuple[str, str]:
     return _METHODS[part.media]
 
 
-def _keyboard(part: Text | Choices, place: dict[str, Any]) -> dict[str, Any] | None:
+def _keyboard(settings: Settings, part: Text | Choices, place: dict[str, Any]) -> dict[str, Any] | None:
+    is_private = place["chat_id"] > 0  # keyboards of groups appear for everybody, and share no phone numbers
     if isinstance(part, Choices):
+        if settings.buttons == "keyboard" and is_private:
+            return _in_place_of_the_keyboard(_rows([{"text": o.label} for o in part.options]))
         return {"inline_keyboard": _rows([{"text": o.label, "callback_data": o.id} for o in part.options])}
-    if part.wants is None or place["chat_id"] < 0:  # such buttons work in private chats only
+    if not is_private:
         return None
+    if part.wants is None:
+        return {"remove_keyboard": True}  # the one of an earlier question, if it is still there
     label = _SHARE[part.wants][_language_of(part.text)]
     key = "request_contact" if part.wants == "phone" else "request_location"
-    return {"keyboard": [[{"text": label, key: True}]], "resize_keyboard": True, "one_time_keyboard": True}
+    return _in_place_of_the_keyboard([[{"text": label, key: True}]])
+
+
+def _in_place_of_the_keyboard(rows: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    return {"keyboard": rows, "resize_keyboard": True, "one_time_keyboard": True}
 
 
 def _rows(buttons: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
 from graph_runtime.contract.connectors import CredentialSettings
 from graph_runtime.contract.forms import setting
 
 BASE_URL = "https://api.telegram.org"
+MOST_COMMANDS: Final = 50
+_COMMAND: Final = re.compile(r"/?([a-z][a-z0-9_]{0,31})\s*[-–—:]?\s+(\S.{0,255})")
 
 
 class Settings(CredentialSettings):
@@ -23,6 +26,16 @@ class Settings(CredentialSettings):
         options={
             "mentioned": "When it is mentioned or replied to", "all": "Every message it sees", "never": "Never",
         },
+    )  # fmt: skip
+    buttons: Literal["inline", "keyboard"] = setting(
+        "Answers to choose from are shown", default="inline",
+        options={"inline": "Below the message", "keyboard": "In place of the keyboard"},
+        help="In groups always below the message: a keyboard there would appear for everybody.",
+    )  # fmt: skip
+    commands: str = setting(
+        "Commands in the menu", default="", widget="textarea", max_length=4000,
+        placeholder="start Begin anew\nprices What it costs",
+        help="One on each line: the command, then what it is for. Empty: what BotFather was told stays.",
     )  # fmt: skip
     updates: Literal["auto", "polling"] = setting(
         "How messages come in", default="auto", advanced=True,
@@ -42,6 +55,25 @@ class Settings(CredentialSettings):
     previous_secret: SecretStr = setting(
         "Previous secret", default=SecretStr(""), advanced=True, help="Still valid for a day after a change."
     )
+
+    @field_validator("commands")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if len(lines) > MOST_COMMANDS:
+            raise ValueError(f"at most {MOST_COMMANDS} commands")
+        for line in lines:
+            if not _COMMAND.fullmatch(line):
+                raise ValueError(
+                    f"“{line[:40]}” is no command and what it is for: small Latin letters, digits and _, then words, "
+                    "such as: prices What it costs"
+                )
+        return "\n".join(lines)
+
+    def menu(self) -> list[dict[str, str]]:
+        """The commands as Telegram takes them."""
+        found = (_COMMAND.fullmatch(line) for line in self.commands.splitlines())
+        return [{"command": m[1], "description": m[2].strip()} for m in found if m]
 
     @property
     def bot_id(self) -> str:

@@ -36,6 +36,7 @@ PUBLIC: Final = frozenset(
         "/ws/{rest:path}",
         "/chat/{public_id}",
         "/sources/{public_id}",
+        "/sources/{public_id}/file",
         "/widget/{public_id}",
         "/widget.js",
     }

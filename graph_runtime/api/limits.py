@@ -29,6 +29,8 @@ def body_limit(path: str) -> int | None:
         return 16_000
     if path.startswith(("/api/chat/", "/api/builder/conversations/")):
         return MAX_UPLOAD_BYTES + _ROOM_FOR_MULTIPART
+    if path.startswith("/api/builder/knowledge/") and path.endswith("/imports"):
+        return 100 * MEGABYTE + _ROOM_FOR_MULTIPART
     if path.startswith("/api/builder/knowledge/"):
         return 25 * MEGABYTE + _ROOM_FOR_MULTIPART
     if path.endswith("/draft"):

@@ -14,7 +14,7 @@ from graph_runtime import __version__
 from graph_runtime.cli import place
 from graph_runtime.storage import archive as files
 from graph_runtime.storage.archive import FORMAT, BackupRefused, Manifest
-from graph_runtime.storage.dump import dump, schema_of
+from graph_runtime.storage.dump import dump, files_elsewhere, schema_of
 from graph_runtime.storage.encryption import KeyRing
 
 
@@ -27,10 +27,13 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with place.database() as url:
             manifest = back_up(url, options.file, with_secret_key=options.with_secret_key)
+            elsewhere = files_elsewhere(url)
     except BackupRefused as error:
         print(error, file=sys.stderr)
         return 1
     print(f"Done: {options.file} ({manifest.bytes / 2**20:.1f} MB, schema {manifest.schema}).")
+    if elsewhere:
+        print(f"{elsewhere} files lie in the folder or bucket of PATCHCORD_FILES and are not in it. Copy them as well.")
     if manifest.has_secret_key:
         print("The file holds the secret key: whoever has it can read every saved key. Keep it locked away.")
     else:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from graph_runtime.places import default_data_dir
 from graph_runtime.storage.archive import BackupRefused
 from graph_runtime.storage.data_folder import DataFolderError, DataFolderInUse
-from graph_runtime.storage.embedded_postgres import EmbeddedPostgres, running_admin_url
+from graph_runtime.storage.embedded_postgres import EmbeddedPostgres, running_admin_url, running_app_url
 
 
 def data_dir() -> Path:
@@ -32,22 +32,40 @@ def secret_key() -> str:
     return file.read_text().strip() if file.exists() else ""
 
 
+def own_program_database() -> str:
+    """The same as the program meets it, bound by row-level security."""
+    return os.environ.get("PATCHCORD_DATABASE_URL") or os.environ.get("DATABASE_URL") or ""
+
+
 @contextmanager
 def database() -> Iterator[str]:
     """The owner's address of the database: of one's own, of the running `up`, or of a server started for this.
 
     Raises: BackupRefused
     """
-    if url := own_database():
+    with _database(own_database(), running_admin_url, "admin_url") as url:
         yield url
+
+
+@contextmanager
+def program_database() -> Iterator[str]:
+    """The program's address of the same. Raises: BackupRefused."""
+    with _database(own_program_database(), running_app_url, "app_url") as url:
+        yield url
+
+
+@contextmanager
+def _database(own: str, running: Callable[[Path], str], name: str) -> Iterator[str]:
+    if own:
+        yield own
         return
     folder = data_dir()
     if not (folder / "postgres" / "cluster").is_dir():
         raise BackupRefused(f"There is no Patchcord database in {folder}. Name its folder with --data DIR.")
     try:
         with EmbeddedPostgres(folder) as server:
-            yield server.admin_url
+            yield getattr(server, name)
     except DataFolderInUse:
-        yield running_admin_url(folder)
+        yield running(folder)
     except DataFolderError as error:
         raise BackupRefused(str(error)) from error

@@ -1,21 +1,24 @@
 """Runs checks and tests in stages, quickest first, and stops at the first stage that fails."""
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from graph_runtime.cli import checks
 from graph_runtime.cli.chromium import VARIABLE, NoChromium, ensure_chromium
 from graph_runtime.places import REPOSITORY, keep_bytecode
 
-SLOW_FOLDERS = ("integration", "end_to_end", "faults", "benchmarks")
+SLOW_FOLDERS = ("end_to_end", "faults", "integration", "benchmarks")
+"""Those with long files come first, so that at the end of a run no process works alone."""
 SCREENS_FOLDER = "tests/end_to_end"
 BYTECODE = REPOSITORY / "test-results" / "bytecode"
-AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Two processes, each with servers of its own; much of a test's time is waiting. A file's tests stay together,
-and files keep their order: those that share an installation follow each other."""
+AT_ONCE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Three processes for two cores, each with servers of its own: much of a test's time is waiting for speech, for a browser, for
+a process to come back. What stays together is in `tests/scheduling.py`; files keep their order."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -36,15 +39,46 @@ def run(arguments: Sequence[str]) -> int:
         except NoChromium as error:
             print(error, file=sys.stderr)
             return 1
-    if not (options.no_checks or options.screens or paths_given):
-        for name, command in checks.commands():
-            if code := checks.stage(name, command):
-                print(f"Stopped: the check of {name} failed. Nothing after it was run.", flush=True)
-                return code
-    paths = [] if paths_given else _chosen_paths(fast=options.fast, screens=options.screens)
-    # One run of pytest, so that its last line counts everything; it ends soon after the first failures.
-    command = [sys.executable, "-m", "pytest", "--maxfail=10", *([] if paths_given else AT_ONCE), *for_pytest, *paths]
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+    with contextlib.nullcontext() if options.fast or paths_given else _screens_built_meanwhile(environment):
+        if not (options.no_checks or options.screens or paths_given):
+            for name, command in checks.commands():
+                if code := checks.stage(name, command):
+                    print(f"Stopped: the check of {name} failed. Nothing after it was run.", flush=True)
+                    return code
+        paths = [] if paths_given else _chosen_paths(fast=options.fast, screens=options.screens)
+        # One run of pytest, so that its last line counts everything; it ends soon after the first failures.
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--maxfail=10",
+            *([] if paths_given else AT_ONCE),
+            *for_pytest,
+            *paths,
+        ]
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, check=False
+        ).returncode
+
+
+@contextlib.contextmanager
+def _screens_built_meanwhile(environment: Mapping[str, str]) -> Iterator[None]:
+    """Build the screens, if need be, beside checks that use one core. Tests wait for it, or build again and say what is wrong."""
+    build = subprocess.Popen(
+        [sys.executable, "-P", "-m", "builder_ui.build"],
+        cwd=REPOSITORY,
+        env={**environment, "PYTHONPATH": str(REPOSITORY)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        if build.poll() is None:
+            os.killpg(build.pid, signal.SIGTERM)  # npm and what it started as well
+        build.wait()
 
 
 def _chosen_paths(*, fast: bool, screens: bool) -> list[str]:

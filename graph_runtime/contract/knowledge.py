@@ -16,7 +16,8 @@ SearchMode = Literal["hybrid", "keyword", "semantic"]
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeQuery:
-    """What to search. `bases` and `categories` are ids; no base means all of the workspace.
+    """What to search. `bases` are ids; no base means all of the workspace. `categories`: ids or names, those below included.
+    `newest_days`: only documents that changed within so many days; 0 does not filter.
 
     `threshold` 0…1: how sure a passage must be. `neighbors`: passages added on either side of each. `tokens`: what all
     together may take in a prompt. `also`: other wordings, searched too and fused by rank. `meaning`: what is compared by
@@ -32,6 +33,7 @@ class KnowledgeQuery:
     tokens: int = 2000
     categories: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    newest_days: int = 0
     also: tuple[str, ...] = ()
     meaning: str = ""
 
@@ -87,7 +89,7 @@ def as_sources(passages: Iterable[KnowledgePassage]) -> tuple[Source, ...]:
     return tuple(
         Source(
             number=p.number, title=p.title, heading=p.heading, page=p.page, url=p.url,
-            text=_shortened(p.text) if p.url else "",
+            text=_shortened(p.text) if p.url else "", document_id=p.document_id,
         )
         for p in passages
     )  # fmt: skip

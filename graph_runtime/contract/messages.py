@@ -30,7 +30,7 @@ class Spoken(_Wire):
 
 class Source(_Wire):
     """Where an answer comes from. `number`: as the answer cites it, "[1]". `url`, `text`: the document and the passage
-    itself, only when clients may open them; else "". `page` 0: none."""
+    itself, only when clients may open them; else "". `page` 0: none. `document_id`: for members."""
 
     number: int
     title: str
@@ -38,6 +38,7 @@ class Source(_Wire):
     page: int = 0
     url: str = ""
     text: str = ""
+    document_id: str = ""
 
 
 class Text(_Wire):

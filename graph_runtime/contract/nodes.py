@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from graph_runtime.contract.calls import Listen, Record, Transfer
 from graph_runtime.contract.conditions import Condition
-from graph_runtime.contract.crm import CrmDoor
+from graph_runtime.contract.crm import CrmKeeper
 from graph_runtime.contract.forms import FormField, NodeSettings, form_fields, setting
 from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
@@ -217,7 +217,7 @@ class NodeContext(Protocol):
         """
         ...
 
-    def crm(self, connection: str) -> CrmDoor:
+    def crm(self, connection: str) -> CrmKeeper:
         """The customer system bound to a connection slot."""
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import json
 import socket
@@ -97,6 +98,12 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """One context for all doors of a process: reading the certificates takes tens of milliseconds."""
+    return ssl.create_default_context()
+
+
 class HttpDoor:
     """`private_hosts`: "host:port" pairs an administrator has allowed though they are not public.
 
@@ -107,7 +114,7 @@ class HttpDoor:
         self, *, resolve_name: Resolve = resolve, private_hosts: frozenset[str] = frozenset(), connections: int = 100
     ) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=_tls(),
             network_backend=_GuardedBackend(resolve_name, private_hosts),
             max_connections=connections,
             keepalive_expiry=5.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -94,6 +94,10 @@ class Connections(Protocol):
 
     async def crm(self, slot: str) -> Crm:
         """The customer system behind the slot."""
+        ...
+
+    async def put_aside(self, slot: str, write: Mapping[str, Any]) -> None:
+        """Let the program do a write to the customer system later; the same `key` is put aside once."""
         ...
 
 

@@ -35,10 +35,11 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """Markdown, and the title that the file gives itself."""
+    """Markdown, and the title that the file gives itself. `pictures`: pages that are pictures without text."""
 
     markdown: str
     title: str = ""
+    pictures: tuple[int, ...] = ()
 
 
 def convert(content: bytes, extension: str) -> Converted:
@@ -130,15 +131,27 @@ def _pdf(content: bytes) -> Converted:
         raise Unreadable("encrypted")
     if len(reader.pages) > MOST_PAGES:
         raise Unreadable("too_large")
-    pages, with_text = [], 0
+    pages, with_text, pictures = [], 0, []
     for number, page in enumerate(reader.pages, 1):
         text = _paragraphs(page.extract_text() or "")
-        with_text += len(text.strip()) > 15
+        if len(text.strip()) > 15:
+            with_text += 1
+        elif _shows_picture(page):
+            pictures.append(number)
         pages.append(f"\f{number}\n\n{text}")
     if not with_text:
         raise Unreadable("scanned" if reader.pages else "empty")
     title = str(reader.metadata.title or "") if reader.metadata is not None else ""
-    return Converted("\n\n".join(pages), title)
+    return Converted("\n\n".join(pages), title, tuple(pictures))
+
+
+def _shows_picture(page: Any) -> bool:
+    """Whether a page has an image at all; an empty page is no scan."""
+    try:
+        shown = page["/Resources"].get_object()["/XObject"].get_object()
+        return any(o.get_object().get("/Subtype") == "/Image" for o in shown.values())
+    except (AttributeError, KeyError, TypeError):
+        return False
 
 
 def _paragraphs(text: str) -> str:

@@ -23,7 +23,7 @@ MOST_PASSAGES: Final = 20_000
 
 @component
 class ToMarkdown:
-    """One source → one document of Markdown; `meta`: title and language."""
+    """One source → one document of Markdown; `meta`: title, language and pages that are pictures without text."""
 
     @component.output_types(documents=list[Document])
     def run(self, source: ByteStream) -> dict[str, list[Document]]:
@@ -31,7 +31,7 @@ class ToMarkdown:
         name = str(source.meta.get("name") or "")
         converted = convert(source.data, str(source.meta.get("extension") or kind_by_content(source.data, name)))
         language = language_of(converted.markdown)
-        meta = {"title": " ".join(converted.title.split())[:300], "language": language}
+        meta = {"title": " ".join(converted.title.split())[:300], "language": language, "pictures": converted.pictures}
         return {"documents": [Document(content=converted.markdown, meta=meta)]}
 
 
@@ -65,11 +65,12 @@ def reading() -> Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """What a file says."""
+    """What a file says. `pictures`: pages that are pictures without text."""
 
     title: str
     language: str
     passages: tuple[Passage, ...]
+    pictures: tuple[int, ...] = ()
 
 
 class FileReader:
@@ -91,7 +92,8 @@ class FileReader:
                     raise cause from None
             raise
         passages = tuple(Passage(d.content or "", d.meta["heading"], d.meta["page"]) for d in found)
-        return ReadFile(found[0].meta["title"], found[0].meta["language"], passages)
+        about = found[0].meta
+        return ReadFile(about["title"], about["language"], passages, tuple(about["pictures"]))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -36,11 +36,12 @@ class NotRead(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a file says. `language`: "en", "ru", "uk" or ""."""
+    """What a file says. `language`: "en", "ru", "uk" or ""; `pictures`: pages that are pictures without text."""
 
     title: str
     language: str
     passages: tuple[Passage, ...]
+    pictures: tuple[int, ...] = ()
 
 
 class Reader:
@@ -98,7 +99,7 @@ class Reader:
                     if "error" in head:
                         raise NotRead(head["error"], head["about"])
                     if "end" in head:
-                        return Read(head["title"], head["language"], tuple(passages))
+                        return Read(head["title"], head["language"], tuple(passages), tuple(head["pictures"]))
                     passages += [Passage(text, heading, page) for text, heading, page in head["passages"]]
         except TimeoutError:
             raise NotRead("too_slow") from None

@@ -60,7 +60,7 @@ def _answers(reader: Any, head: dict[str, Any], body: bytes) -> list[dict[str, A
         return [{"error": "damaged", "about": type(error).__name__}]
     rows = [[p.text, p.heading, p.page] for p in read.passages]
     batches = [{"passages": rows[at : at + BATCH]} for at in range(0, len(rows), BATCH)]
-    return [*batches, {"end": True, "title": read.title, "language": read.language}]
+    return [*batches, {"end": True, "title": read.title, "language": read.language, "pictures": list(read.pictures)}]
 
 
 def _limit_memory() -> None:

@@ -56,7 +56,8 @@ class ContactPrivacy:
                     archive.writestr(f"{kind}.json", _json(found_rows))
                 async for file in history.files(connection, contact["id"]):
                     name = _UNSAFE.sub("_", file["name"]).strip(". ") or "file"
-                    archive.writestr(f"files/{file['id']}-{name[-100:]}", bytes(file["content"]))
+                    content = await self._database.files.read(file) or b""
+                    archive.writestr(f"files/{file['id']}-{name[-100:]}", content)
             await rows.note(connection, contact["id"], "exported", principal.actor, {})
             # No id: lines of the audit log stay, and people can be erased.
             await audit.append(connection, principal.actor, "contact.exported", {}, self._clock())

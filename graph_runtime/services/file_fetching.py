@@ -69,7 +69,8 @@ class FileFetching:
             kind = kind_of(content) if content else None
             if kind is None:
                 raise Refused("This kind of file is not accepted.")
-            await self._store.finish(claimed, mime=kind.mime, content=content)
+            kept = await self._database.files.keep(str(claimed.workspace_id), content)
+            await self._store.finish(claimed, mime=kind.mime, kept=kept)
         except (BuilderError, TimeoutError) as error:
             await self._failed(claimed, error)
         self._live.changed(str(claimed.workspace_id), str(claimed.conversation_id))

@@ -53,12 +53,15 @@ class Files:
             )
         name = f"{kind.media}-{secrets.token_hex(4)}.{kind.extension}"
         async with self._database.workspace(access.workspace_id) as connection:
-            if await rows.used_bytes(connection, conversation_id) + len(content) > MAX_BYTES_OF_CONVERSATION:
-                raise TooLarge(
-                    "This conversation has no room for more files (200 MB). Start a new one.",
-                    limit=MAX_BYTES_OF_CONVERSATION,
-                )
-            file_id = await rows.add(connection, conversation_id, name, kind.mime, content)
+            used = await rows.used_bytes(connection, conversation_id)
+        if used + len(content) > MAX_BYTES_OF_CONVERSATION:
+            raise TooLarge(
+                "This conversation has no room for more files (200 MB). Start a new one.",
+                limit=MAX_BYTES_OF_CONVERSATION,
+            )
+        kept = await self._database.files.keep(access.workspace_id, content)
+        async with self._database.workspace(access.workspace_id) as connection:
+            file_id = await rows.add(connection, conversation_id, name, kind.mime, kept)
         return Attachment(file_id=file_id, name=name, mime=kind.mime, size=len(content))
 
     async def of_conversation(
@@ -82,7 +85,8 @@ class Files:
             raise _no_file(file_id)
         await self._conversations.transcript(access, row["conversation_id"], limit=1)
         async with self._database.workspace(access.workspace_id) as connection:
-            content = await rows.content(connection, file_id)
+            where = await rows.content(connection, file_id)
+        content = await self._database.files.read(where)
         kind = kind_of(content or b"")
         if content is None or kind is None:
             raise _no_file(file_id)

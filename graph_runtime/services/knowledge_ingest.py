@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from graph_runtime.contract.embedding import Embedder
-from graph_runtime.contract.errors import BuilderError, ConnectorError, RateLimited, Refused
+from graph_runtime.contract.errors import BuilderError, ConnectorError, NotFound, RateLimited, Refused
 from graph_runtime.knowledge.reader import NotRead, Read, Reader
 from graph_runtime.knowledge.splitting import Passage, split
 from graph_runtime.knowledge.words import language_of, normal, plain, stem, tokens
@@ -40,10 +40,17 @@ class _ClaimLost(Exception):
     """Another reader has the document, or it was deleted."""
 
 
+class _FilesAway(Exception):
+    """The place where files lie does not answer; the document is read as soon as it does."""
+
+
 @dataclass(slots=True)
 class _Job:
+    """`keeps_note`: what the row says about an error is about this reading: pages that are pictures."""
+
     claimed: Claimed
     progress: int = 0
+    keeps_note: bool = False
 
 
 class KnowledgeIngest:
@@ -108,6 +115,11 @@ class KnowledgeIngest:
             if claimed.attempts > MOST_ATTEMPTS:
                 raise NotRead("crashed")
             await self._read(job)
+        except _FilesAway as error:
+            log.warning("files_away", reason=str(error))
+            async with self._database.workspace(claimed.workspace_id) as connection:
+                if await rows.renew(connection, claimed, PAUSE_SECONDS):
+                    await documents.change(connection, "knowledge_document", claimed.document_id, {"attempts": 0})
         except NotRead as error:
             await self._finish(claimed, {"state": "failed", "error": error.code, "error_about": error.about})
         except BuilderError as error:
@@ -137,7 +149,11 @@ class KnowledgeIngest:
         if document["embedder"]:
             await self._embed(job, document)
         else:
-            await self._finish(claimed, {"state": "ready", "progress": 100, "error": "", "error_about": ""})
+            await self._ready(job)
+
+    async def _ready(self, job: _Job) -> None:
+        no_error = {} if job.keeps_note else {"error": "", "error_about": ""}
+        await self._finish(job.claimed, {"state": "ready", "progress": 100} | no_error)
 
     async def _write(self, job: _Job, document: Row) -> None:
         """From the source to passages, unless they are there already."""
@@ -147,13 +163,15 @@ class KnowledgeIngest:
             return
         read = await self._passages(document, content)
         job.progress = 40
-        language = read.language
+        language = document["told_language"] or read.language
         made, words = await asyncio.to_thread(_prepared, document, read)
         job.progress = 60
         values: dict[str, Any] = {
             "state": "embedding", "read_hash": digest, "content_hash": digest, "passages": len(made), "language": language,
-            "error": "", "error_about": "", "attempts": 0,
+            "error": "scanned_pages" if read.pictures else "", "error_about": ", ".join(map(str, read.pictures))[:300],
+            "attempts": 0,
         }  # fmt: skip
+        job.keeps_note = bool(read.pictures)
         if document["kind"] == "page":
             values["title"] = (read.title or document["url"])[:500]
         async with self._database.workspace(claimed.workspace_id) as connection:
@@ -177,7 +195,13 @@ class KnowledgeIngest:
             return content, hashlib.sha256(content).hexdigest()
         if kind == "file":
             async with self._database.workspace(claimed.workspace_id) as connection:
-                content = await documents.source(connection, document["id"]) or b""
+                where = await documents.source(connection, document["id"])
+            try:
+                content = await self._database.files.read(where) or b""
+            except NotFound as error:
+                raise NotRead("file_gone") from error
+            except ConnectorError as error:
+                raise _FilesAway(error.message) from error
             return content, document["content_hash"]
         return b"", document["content_hash"]
 
@@ -222,7 +246,7 @@ class KnowledgeIngest:
                     await rows.renew(connection, claimed, int(min(pause, 600)) + 1, job.progress)
                 return
             job.progress = 100 - 60 * left // max(1, total)
-        await self._finish(claimed, {"state": "ready", "progress": 100, "error": "", "error_about": ""})
+        await self._ready(job)
 
     async def _embed_some(self, claimed: Claimed, document_id: str, embedder: Embedder) -> int:
         async with self._database.workspace(claimed.workspace_id) as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from graph_runtime.contract.errors import InputInvalid
@@ -12,6 +12,7 @@ from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, 
 from graph_runtime.knowledge.packing import as_data
 from graph_runtime.knowledge.search import Found, SearchResult, SearchSettings, marks, search
 from graph_runtime.knowledge.words import stem, telling_words
+from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.knowledge_bases import found_base
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
@@ -46,8 +47,11 @@ class Trial:
 class KnowledgeSearch:
     """`for_flow` is for the engine, inside the program: there is no principal, a published flow asks."""
 
-    def __init__(self, database: Database, embedders: KnowledgeEmbedders, public_url: str = "") -> None:
+    def __init__(
+        self, database: Database, embedders: KnowledgeEmbedders, public_url: str = "", clock: Clock = system_clock
+    ) -> None:
         self._database = database
+        self._clock = clock
         self._embedders = embedders
         self._public_url = public_url.rstrip("/")
 
@@ -60,7 +64,7 @@ class KnowledgeSearch:
         *,
         category_id: str = "",
         language: str = "",
-        since: datetime | None = None,
+        newest_days: int = 0,
     ) -> Trial:
         """Search one base and explain. Raises: AccessDenied, NotFound, InputInvalid."""
         principal.require("knowledge.read")
@@ -69,7 +73,7 @@ class KnowledgeSearch:
         async with self._database.workspace(principal.workspace_id) as connection:
             await found_base(connection, base_id)
             categories = await rows.with_children(connection, [category_id]) if is_uuid(category_id) else None
-        scope = Scope([base_id], categories, [language] if language else None, since)
+        scope = Scope([base_id], categories, [language] if language else None, self._since(newest_days))
         result = await self._search(principal.workspace_id, scope, query, settings or SearchSettings())
         words = [*result.words, *(w for known in result.corrected.values() for w in known)]
         tried = tuple(Tried(f, tuple(marks(_excerpt(f.text), words))) for f in result.found)
@@ -81,9 +85,11 @@ class KnowledgeSearch:
         wanted = [b for b in query.bases if is_uuid(b)]
         async with self._database.workspace(workspace_id) as connection:
             known = [row["id"] for row in await passages.embedders(connection, wanted if query.bases else None)]
-            categories = [c for c in query.categories if is_uuid(c)]
-            within = await rows.with_children(connection, categories) if categories else None
-        scope = Scope(known, within, list(query.languages) or None)
+            within = None
+            if query.categories:
+                named = await rows.categories_named(connection, known, list(query.categories))
+                within = await rows.with_children(connection, named)
+        scope = Scope(known, within, list(query.languages) or None, self._since(query.newest_days))
         settings = SearchSettings(query.mode, query.top_k, query.threshold, query.neighbors, query.tokens)
         result = await self._search(workspace_id, scope, query.text, settings, query.also, query.meaning)
         found = tuple(self._passage(n, f) for n, f in enumerate(result.results, 1))
@@ -91,6 +97,9 @@ class KnowledgeSearch:
         best = max((f.sure for f in result.found), default=0.0)
         terms = tuple(dict.fromkeys(stem(word) for word in telling_words(query.text)))
         return KnowledgeAnswer(found, context, best, result.trouble, tuple(known), terms)
+
+    def _since(self, days: int) -> datetime | None:
+        return self._clock() - timedelta(days=days) if days else None
 
     async def _search(
         self,

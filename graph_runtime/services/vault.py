@@ -29,6 +29,7 @@ class Vault:
 
         Raises: VaultLocked
         """
+        await rows.hold_data_keys(connection)
         key = await self._newest(connection, workspace_id)
         sealed = {field: key.seal(text, _place(workspace_id, credential, field)) for field, text in secrets.items()}
         return {field: base64.b64encode(data).decode() for field, data in sealed.items()}, key.number
@@ -49,10 +50,8 @@ class Vault:
 
     async def rewrap(self) -> int:
         """Wrap every data key with the installation's newest key; how many had an older one. Raises: VaultLocked."""
-        async with self._database.system() as system:
-            workspaces = await rows.workspaces_with_secrets(system)
         done = 0
-        for workspace_id in workspaces:
+        for workspace_id in await self.workspaces():
             async with self._database.workspace(workspace_id) as connection:
                 for row in await rows.data_keys(connection):
                     if row["wrapped_by"] == self._ring.newest:
@@ -63,9 +62,19 @@ class Vault:
                     done += 1
         return done
 
-    async def renew(self, workspace_id: str) -> int:
-        """Give the workspace a new data key and seal every secret with it; how many credentials. Raises: VaultLocked."""
+    async def workspaces(self) -> list[str]:
+        """Those that have secrets."""
+        async with self._database.system() as system:
+            return await rows.workspaces_with_secrets(system)
+
+    async def renew(self, workspace_id: str, *, keeps_former: bool = False) -> int:
+        """Give the workspace a new data key and seal every secret with it; how many credentials.
+
+        `keeps_former`: the keys of before stay for `forget_former`, as other processes may just be opening what they
+        read a moment ago. Raises: VaultLocked.
+        """
         async with self._database.workspace(workspace_id) as connection:
+            await rows.hold_data_keys(connection, alone=True)
             present = await rows.data_keys(connection)
             number = present[0]["number"] + 1 if present else 1
             wrapped, wrapped_by = self._ring.wrap(new_data_key(), workspace_id, number)
@@ -84,8 +93,16 @@ class Vault:
                     opened = await self.open(connection, workspace_id, place, row["secrets"])
                     sealed, _ = await self.seal(connection, workspace_id, place, opened)
                     await others.change(connection, row["id"], {"secrets": sealed})
-            await rows.drop_data_keys(connection, below=number)
+            if not keeps_former:
+                await rows.drop_data_keys(connection, below=number)
         return len(credentials)
+
+    async def forget_former(self, workspace_id: str) -> None:
+        """Destroy the data keys that seal nothing any more."""
+        async with self._database.workspace(workspace_id) as connection:
+            await rows.hold_data_keys(connection, alone=True)
+            if present := await rows.data_keys(connection):
+                await rows.drop_data_keys(connection, below=present[0]["number"])
 
     async def _newest(self, connection: Connection, workspace_id: str) -> DataKey:
         if not await rows.data_keys(connection):

@@ -97,7 +97,7 @@ _OF_CONVERSATIONS: Final = {
     """,
 }
 _FILES: Final = """
-    SELECT f.id::text, f.name, f.mime, f.content FROM conversation c
+    SELECT f.id::text, f.name, f.mime, f.content, f.place FROM conversation c
     JOIN file f ON f.workspace_id = c.workspace_id AND f.conversation_id = c.id WHERE c.contact_id = %(id)s ORDER BY f.id
 """
 
@@ -122,7 +122,7 @@ async def everything(connection: Connection, contact_id: str) -> dict[str, list[
 
 
 async def files(connection: Connection, contact_id: str) -> AsyncIterator[dict[str, Any]]:
-    """What they sent, one by one: {id, name, mime, content}."""
+    """What they sent, one by one: {id, name, mime, content, place}."""
     cursor = await connection.execute(_FILES, {"id": contact_id})
     async for row in cursor:
         yield row

@@ -109,6 +109,14 @@ async def default(connection: Connection, key: str = "default_model") -> Row | N
     return await cursor.fetchone()
 
 
+async def hold_data_keys(connection: Connection, *, alone: bool = False) -> None:
+    """Until this transaction ends no key of the workspace goes while others seal with it; `alone`: nobody seals."""
+    name = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    await connection.execute(
+        f"SELECT {name}(hashtextextended('data_key ' || current_setting('app.workspace_id'), 0))"  # one of two
+    )
+
+
 async def data_keys(connection: Connection) -> list[Row]:
     """`number`, `wrapped` and `wrapped_by` of the workspace's data keys, newest first."""
     cursor = await connection.execute("SELECT number, wrapped, wrapped_by FROM data_key ORDER BY number DESC")

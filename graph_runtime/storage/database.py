@@ -19,6 +19,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 from psycopg_pool import AsyncConnectionPool
 
 from graph_runtime.contract.errors import BuilderError, InputInvalid, NotFound
+from graph_runtime.storage.objects import FileBytes
 
 Connection = psycopg.AsyncConnection[DictRow]
 Row = dict[str, Any]
@@ -42,6 +43,8 @@ class Database:
     def __init__(self, url: str, *, min_size: int = 2, max_size: int = 12) -> None:
         self._url = url
         self._max_size = max_size
+        self.files = FileBytes(self)
+        """Bytes of files; the settings may say that they lie elsewhere."""
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             min_size=min(min_size, max_size),

@@ -44,6 +44,18 @@ def schema_of(url: str) -> str:
         raise BackupRefused(f"The database cannot be reached: {_last_line(str(error.orig))}") from error
 
 
+def files_elsewhere(url: str) -> int:
+    """How many files lie in a folder or a bucket, and so in no dump."""
+    with psycopg.connect(url) as connection:
+        knows = "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('file') AND attname = 'place'"
+        if connection.execute(knows).fetchone() != (1,):
+            return 0  # from before files could lie elsewhere
+        row = connection.execute(
+            "SELECT (SELECT count(*) FROM file WHERE place <> '') + (SELECT count(*) FROM knowledge_source WHERE place <> '')"
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def dump(url: str, take: Callable[[IO[bytes]], None]) -> None:
     """Give the rows of one moment to `take`, as a stream. Raises: BackupRefused."""
     with (

@@ -337,14 +337,23 @@ def running_admin_url(data_dir: Path) -> str:
 
     Raises: PostgresFailed when the folder is in use but has no such server.
     """
+    return _running_url(data_dir, OWNER_ROLE, "owner")
+
+
+def running_app_url(data_dir: Path) -> str:
+    """The same of the program's own role. Raises: PostgresFailed."""
+    return _running_url(data_dir, APP_ROLE, "app")
+
+
+def _running_url(data_dir: Path, role: str, name: str) -> str:
     home = data_dir / "postgres"
     inside = home / "socket"
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
     folder = inside if len(os.fsencode(inside)) <= LONGEST_SOCKET_FOLDER else Path("/tmp", f"patchcord-{digest}")  # noqa: S108 (only the server's own account can have made it)
     if not any(folder.glob(".s.PGSQL.*")):
         raise PostgresFailed(f"Patchcord runs on {data_dir}, but its database does not answer. Try again in a moment.")
-    password = json.loads((data_dir / "postgres-roles.json").read_text())["owner"]
-    return f"postgresql://{OWNER_ROLE}:{quote(password)}@/{DATABASE}?host={quote(str(folder), safe='')}"
+    password = json.loads((data_dir / "postgres-roles.json").read_text())[name]
+    return f"postgresql://{role}:{quote(password)}@/{DATABASE}?host={quote(str(folder), safe='')}"
 
 
 def _role_statements(owner_password: str, app_password: str) -> list[str]:

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from graph_runtime.storage.database import Connection
 from graph_runtime.storage.news import Direct
+from graph_runtime.storage.objects import Kept
 
 FETCH_CHANNEL: Final = "patchcord_files"
 FETCH_SECONDS: Final = 180
@@ -74,12 +75,14 @@ class FetchStore:
         claimed: ClaimedFetch,
         *,
         mime: str = "",
-        content: bytes = b"",
+        kept: Kept | None = None,
         error: str = "",
         again: float | None = None,
     ) -> bool:
         """Store the file, or say why not; `again` None with an error: it is given up."""
-        values = (claimed.workspace_id, claimed.id, self._owner, mime, content, error[:500], again)
+        kept = kept or Kept(0, b"")
+        bytes_here = (kept.content, kept.place, kept.size)
+        values = (claimed.workspace_id, claimed.id, self._owner, mime, *bytes_here, error[:500], again)
         return bool(await self._value(_FINISH, *values))
 
     async def recover(self, seconds: int = FETCH_SECONDS) -> int:
@@ -93,4 +96,4 @@ class FetchStore:
             return await cursor.fetchone()
 
 
-_FINISH = "SELECT finish_fetch(%s::uuid, %s::uuid, %s::bigint, %s::text, %s::bytea, %s::text, %s::float8)"
+_FINISH = "SELECT finish_fetch(%s::uuid, %s::uuid, %s::bigint, %s::text, %s::bytea, %s::text, %s::integer, %s::text, %s::float8)"

@@ -1,16 +1,18 @@
-"""Files that contacts sent: kept in the database under a name of our own."""
+"""Files that contacts sent, under names of our own; their bytes lie here or where the settings say."""
 
 from __future__ import annotations
 
 from graph_runtime.storage.database import Connection, Row
+from graph_runtime.storage.objects import Kept, settle
 
 
-async def add(connection: Connection, conversation_id: str | None, name: str, mime: str, content: bytes) -> str:
+async def add(connection: Connection, conversation_id: str | None, name: str, mime: str, kept: Kept) -> str:
     """The id of the new file."""
+    await settle(connection, kept)
     cursor = await connection.execute(
-        "INSERT INTO file (workspace_id, conversation_id, name, mime, size, content)"
-        " VALUES (current_setting('app.workspace_id')::uuid, %s, %s, %s, %s, %s) RETURNING id::text",
-        (conversation_id, name, mime, len(content), content),
+        "INSERT INTO file (workspace_id, conversation_id, name, mime, size, content, place)"
+        " VALUES (current_setting('app.workspace_id')::uuid, %s, %s, %s, %s, %s, %s) RETURNING id::text",
+        (conversation_id, name, mime, kept.size, kept.content, kept.place),
     )
     row = await cursor.fetchone()
     assert row is not None
@@ -25,11 +27,9 @@ async def about(connection: Connection, file_id: str) -> Row | None:
     return await cursor.fetchone()
 
 
-async def content(connection: Connection, file_id: str) -> bytes | None:
-    """What is in a file."""
-    cursor = await connection.execute("SELECT content FROM file WHERE id = %s", (file_id,))
-    row = await cursor.fetchone()
-    return None if row is None else bytes(row["content"])
+async def content(connection: Connection, file_id: str) -> Row | None:
+    """Where the bytes of a file are: content, place; for `FileBytes.read`."""
+    return await (await connection.execute("SELECT content, place FROM file WHERE id = %s", (file_id,))).fetchone()
 
 
 async def used_bytes(connection: Connection, conversation_id: str) -> int:

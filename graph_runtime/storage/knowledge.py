@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from graph_runtime.storage.database import Connection, Row
+from graph_runtime.storage.objects import Kept, settle
 
 DOCUMENTS_CHANNEL = "patchcord_documents"
 VERSIONS_KEPT = 50
@@ -21,7 +22,8 @@ _BASES = """
         FROM knowledge_document d WHERE d.workspace_id = b.workspace_id AND d.knowledge_base_id = b.id) d ON true
 """
 _DOCUMENT = """
-    SELECT d.id, d.knowledge_base_id, d.category_id, c.name AS category, d.kind, d.title, d.language, d.state, d.error,
+    SELECT d.id, d.knowledge_base_id, d.category_id, c.name AS category, d.kind, d.title, d.language, d.told_language,
+        d.attached_to, d.state, d.error,
         d.error_about, d.draft IS NOT NULL AS has_draft, d.version, d.url, d.public_id, d.file_name, d.mime, d.size,
         d.progress, d.passages, d.read_at, d.read_every_days, d.next_read_at, d.created_at, d.updated_at
     FROM knowledge_document d LEFT JOIN knowledge_category c ON c.id = d.category_id
@@ -49,9 +51,9 @@ async def add_base(connection: Connection, name: str, description: str) -> str:
 
 
 async def change(connection: Connection, table: str, row_id: str, values: Row) -> None:
-    """Change columns of a base, a category or a document."""
+    """Change columns of a base, a category or a document. That a reader tries again is no change of a document."""
     columns = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in values)
-    touched = sql.SQL("" if table == "knowledge_category" else ", updated_at = now()")
+    touched = sql.SQL("" if table == "knowledge_category" or values.keys() == {"attempts"} else ", updated_at = now()")
     await connection.execute(
         sql.SQL("UPDATE {} SET {}{} WHERE id = %(id)s").format(sql.Identifier(table), columns, touched),
         {**values, "id": row_id},
@@ -107,6 +109,16 @@ async def with_children(connection: Connection, category_ids: list[str]) -> list
         "WITH RECURSIVE tree AS (SELECT id FROM knowledge_category WHERE id = ANY (%s::uuid[]) UNION"
         " SELECT c.id FROM knowledge_category c JOIN tree t ON c.parent_id = t.id) SELECT id FROM tree",
         (category_ids,),
+    )
+    return [row["id"] async for row in cursor]
+
+
+async def categories_named(connection: Connection, base_ids: list[str], names: list[str]) -> list[str]:
+    """The categories of these bases with one of these ids or names, in letters of any size."""
+    cursor = await connection.execute(
+        "SELECT id FROM knowledge_category WHERE knowledge_base_id = ANY (%(bases)s::uuid[])"
+        " AND (id::text = ANY (%(names)s::text[]) OR lower(name) = ANY (%(small)s::text[]))",
+        {"bases": base_ids, "names": names, "small": [n.lower() for n in names]},
     )
     return [row["id"] async for row in cursor]
 
@@ -180,21 +192,22 @@ async def versions(connection: Connection, document_id: str) -> list[Row]:
     return await cursor.fetchall()
 
 
-async def keep_source(connection: Connection, document_id: str, content: bytes) -> None:
+async def keep_source(connection: Connection, document_id: str, kept: Kept) -> None:
     """The file itself."""
+    await settle(connection, kept)
     await connection.execute(
-        "INSERT INTO knowledge_source (document_id, workspace_id, content)"
-        " VALUES (%s, current_setting('app.workspace_id')::uuid, %s)"
-        " ON CONFLICT (document_id) DO UPDATE SET content = excluded.content",
-        (document_id, content),
+        "INSERT INTO knowledge_source (document_id, workspace_id, content, place)"
+        " VALUES (%s, current_setting('app.workspace_id')::uuid, %s, %s)",
+        (document_id, kept.content, kept.place),
     )
 
 
-async def source(connection: Connection, document_id: str) -> bytes | None:
-    """The file itself."""
-    cursor = await connection.execute("SELECT content FROM knowledge_source WHERE document_id = %s", (document_id,))
-    row = await cursor.fetchone()
-    return None if row is None else bytes(row["content"])
+async def source(connection: Connection, document_id: str) -> Row | None:
+    """Where the file itself is: content, place; for `FileBytes.read`."""
+    cursor = await connection.execute(
+        "SELECT content, place FROM knowledge_source WHERE document_id = %s", (document_id,)
+    )
+    return await cursor.fetchone()
 
 
 async def read_again(connection: Connection, document_id: str, *, is_forced: bool = False) -> None:
@@ -225,9 +238,14 @@ async def wake(connection: Connection) -> None:
 
 
 async def move_passages(connection: Connection, document_id: str, category_id: str | None) -> None:
-    """Passages carry the category of their document."""
+    """Passages carry the category of their document; what is attached to it goes with it."""
     await connection.execute(
-        "UPDATE knowledge_passage SET category_id = %s WHERE document_id = %s", (category_id, document_id)
+        "UPDATE knowledge_document SET category_id = %s WHERE attached_to = %s", (category_id, document_id)
+    )
+    await connection.execute(
+        "UPDATE knowledge_passage SET category_id = %(category)s WHERE document_id = %(id)s OR document_id IN ("
+        " SELECT id FROM knowledge_document WHERE attached_to = %(id)s)",
+        {"category": category_id, "id": document_id},
     )
 
 
@@ -238,6 +256,41 @@ async def passages_of(connection: Connection, document_id: str, limit: int) -> l
         (document_id, limit),
     )
     return await cursor.fetchall()
+
+
+async def beside(connection: Connection, document_id: str) -> list[Row]:
+    """What is attached to a document and what it is related to: documents' rows."""
+    cursor = await connection.execute(
+        _DOCUMENT  # noqa: S608 (a constant of this module)
+        + """
+        WHERE d.attached_to = %(id)s OR d.id IN (
+            SELECT other_id FROM knowledge_relation WHERE document_id = %(id)s
+            UNION ALL SELECT document_id FROM knowledge_relation WHERE other_id = %(id)s)
+        ORDER BY lower(d.title), d.id
+        """,
+        {"id": document_id},
+    )
+    return await cursor.fetchall()
+
+
+async def relate(connection: Connection, base_id: str, one: str, other: str) -> bool:
+    """ "See also" from both sides; False: it was there."""
+    cursor = await connection.execute(
+        "INSERT INTO knowledge_relation (workspace_id, knowledge_base_id, document_id, other_id)"
+        " VALUES (current_setting('app.workspace_id')::uuid, %s, least(%s::uuid, %s::uuid), greatest(%s::uuid, %s::uuid))"
+        " ON CONFLICT DO NOTHING",
+        (base_id, one, other, one, other),
+    )
+    return cursor.rowcount == 1
+
+
+async def unrelate(connection: Connection, one: str, other: str) -> None:
+    """No more "see also"."""
+    await connection.execute(
+        "DELETE FROM knowledge_relation WHERE document_id = least(%s::uuid, %s::uuid)"
+        " AND other_id = greatest(%s::uuid, %s::uuid)",
+        (one, other, one, other),
+    )
 
 
 async def public_page(connection: Connection, public_id: str) -> Row | None:

@@ -127,12 +127,13 @@ class OutboxStore:
     async def files(self, workspace_id: str, file_ids: list[str]) -> dict[str, OutboundFile]:
         """The stored files of a message that still exist."""
         found: dict[str, OutboundFile] = {}
-        async with self._database.workspace(workspace_id) as connection:
-            for file_id in file_ids:
+        for file_id in file_ids:
+            async with self._database.workspace(workspace_id) as connection:
                 about = await files.about(connection, file_id)
-                content = await files.content(connection, file_id)
-                if about is not None and content is not None:
-                    found[file_id] = OutboundFile(about["name"], about["mime"], content)
+                where = await files.content(connection, file_id)
+            content = await self._database.files.read(where)
+            if about is not None and content is not None:
+                found[file_id] = OutboundFile(about["name"], about["mime"], content)
         return found
 
     async def move_recipient(self, workspace_id: str, channel_id: str, old: str, new: str) -> None:

@@ -13,7 +13,7 @@ from psycopg import sql
 from graph_runtime.storage.database import Connection, Database, Row
 
 _TO_READ: Final = """
-    SELECT d.id, d.knowledge_base_id, d.category_id, d.kind, d.title, d.body, d.url, d.file_name, d.language, d.state,
+    SELECT d.id, d.knowledge_base_id, d.category_id, d.kind, d.title, d.body, d.url, d.file_name, d.language, d.told_language, d.state,
         d.content_hash, d.read_hash, d.read_every_days, d.passages, b.embedder, b.embedder_model
     FROM knowledge_document d JOIN knowledge_base b ON b.id = d.knowledge_base_id WHERE d.id = %s AND d.claim = %s
 """

@@ -12,6 +12,8 @@ from graph_runtime.services.retention import Retention
 log = structlog.get_logger(__name__)
 FIRST_LOOK_SECONDS = 60.0
 LOOK_SECONDS = 600.0
+RENEWAL_SECONDS = 20.0
+"""So soon access is looked at that a process left half renewed when it died: what is lost is said within a minute."""
 
 
 class AccessRenewal:
@@ -23,7 +25,7 @@ class AccessRenewal:
     async def run(self) -> None:
         """For ever; what fails is tried again at the next look."""
         while True:
-            await asyncio.sleep(FIRST_LOOK_SECONDS)
+            await asyncio.sleep(RENEWAL_SECONDS)
             try:
                 if done := await self._oauth.renew_due():
                     log.info("access_renewed", count=done)

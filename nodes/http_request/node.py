@@ -6,8 +6,10 @@ import json
 from typing import Any, Literal
 
 from graph_runtime.contract import json_texts, pointers
+from graph_runtime.contract.answer_pages import AnswerPages, collect
 from graph_runtime.contract.errors import ConnectorError, TemplateInvalid
 from graph_runtime.contract.forms import SettingsItem
+from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.json_texts import JsonText
 from graph_runtime.contract.nodes import Leave, NodeContext, NodeSettings, NodeType, Port, setting
 from graph_runtime.contract.pointers import Pointer
@@ -15,7 +17,11 @@ from graph_runtime.contract.web_requests import Pair, address, form, pairs
 
 _MAX_OUTPUT = 90_000
 _SHOWN_HEADERS = 40
-_BODY_METHODS = ["POST", "PUT", "PATCH", "DELETE"]
+_METHODS = {
+    "GET": "GET – read", "POST": "POST – create or send", "PUT": "PUT – replace", "PATCH": "PATCH – change",
+    "DELETE": "DELETE – delete",
+}  # fmt: skip
+_BODY_METHODS = [*_METHODS][1:]
 
 
 class Part(SettingsItem):
@@ -28,16 +34,10 @@ class Part(SettingsItem):
     save_to: str = setting("Save to", default="", widget="save_to", required=True, on_ports=("ok",))
 
 
-class Settings(NodeSettings):
+class Request(NodeSettings):
     """What is asked of which address, and what of the answer is kept."""
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = setting(
-        "Method", default="GET",
-        options={
-            "GET": "GET – read", "POST": "POST – create or send", "PUT": "PUT – replace", "PATCH": "PATCH – change",
-            "DELETE": "DELETE – delete",
-        },
-    )  # fmt: skip
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = setting("Method", default="GET", options=_METHODS)
     url: str = setting(
         "Address", default="", widget="line_template", required=True, max_length=4000,
         placeholder="https://api.example.com/orders/{{ var.order }}",
@@ -81,35 +81,44 @@ class Settings(NodeSettings):
     )  # fmt: skip
 
 
+class Settings(AnswerPages, Request):
+    """A request, and how its answer goes on."""
+
+
 NODE = NodeType(
     type="http_request", category="data", label="HTTP request", summary="Asks or tells a web service.",
     settings=Settings, effect="irreversible", latency="slow", story=("url",),
     outputs=(Port("ok", "Answered"), Port("http_error", "Refused", "error"), Port("error", "No answer", "error")),
     step_outputs={
-        "status": "Status", "body": "Answer", "headers": "Headers of the answer", "error": "What went wrong",
+        "status": "Status", "body": "Answer", "headers": "Headers of the answer", "more": "There was more",
+        "error": "What went wrong",
     },
 )  # fmt: skip
 
 
 @NODE.runs
 async def run(settings: Settings, ctx: NodeContext) -> Leave:
-    """One request; 200 to 399 leaves by “Answered”, any other status by “Refused”."""
+    """One request, or one for each page; 200 to 399 leaves by “Answered”, any other status by “Refused”."""
     ctx.bridge("")
     try:
         content, kind = _body(settings, ctx)
         headers = {name: value.strip() for name, value in pairs(settings.headers, ctx.render)}
-        if kind and not any(name.lower() == "content-type" for name in headers):
+        if kind and "content-type" not in map(str.lower, headers):
             headers["Content-Type"] = kind
-        reply = await ctx.http(
-            settings.method, address(settings.url, settings.query, ctx.render), headers=headers, body=content, seconds=settings.seconds,
-            connection=settings.connection, tries=settings.tries,
-        )  # fmt: skip
+
+        async def ask(url: str) -> HttpReply:
+            return await ctx.http(
+                settings.method, url, headers=headers, body=content, seconds=settings.seconds,
+                connection=settings.connection, tries=settings.tries,
+            )  # fmt: skip
+
+        reply, body, more = await collect(ask, address(settings.url, settings.query, ctx.render), settings.pages())
     except (ConnectorError, TemplateInvalid) as e:
         ctx.output("error", e.message)
         ctx.output("status", 0)
         return Leave("error")
-    body = reply.body if reply.was_sent else _sample(settings)
-    status = reply.status if reply.was_sent else 200
+    status, body = (reply.status, body) if reply.was_sent else (200, _sample(settings))
+    ctx.output("more", more)
     ctx.output("status", status)
     ctx.output("headers", dict(list(reply.headers.items())[:_SHOWN_HEADERS]))
     ctx.output("body", body if len(json.dumps(body, ensure_ascii=False).encode()) <= _MAX_OUTPUT else None)
@@ -117,9 +126,8 @@ async def run(settings: Settings, ctx: NodeContext) -> Leave:
         ctx.output("error", f"The service answered with status {status}.")
         return Leave("http_error")
     ctx.output("error", "")
-    for part in settings.parts:
-        if part.save_to:
-            ctx.set(part.save_to, pointers.read(body, part.pointer))
+    for part in filter(lambda p: p.save_to, settings.parts):
+        ctx.set(part.save_to, pointers.read(body, part.pointer))
     return Leave("ok")
 
 
@@ -137,6 +145,6 @@ def _body(settings: Settings, ctx: NodeContext) -> tuple[Any, str]:
 
 def _sample(settings: Settings) -> Any:
     try:
-        return json.loads(settings.sample) if settings.sample.strip() else None
+        return json.loads(settings.sample.strip() or "null")
     except ValueError:
         return settings.sample

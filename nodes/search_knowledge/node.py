@@ -56,6 +56,13 @@ class Settings(NodeSettings):
     is_own_language: bool = setting(
         "Only documents in the contact's language are searched", default=False, advanced=True
     )
+    category: str = setting(
+        "Only in this category", default="", widget="line_template", max_length=200, advanced=True,
+        help="Its name, with all below it. Empty: everywhere.",
+    )  # fmt: skip
+    newest_days: int = setting(
+        "Only what changed within so many days", default=0, ge=0, le=3650, advanced=True, help="0: whatever its age.",
+    )  # fmt: skip
 
 
 _ASK: Final = {
@@ -110,6 +117,7 @@ async def _query(settings: Settings, ctx: NodeContext, text: str) -> KnowledgeQu
         meaning=words[:2000] if settings.reword == "answer" else "",
         bases=settings.bases, mode=settings.mode, top_k=settings.top_k, threshold=settings.threshold,
         neighbors=settings.neighbors, tokens=settings.tokens, languages=(ctx.language,) if settings.is_own_language else (),
+        categories=(category,) if (category := ctx.render(settings.category).strip()) else (), newest_days=settings.newest_days,
     )  # fmt: skip
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from graph_runtime.api.app import create_app
 from graph_runtime.api.server import server_config
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.principal import Principal
 from tests.api.flows import GREETING
+from tests.quick_server import QuickServer
 
 PASSWORD = "correct horse battery staple"
 
@@ -49,18 +49,17 @@ class Member:
 async def serving(app: Any, services: Services) -> AsyncIterator[Address]:
     config = server_config(app, services.settings)
     config.host, config.port = "127.0.0.1", 0
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    server = QuickServer(config)
     task = asyncio.create_task(server._serve())
     while not server.started:
         if task.done():
             task.result()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.002)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield Address(f"http://127.0.0.1:{port}", app)
     finally:
-        server.should_exit = True
+        server.leave()
         await task
 
 

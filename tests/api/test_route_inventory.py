@@ -67,6 +67,7 @@ WAYS: dict[str, Way] = {
     "GET /widget/{public_id}": Way("public", owner=0, other=0),
     # Of a base whose sources clients may open; the document of this world is in none.
     "GET /sources/{public_id}": Way("public", owner=404, other=404),
+    "GET /sources/{public_id}/file": Way("public", owner=404, other=404),
     "GET /widget.js": Way("public", owner=0, other=0),
     "* /api/{rest:path}": Way("public", owner=404, other=404),
     # The public id is what a visitor knows; there is no other workspace to be a stranger to.
@@ -87,6 +88,12 @@ WAYS: dict[str, Way] = {
     "GET /api/builder/calls/{call_id}/recording": Way("member", other=404),
     "POST /api/builder/knowledge/{base_id}/documents": Way("member", body={"a": "file"}, owner=201, other=404),
     "GET /api/builder/knowledge/documents/{document_id}/file": Way("member", other=404),
+    "POST /api/builder/knowledge/{base_id}/imports": Way(
+        "member", body=[{"question": "Hours?", "answer": "From nine."}], owner=202, other=404
+    ),
+    "GET /api/builder/knowledge/{base_id}/pairs.csv": Way("member", other=404),
+    "GET /api/builder/knowledge/{base_id}/knowledge.zip": Way("member", other=404),
+    "GET /api/builder/knowledge/{base_id}/knowledge.json": Way("member", other=404),
     "DELETE /api/builder/calls/{call_id}/recording": Way("member", owner=204, other=404),
     "POST /api/builder/agents/{agent_id}/flows": Way("member", body={"name": "Sub"}, owner=201, other=404),
     "PUT /api/builder/agents/{agent_id}/connections/{slot}": Way("member", body=BIND, owner=204, other=404),

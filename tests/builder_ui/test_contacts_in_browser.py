@@ -20,7 +20,7 @@ from graph_runtime.bootstrap import Services
 from graph_runtime.cli.chromium import ensure_chromium
 from graph_runtime.places import default_screens_dir
 from graph_runtime.services.principal import Principal
-from graph_runtime.worker.contact_imports import ContactImporter
+from graph_runtime.worker.imports import Importer
 from tests.api.conftest import Address, serving
 from tests.axe import serious
 from tests.builder_ui.tab import Tab
@@ -72,7 +72,7 @@ async def test_a_walk_through_contacts(
     await context.add_cookies(
         [{"name": "patchcord_session", "value": tab.cookie.rpartition("=")[2], "url": address.http}]
     )
-    importer = asyncio.create_task(ContactImporter(services.contact_imports, seconds=0.2).run())
+    importer = asyncio.create_task(Importer(services.contact_imports, seconds=0.2).run())
     page = await context.new_page()
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))

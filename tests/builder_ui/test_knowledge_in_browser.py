@@ -3,7 +3,9 @@ the question in the list, an article, and the next visitor is answered."""
 
 import asyncio
 import base64
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.principal import Principal
+from graph_runtime.worker.imports import Importer
 from graph_runtime.worker.ingest import Ingest
 from tests.axe import serious
 from tests.builder_ui.tab import Tab
@@ -63,7 +66,10 @@ async def test_a_person_brings_documents_and_closes_the_loop(
     draft = await services.drafts.open(who, agent.main_flow_id)
     await services.publishing.publish(who, agent.main_flow_id, revision=draft.revision)
     chat = f"/chat/{(await services.agents.get(who, agent.id)).public_id}"
-    worker = asyncio.create_task(Ingest(services.knowledge_ingest, services.database.listen).run())
+    worker = asyncio.gather(
+        Ingest(services.knowledge_ingest, services.database.listen).run(),
+        Importer(services.knowledge_exchange, seconds=0.2).run(),
+    )
     try:
         page = await context.new_page()
         await page.goto("/knowledge")
@@ -94,6 +100,10 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         await expect(page.locator("mark").first).to_be_visible()
         assert await serious(page) == []
         await picture(page, "try")
+        for question, found in (("tulip bouqet price", "20 euros"), ("как подрезать стебли", "наискосок")):
+            await page.locator("#try-query").fill(question)
+            await page.get_by_test_id("try").click()
+            await expect(page.get_by_test_id("found").first).to_contain_text(found)
 
         guest = await ask(context, chat, "Скільки коштує доставка містом?")
         await expect(guest.locator(".source")).to_have_text(["1Доставка"])
@@ -103,6 +113,8 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         await expect(guest.locator("[data-rate=yes]")).to_have_attribute("aria-pressed", "true")
         assert await serious(guest) == []
         await picture(guest, "chat")
+        await expect_answer(await another(context), chat, "How much is a bouquet of tulips?", "20 euros")
+        await expect_answer(await another(context), chat, "Как часто подрезать стебли?", "каждые два дня")
         guest = await ask(await another(context), chat, "Чи страхуєте ви папуг?")
         await expect(guest.locator("#log .row.agent").last).to_contain_text("Я не знаю")
         await expect(guest.locator(".source")).to_have_count(0)
@@ -126,9 +138,71 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         guest = await ask(await another(context), chat, "страхування папуг")
         await expect(guest.locator("#log")).to_contain_text("12 євро")
         await expect(guest.locator(".source")).to_have_count(1)
+
+        await page.goto("/conversations")
+        await page.locator(".ps-split .ps-row", has_text="стебли").first.click()
+        await page.get_by_test_id("answer-source").first.click()
+        await expect(page.get_by_test_id("source-passage").first).to_contain_text("наискосок")
+        assert await serious(page) == []
+        await picture(page, "transcript")
+        await page.get_by_role("link", name="Відкрити в базі знань").click()
+        await expect(page.get_by_role("dialog")).to_contain_text("наискосок")
+        await page.keyboard.press("Escape")
+        await travels(page, base)
     finally:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
+
+
+async def expect_answer(guest: BrowserContext, chat: str, question: str, answer: str) -> None:
+    """A visitor is answered from a source that opens: the passage, and the page of its document."""
+    page = await ask(guest, chat, question)
+    await expect(page.locator("#log")).to_contain_text(answer)
+    await page.locator(".source").first.click()
+    await expect(page.locator(".passage blockquote")).to_contain_text(answer)
+    at = await page.locator(".passage a").get_attribute("href")
+    assert at is not None
+    await page.goto(at)
+    await expect(page.locator("main")).to_contain_text(answer)
+    await guest.close()
+
+
+async def travels(page: Page, base: str) -> None:
+    """An article gets a file and a relation; a table of pairs comes in with a report; the base goes out whole."""
+    await page.locator("[data-testid=document]", has_text="папуг").locator(".ps-title-button").click()
+    await page.get_by_role("dialog").get_by_role("searchbox").fill("Достав")
+    await page.get_by_test_id("relate").first.click()
+    await expect(page.get_by_test_id("beside")).to_have_count(1)
+    drop = "document.querySelector('[role=dialog] .ps-drop')"
+    file = {"names.txt": base64.b64encode("Імена папуг: Кеша, Рома.".encode()).decode()}
+    await page.evaluate(DROP.replace('document.querySelector(".ps-drop")', drop), file)
+    await expect(page.get_by_test_id("beside")).to_have_count(2)
+    assert await serious(page) == []
+    await picture(page, "beside")
+    await page.keyboard.press("Escape")
+
+    await page.get_by_test_id("travel").click()
+    await page.get_by_test_id("bring-in").click()
+    table = (
+        "запитання;відповідь;категорія\nЄ листівки?;Так, з 2 євро.;Подарунки\nЄ кульки?;;\nЄ коробки?;Так.;Подарунки\n"
+    )
+    await page.get_by_test_id("knowledge-import").set_input_files(
+        {"name": "pairs.csv", "mimeType": "text/csv", "buffer": table.encode()}
+    )
+    await expect(page.get_by_test_id("bring-in-progress")).to_have_attribute("data-state", "done")
+    await expect(page.get_by_test_id("bring-in-progress")).to_contain_text("Нових: 2")
+    await expect(page.get_by_test_id("bring-in-problem")).to_have_count(1)
+    assert await serious(page) == []
+    await picture(page, "import")
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".ps-category", has_text="Подарунки")).to_contain_text("2")
+    await page.get_by_test_id("travel").click()
+    await picture(page, "export")
+    async with page.expect_download() as started:
+        await page.get_by_role("menuitem", name="Зберегти все").click()
+    inside = zipfile.ZipFile(await (await started.value).path())
+    assert len(json.loads(inside.read("knowledge.json"))["documents"]) == 13
+    assert sum(name.startswith("files/") for name in inside.namelist()) == 10
 
 
 async def another(context: BrowserContext) -> BrowserContext:

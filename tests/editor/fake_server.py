@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from graph_runtime.contract.edits import EDITS
 from graph_runtime.contract.errors import EditInvalid
 from tests.editor.world import Clash, World
+from tests.quick_server import QuickServer
 
 AUTHOR = "Olena"
 
@@ -39,18 +40,18 @@ class FakeServer:
         listener.bind(("127.0.0.1", port))
         self._listener = listener
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(self._app(), log_level="error", lifespan="off", ws="wsproto"))
+        self._server = QuickServer(uvicorn.Config(self._app(), log_level="error", lifespan="off", ws="wsproto"))
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> FakeServer:
         self._thread.start()
         while not self._server.started:
-            self._thread.join(0.01)
+            self._thread.join(0.002)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
         self._server.force_exit = True
+        self._server.leave()
         self._thread.join(10)
         self._listener.close()
 

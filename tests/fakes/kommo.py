@@ -30,6 +30,7 @@ FaultKind = Literal[
     "unauthorized",  # 401; not taken in
     "refused",  # 400 with a field; not taken in
     "slow",  # taken in, answered after `seconds`
+    "late",  # taken in after `seconds`, whether or not the caller is still there
     "reset_before_accept",
     "reset_after_accept",  # taken in, then the connection breaks
 ]
@@ -117,7 +118,7 @@ class Kommo:
         """A fresh pair of tokens."""
         with self.lock:
             number = next(self.numbers)
-            access, refresh = f"access-{number}", f"refresh-{number}"
+            access, refresh = f"access-kommo-canary-{number}", f"refresh-kommo-canary-{number}"
             self.access.add(access)
             self.refresh.add(refresh)
             return access, refresh
@@ -288,7 +289,10 @@ class _Handler(BaseHTTPRequestHandler):
         fake = self.fake
         with fake.lock:
             fault = fake.next_fault(self.path)
-            kind = fault.kind if fault else ""
+        kind = fault.kind if fault else ""
+        if fault and kind == "late":
+            time.sleep(fault.seconds)
+        with fake.lock:
             answer = self._refusal(fault)
             if answer is None and where.path == "/oauth2/access_token":
                 answer = None if kind == "reset_before_accept" else fake.token(body)

@@ -26,6 +26,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from tests.fakes.lanes import Call, Fault, Lane
 from tests.fakes.wires import anthropic, gemini, openai_chat, openai_responses
 from tests.fakes.wires.plan import Planned
+from tests.quick_server import QuickServer
 
 FOREVER = 3600.0
 _REFUSALS = {  # fault: (status, the vendors' word, message)
@@ -229,15 +230,15 @@ def serving(port: int = 0) -> Iterator[ModelVendors]:
     listening.bind(("127.0.0.1", port))
     fake = ModelVendors(listening.getsockname()[1])
     config = uvicorn.Config(make_app(fake), log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = QuickServer(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
-        time.sleep(0.01)
+        time.sleep(0.002)
     try:
         yield fake
     finally:
-        server.should_exit = True
+        server.leave()
         thread.join(5)
 
 

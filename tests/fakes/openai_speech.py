@@ -17,6 +17,8 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
+from tests.quick_server import QuickServer
+
 SAMPLES_PER_LETTER = 60
 _REFUSALS = {
     "rate_limited": (429, "Rate limit reached"),
@@ -125,13 +127,13 @@ def serving() -> Iterator[OpenAiSpeech]:
     listening.bind(("127.0.0.1", 0))
     fake = OpenAiSpeech(listening.getsockname()[1])
     config = uvicorn.Config(_app(fake), log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = QuickServer(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
-        time.sleep(0.01)
+        time.sleep(0.002)
     try:
         yield fake
     finally:
-        server.should_exit = True
+        server.leave()
         thread.join(5)

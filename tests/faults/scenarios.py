@@ -6,7 +6,18 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from tests.faults.play import commits, database, load, models, poison, processes, receivers, redis_lost, time_faults
+from tests.faults.play import (
+    access,
+    commits,
+    database,
+    load,
+    models,
+    poison,
+    processes,
+    receivers,
+    redis_lost,
+    time_faults,
+)
 from tests.faults.stage import Stage
 
 Play = Callable[[Stage], Coroutine[Any, Any, None]]
@@ -42,6 +53,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("F14", "clocks of processes one hour off", time_faults.clocks_off),
     Scenario("F15", "a process frozen past its lease", processes.frozen_past_its_lease),
     Scenario("F16", "partitions: process–database, process–model", database.partitions),
+    Scenario("F17", "expired access, twenty processes ask, and who renews it is killed", access.renewed_once),
     Scenario("F18", "the database's disk is full", database.disk_full),
     Scenario("F20", "rolling restart by SIGTERM, and a new version while people talk", processes.rolling_restart),
     Scenario("F22", "many timers fall due while everything is down", time_faults.timers_due_while_down),

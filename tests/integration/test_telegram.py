@@ -174,6 +174,59 @@ async def test_buttons_are_signed_and_an_old_one_is_read_as_words(
     assert fields == ("+380441234567",)
 
 
+async def test_answers_in_place_of_the_keyboard_and_the_menu_of_commands(
+    postgres: EmbeddedPostgres, fake: TelegramFake
+) -> None:
+    place = Place(postgres.admin_url, CHOOSING)
+    bot = fake.bot()
+    async with bots(postgres.app_url, catalog=CATALOG) as side:
+        row = await side.connect(place, bot, buttons="keyboard", commands="/start – Begin anew\n prices What it costs ")
+        bot.write("/start")
+        await until(lambda: bot.texts() == ["Day?"])
+        assert bot.sent()[0].fields["reply_markup"] == {
+            "keyboard": [[{"text": "Monday"}, {"text": "Tuesday"}]], "resize_keyboard": True, "one_time_keyboard": True,
+        }  # fmt: skip
+        bot.write("Tuesday")
+        await until(lambda: bot.texts()[1:] == ["Time?"])
+        bot.write("Evening")
+        await until(lambda: "Your phone?" in bot.texts())
+        bot.write("+380441234567")  # written by hand, so the button that shares it is still there
+        await until(lambda: bot.texts()[-1].startswith("Tuesday, Evening"))
+        assert bot.sent()[-1].fields["reply_markup"] == {"remove_keyboard": True}
+        bot.write(f"@{bot.username} hi", user=7, chat={"id": -50, "type": "group", "title": "G"})
+        await until(lambda: len(bot.sent(-50)) == 1)
+        assert "inline_keyboard" in bot.sent(-50)[0].fields["reply_markup"]
+        menu = [
+            {"command": "start", "description": "Begin anew"},
+            {"command": "prices", "description": "What it costs"},
+        ]
+        assert [c.fields["commands"] for c in bot.calls("setMyCommands")] == [menu]
+        await side.setup.update(place.who, row.id, settings={"commands": "help Who we are"})
+        bot.write("hello")  # the question that is open ends, so the change is seen now
+        await until(lambda: len(bot.calls("setMyCommands")) == 2)
+        assert bot.calls("setMyCommands")[1].fields["commands"] == [{"command": "help", "description": "Who we are"}]
+        for wrong in ("Prices dear", "prices", "so-so why", "\n".join(f"c{n} x" for n in range(60))):
+            with pytest.raises(InputInvalid):
+                await side.setup.update(place.who, row.id, settings={"commands": wrong})
+
+
+async def test_a_sticker_is_kept_and_300_mb_are_refused_without_being_asked_for(
+    postgres: EmbeddedPostgres, admin: Admin, fake: TelegramFake, place: Place
+) -> None:
+    bot = fake.bot()
+    async with bots(postgres.app_url) as side:
+        await side.connect(place, bot)
+        bot.files["sticker"] = b"RIFF\x10\x00\x00\x00WEBPVP8 " + bytes(40)
+        bot.write(sticker={"file_id": "sticker", "width": 512, "height": 512, "file_size": 48})
+        await until(lambda: admin.execute("SELECT mime FROM file").fetchall() == [("image/webp",)])
+        bot.write(video={"file_id": "huge", "mime_type": "video/mp4", "file_size": 300_000_000}, caption="look")
+        await until(lambda: "2 look" in bot.texts())
+        await until(lambda: ("failed",) in admin.execute("SELECT state FROM file_fetch").fetchall())
+    assert [c.fields["file_id"] for c in bot.calls("getFile")] == ["sticker"]
+    told = admin.execute("SELECT error FROM file_fetch WHERE state = 'failed'").fetchone()
+    assert told == ("This file is larger than 20 MB.",)
+
+
 async def test_files_are_fetched_and_an_album_is_one_message(
     postgres: EmbeddedPostgres, admin: Admin, fake: TelegramFake, place: Place
 ) -> None:

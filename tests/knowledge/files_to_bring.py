@@ -20,7 +20,7 @@ def every_file() -> dict[str, bytes]:
         "about.html": "<h1>Про нас</h1><p>Майстерня працює від 1998 року.</p>".encode(),
         "rules.md": "# Знижки\n\nПостійним клієнтам знижка 7 відсотків.".encode(),
         "cities.csv": "місто;строк\nЛьвів;2 дні\nОдеса;3 дні\n".encode(),
-        "care.txt": "Підрізайте стебла навскоси щодва дні.".encode(),
+        "care.txt": "Подрезайте стебли наискосок каждые два дня.".encode(),
         "broken.docx": b"PK\x03\x04 nothing of an archive follows",
         "scan.pdf": blank_pdf(),
     }

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from graph_runtime.bootstrap import Services
+from graph_runtime.cli.rotate_keys import rotate
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings
 from graph_runtime.contract.errors import (
@@ -22,6 +23,7 @@ from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.credentials import Credentials
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.services.vault import Vault
+from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.encryption import KeyRing, VaultLocked
 from graph_runtime.testing import FakeModel
 
@@ -308,6 +310,33 @@ async def test_a_new_data_key_seals_everything_again(
         settings = vendor.given[-1]
         assert isinstance(settings, VendorSettings)
         assert settings.key.get_secret_value() == f"{SECRET}{number}"
+
+
+async def test_the_command_seals_everything_anew_while_secrets_are_opened_and_entered(
+    postgres: EmbeddedPostgres, credentials: Credentials, owner: Principal, admin: Admin, vendor: Vendor
+) -> None:
+    made = [await credentials.create(owner, "vendor", f"L{n}", {"key": f"{SECRET}{n}"}) for n in range(3)]
+    old = whole_database(admin)
+    stop = asyncio.Event()
+    entered: list[str] = []
+
+    async def use() -> None:
+        while not stop.is_set():
+            assert (await credentials.check(owner, made[0].id)).ok
+            if len(entered) < 20:
+                entered.append((await credentials.create(owner, "vendor", "New", {"key": SECRET})).id)
+
+    using = [asyncio.create_task(use()) for _ in range(3)]
+    workspaces, sealed = await rotate(postgres.app_url, ["for tests only, " * 3], settled_seconds=0.3)
+    stop.set()
+    await asyncio.gather(*using)
+    assert workspaces == 1
+    assert sealed >= 3
+    assert not any(str(r) in old for (r,) in admin.execute("SELECT secrets::text FROM credential").fetchall())
+    assert admin.execute("SELECT number FROM data_key").fetchall() == [(2,)]
+    assert len(entered) >= 1
+    for credential_id in entered[-3:]:
+        assert (await credentials.check(owner, credential_id)).ok
 
 
 async def test_two_first_credentials_at_once_share_one_data_key(

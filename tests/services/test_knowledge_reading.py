@@ -10,6 +10,7 @@ from typing import Any
 import docx
 import pypdf
 import pytest
+from PIL import Image
 
 from graph_runtime.bootstrap import Services
 from graph_runtime.contract.errors import CredentialRejected, Refused, Unreachable
@@ -20,6 +21,7 @@ from graph_runtime.services.knowledge_bases import BaseRow
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.web_pages import WebPages
 from graph_runtime.storage import knowledge as rows
+from tests.knowledge.files_to_bring import pdf
 
 
 class Door:
@@ -113,6 +115,28 @@ async def test_the_reading_process_reads_says_why_not_and_survives_its_death() -
         assert reader.pid != first
     finally:
         await reader.close()
+
+
+def half_scanned() -> bytes:
+    """A printed page, a scanned one and an empty one."""
+    picture = io.BytesIO()
+    Image.new("L", (40, 40)).save(picture, "PDF")
+    writer = pypdf.PdfWriter()
+    for source in (pdf("Bouquet of tulips costs 20 euros"), picture.getvalue()):
+        writer.append(io.BytesIO(source))
+    writer.add_blank_page(200, 200)
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()
+
+
+async def test_scanned_pages_between_printed_ones_are_named(
+    services: Services, owner: Principal, base: BaseRow
+) -> None:
+    row = await services.knowledge_documents.add_file(owner, base.id, "Catalog.pdf", half_scanned())
+    await read_all(services)
+    after = await services.knowledge_documents.get(owner, row.id)
+    assert (after.state, after.error, after.error_about, after.passages) == ("ready", "scanned_pages", "2", 1)
 
 
 async def test_pages_are_read_through_the_door_and_unchanged_ones_are_left(

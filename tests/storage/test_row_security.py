@@ -115,12 +115,21 @@ bases AS (INSERT INTO knowledge_base (workspace_id, name) VALUES (%(w)s, 'B') RE
 categories AS (INSERT INTO knowledge_category (workspace_id, knowledge_base_id, name) SELECT %(w)s, id, 'C' FROM bases),
 documents AS (INSERT INTO knowledge_document (workspace_id, knowledge_base_id, kind, title, public_id)
     SELECT %(w)s, id, 'article', 'D', %(r)s FROM bases RETURNING id),
+other_documents AS (INSERT INTO knowledge_document (workspace_id, knowledge_base_id, kind, title, public_id)
+    SELECT %(w)s, id, 'article', 'O', %(r)s || 'o' FROM bases RETURNING id),
 sources AS (INSERT INTO knowledge_source (document_id, workspace_id, content) SELECT id, %(w)s, 'x' FROM documents),
 passages AS (INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash, word_count,
         words) SELECT %(w)s, b.id, d.id, 0, 'x', 'h', 1, 'x' FROM bases b, documents d),
 known_words AS (INSERT INTO knowledge_word (knowledge_base_id, word, workspace_id) SELECT id, 'x', %(w)s FROM bases),
 said_before AS (INSERT INTO knowledge_version (document_id, number, workspace_id, title, body)
     SELECT id, 1, %(w)s, 'D', 'b' FROM documents),
+related AS (INSERT INTO knowledge_relation (workspace_id, knowledge_base_id, document_id, other_id)
+    SELECT %(w)s, b.id, least(d.id, o.id), greatest(d.id, o.id) FROM bases b, documents d, other_documents o),
+brought_in AS (INSERT INTO knowledge_import (workspace_id, knowledge_base_id, file_name, member_id)
+    SELECT %(w)s, id, 'f', %(m)s FROM bases RETURNING id),
+import_problems AS (INSERT INTO knowledge_import_problem (import_id, entry, workspace_id, about, message)
+    SELECT id, 1, %(w)s, 'a', 'm' FROM brought_in),
+lying AS (INSERT INTO stored_object (place, workspace_id, remove_at) VALUES ('folder:' || %(r)s, %(w)s, now())),
 asked AS (INSERT INTO knowledge_question (workspace_id) VALUES (%(w)s) RETURNING id),
 askings AS (INSERT INTO knowledge_asking (workspace_id, question_id, conversation_id, turn_id, node_id, agent_id, reason, bases,
         text, terms, asked_at)

@@ -92,3 +92,22 @@ async def test_a_bot_of_another_agent_is_not_found_here(
     for name, more in (("switch", (False,)), ("retry", ()), ("ask_disconnect", ())):
         await tab.call(TelegramBots, name, row.id, *more)
         assert page.notice.key == "error.not_found"
+
+
+async def test_how_a_bot_behaves_is_changed_without_its_token(
+    tab: Tab, page: TelegramBots, fake: TelegramFake, services: Services, who: Principal
+) -> None:
+    bot = fake.bot("Clinic")
+    await connect(tab, bot, commands="prices What it costs", buttons="keyboard")
+    (item,) = page.bots
+    assert (item.buttons, item.commands) == ("keyboard", "prices What it costs")
+    await tab.call(TelegramBots, "begin_changing", item.id)
+    assert (page.changing_groups, page.changing_buttons) == ("mentioned", "keyboard")
+    await tab.call(TelegramBots, "change", {"groups": "never", "buttons": "everywhere", "commands": "NOT A COMMAND"})
+    assert tab.notice == ("error", "error.input_invalid_commands")
+    assert page.changing_id == item.id
+    await tab.call(TelegramBots, "change", {"groups": "never", "buttons": "everywhere", "commands": "help Who we are"})
+    (item,) = page.bots
+    assert (item.groups, item.buttons, item.commands) == ("never", "inline", "help Who we are")
+    assert (page.changing_id, tab.notice[1]) == ("", "telegram.changed")
+    assert bot.token not in str(tab.root.dict())

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.canaries import found_below, found_in
 from tests.end_to_end.whole.designer import Designer
 from tests.end_to_end.whole.stack import REPOSITORY, Stack
 
@@ -59,12 +60,15 @@ def _with_path() -> dict[str, str]:
 @pytest.fixture(scope="package")
 def stack(screens: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The product, started on an empty folder. It stops cleanly, or the tests fail."""
-    running = Stack(tmp_path_factory.mktemp("installation") / "data")
+    folder = tmp_path_factory.mktemp("installation") / "data"
+    running = Stack(folder)
     try:
         yield running.start()
     finally:
         code = running.stop()
     assert code == 0, "".join(running.said)
+    assert found_below(folder) == [], "a credential stands in clear in the installation's folder: database, logs, files"
+    assert found_in("".join(running.said)) == []
 
 
 @pytest.fixture(scope="package")

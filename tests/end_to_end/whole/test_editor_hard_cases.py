@@ -26,9 +26,11 @@ class Line:
     def __init__(self, page: Page) -> None:
         self.is_held = False
         self._waiting: list[Callable[[], None]] = []
+        self._tab: WebSocketRoute | None = None
         page.route_web_socket("**/ws/editor/**", self._opened)
 
     def _opened(self, tab: WebSocketRoute) -> None:
+        self._tab = tab
         server = tab.connect_to_server()
         tab.on_message(lambda frame: self._pass(lambda: server.send(frame)))
         server.on_message(lambda frame: self._pass(lambda: tab.send(frame)))
@@ -44,6 +46,13 @@ class Line:
         waiting, self._waiting = self._waiting, []
         for send in waiting:
             send()
+
+    def break_off(self) -> None:
+        """What waits is lost; the tab may connect again."""
+        assert self._tab is not None
+        self.is_held = False
+        self._waiting.clear()
+        self._tab.close(code=4000)
 
 
 def test_two_tabs_see_each_other_and_a_clash_is_asked_about(designer: Designer) -> None:
@@ -112,6 +121,7 @@ def test_an_ended_session_leads_to_signing_in_and_back_with_everything_typed(
 ) -> None:
     context = new_context()
     page = context.new_page()
+    line = Line(page)
     page.goto(f"{stack.url}/login")
     me = Designer(stack.url, page)
     sign_in(me)
@@ -120,9 +130,12 @@ def test_an_ended_session_leads_to_signing_in_and_back_with_everything_typed(
     hello = me.add_after("n_start", "next", "send_message")
     me.wait_saved()
     where = page.url
+    line.is_held = True
     assert page.evaluate("() => fetch('/api/session', {method: 'DELETE'}).then((a) => a.status)") in (200, 204)
     me.write("text", "Typed after the session ended")
-    page.wait_for_url("**/login**", timeout=40_000)
+    page.wait_for_function("patchcordEditor.store.getState().pending > 0")
+    line.break_off()
+    page.wait_for_url("**/login**")
     sign_in(me)
     page.wait_for_url(where, timeout=30_000)
     me.wait_for_canvas()
