@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0026_awaited_events"
-down_revision = "0030_crm_later"
+down_revision = "0025_talks"
 branch_labels = None
 depends_on = None
 
