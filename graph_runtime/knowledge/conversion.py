@@ -128,7 +128,7 @@ def _pdf(content: bytes) -> Converted:
     import pypdf
 
     # Without the reader in between pypdf asks for a buffer that may be written, which copies the whole file.
-    reader = pypdf.PdfReader(io.BufferedReader(io.BytesIO(content)))  # type: ignore[arg-type]
+    reader = pypdf.PdfReader(io.BufferedReader(io.BytesIO(content)))
     if reader.is_encrypted and not reader.decrypt(""):
         raise Unreadable("encrypted")
     if len(reader.pages) > MOST_PAGES:
