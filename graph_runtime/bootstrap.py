@@ -43,6 +43,7 @@ from graph_runtime.services.conversation_gate import ConversationGate
 from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.credentials import Credentials
+from graph_runtime.services.crm_later import CrmLater
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.deliveries import Deliveries
 from graph_runtime.services.drafts import Drafts
@@ -121,6 +122,7 @@ class Services:
     models: BoundModels
     oauth: OAuth
     connections: BoundConnections
+    crm_later: CrmLater
     speech: BoundSpeech
     phrases: PhraseCache
     phrase_warming: PhraseWarming
@@ -302,6 +304,7 @@ async def build(
         models=models,
         oauth=connections.oauth,
         connections=connections,
+        crm_later=CrmLater(database, connections),
         publishing=Publishing(database, catalog, check, drafts, warming),
         speech=speech,
         phrases=phrases,

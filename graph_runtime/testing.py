@@ -124,6 +124,14 @@ class FakeCrm:
         if method != "find":
             self.written.append({"do": method} | what)
 
+    async def was_put_aside(self) -> bool:
+        """Nothing ran before."""
+        return False
+
+    async def put_aside(self, write: Mapping[str, Any]) -> None:
+        """Keep it."""
+        self._go("put_aside", write=dict(write))
+
     async def find(self, query: CrmQuery) -> CrmRecord | None:
         """The newest record whose field has the value."""
         self._go("find")
@@ -198,6 +206,7 @@ class FakeContext:
     follow_ups: list[tuple[str, bool]] = field(default_factory=list)
     """(chain, whether the contact leaves it), as the step asked."""
     queues: dict[str, QueueFacts] = field(default_factory=dict)
+    happened: dict[str, Any] = field(default_factory=dict)
     visit: int = 1
 
     @property

@@ -155,4 +155,16 @@ class CrmDoor(Protocol):
     async def task(self, entity: Entity, record_id: str, task: CrmTask) -> str: ...
 
 
+class CrmKeeper(CrmDoor, Protocol):
+    """The door of a step, which can also put a write aside until the system is back."""
+
+    async def was_put_aside(self) -> bool:
+        """Whether an earlier run of this turn did so: then nothing more is to be done."""
+        ...
+
+    async def put_aside(self, write: Mapping[str, Any]) -> None:
+        """Let the program do it, as `crm_writing.CrmWrite.to_json` gave it, as soon as it can be done."""
+        ...
+
+
 TEST_ID: Final = "test"

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from graph_runtime.contract.calls import Listen, Record, Transfer
 from graph_runtime.contract.conditions import Condition
-from graph_runtime.contract.crm import CrmDoor
+from graph_runtime.contract.crm import CrmKeeper
 from graph_runtime.contract.forms import FormField, NodeSettings, form_fields, setting
 from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
@@ -59,9 +59,15 @@ class AwaitReply:
 
 @dataclass(frozen=True, slots=True)
 class AwaitTime:
-    """Wait until a moment (aware UTC); the step's `resumes` half then runs."""
+    """Wait until a moment (aware UTC); the step's `resumes` half then runs.
+
+    `event`: something that may happen to the contact (contract/triggers.py) and ends the wait, "" nothing; `value`: the tag,
+    result or trigger that it has to name, "" any. The step finds it in `ctx.happened`.
+    """
 
     until: datetime
+    event: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,11 @@ class NodeContext(Protocol):
         """The moment of this turn (aware UTC); the virtual clock in the simulator."""
         ...
 
+    @property
+    def happened(self) -> Mapping[str, Any]:
+        """What ended the wait early, with its `type`; empty when the time has come."""
+        ...
+
     async def say(self, *parts: Part) -> None:
         """Send parts to the contact as one message."""
         ...
@@ -206,7 +217,7 @@ class NodeContext(Protocol):
         """
         ...
 
-    def crm(self, connection: str) -> CrmDoor:
+    def crm(self, connection: str) -> CrmKeeper:
         """The customer system bound to a connection slot."""
         ...
 

@@ -14,7 +14,7 @@ from graph_runtime.contract import events as happened
 from graph_runtime.contract import templates
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import Condition, evaluate
-from graph_runtime.contract.crm import CrmDoor
+from graph_runtime.contract.crm import CrmKeeper
 from graph_runtime.contract.errors import StepLimitReached, TemplateInvalid, TooLarge, Unreachable
 from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery, as_sources, cited
@@ -108,6 +108,10 @@ class StepContext:
 
     def now(self) -> datetime:
         return self._turn.trigger.now
+
+    @property
+    def happened(self) -> Mapping[str, Any]:
+        return self._turn.trigger.happened
 
     async def say(self, *parts: Part) -> None:
         if not parts:
@@ -265,7 +269,7 @@ class StepContext:
         call = HttpCall(method.upper(), url, dict(headers or {}), body, seconds, connection, tries)
         return await call_http(self._turn, self._step.id, self._effect_key(), call)
 
-    def crm(self, connection: str) -> CrmDoor:
+    def crm(self, connection: str) -> CrmKeeper:
         return StepCrm(self._turn, self._step.id, connection, self._effect_key)
 
     def _effect_key(self) -> str:

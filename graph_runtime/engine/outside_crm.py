@@ -22,13 +22,15 @@ NOT_BOUND = "No customer system is connected to this step. Choose one in the ste
 
 
 class StepCrm:
-    """Implements `contract.crm.CrmDoor`. `next_key` gives the effect keys of the step, one per call."""
+    """Implements `contract.crm.CrmKeeper`. `next_key` gives the effect keys of the step, one per call."""
 
     def __init__(self, turn: TurnRun, node_id: str, slot: str, next_key: Callable[[], str]) -> None:
         self._turn = turn
         self._node_id = node_id
         self._slot = slot
         self._next_key = next_key
+        self._aside_key = ""
+        self._made_under: dict[str, str] = {}
 
     @property
     def is_planned(self) -> bool:
@@ -96,6 +98,32 @@ class StepCrm:
 
         return str(await self._reconciled(f"task on {entity}", go, made))
 
+    async def was_put_aside(self) -> bool:
+        """Its own effect, before all others, so that its key is the same in a run that comes to it and in one that does not."""
+        if self.is_planned:
+            return False
+        self._aside_key = self._next_key()
+        effects = self._turn.doors.effects
+        return (
+            await effects.recorded(self._aside_key) is not None or await effects.begun_at(self._aside_key) is not None
+        )
+
+    async def put_aside(self, write: Mapping[str, Any]) -> None:
+        doors = self._turn.doors
+        assert doors.connections is not None
+        put_aside = doors.connections.put_aside
+        about = {
+            "key": self._aside_key, "conversation_id": self._turn.trigger.conversation_id,
+            "turn_id": self._turn.trigger.turn_id, "node_id": self._node_id,
+            "write": dict(write), "made_under": self._made_under,
+        }  # fmt: skip
+
+        async def go() -> Any:
+            await put_aside(self._slot, about)
+            return True
+
+        await self._once("put aside", go, self._aside_key)
+
     async def _reconciled(
         self,
         what: str,
@@ -105,6 +133,7 @@ class StepCrm:
         """Create once: what an earlier run began, or a call with an unknown end, is looked for before it is repeated."""
         effect = self._next_key()
         key = "pc-" + hashlib.sha256(effect.encode()).hexdigest()[:24]
+        self._made_under[what] = key
         since = await self._turn.doors.effects.begun_at(effect)
 
         async def once_over() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -49,6 +49,8 @@ class Trigger:
     call: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     """What a conversation that begins knows already, by the names of the main flow's variables."""
+    happened: dict[str, Any] = field(default_factory=dict)
+    """What ended a wait for time before the time came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Connections(Protocol):
 
     async def crm(self, slot: str) -> Crm:
         """The customer system behind the slot."""
+        ...
+
+    async def put_aside(self, slot: str, write: Mapping[str, Any]) -> None:
+        """Let the program do a write to the customer system later; the same `key` is put aside once."""
         ...
 
 

@@ -32,6 +32,7 @@ from graph_runtime.services.principal import Principal
 from graph_runtime.services.send_limits import Buckets
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as rows
+from graph_runtime.storage import crm_writes
 from graph_runtime.storage.database import Connection, Database, Row
 from graph_runtime.storage.encryption import VaultLocked
 
@@ -221,6 +222,11 @@ class BoundConnections:
                 raise NotFound("There is no such connection. It may have been deleted; reload the list.")
             return await self._opened(connection, principal.workspace_id, row, kind)
 
+    async def put_aside(self, workspace_id: str, agent_id: str, slot: str, write: Mapping[str, Any]) -> None:
+        """Keep a write for when the system behind the slot is back."""
+        async with self._database.workspace(workspace_id) as connection:
+            await crm_writes.add(connection, agent_id, slot, write)
+
     def way_out(self, credential: OpenCredential) -> CredentialHttp:
         """Requests with this credential."""
         return CredentialHttp(credential, self._doors.guarded, self.oauth, self._limits)
@@ -264,6 +270,10 @@ class AgentConnections:
     async def crm(self, slot: str) -> Crm:
         """Raises: CredentialRejected."""
         return self._bound.crm(await self._bound.open_slot(self._workspace_id, self._agent_id, slot, "crm"))
+
+    async def put_aside(self, slot: str, write: Mapping[str, Any]) -> None:
+        """For `CrmLater`: see `storage.crm_writes.add`."""
+        await self._bound.put_aside(self._workspace_id, self._agent_id, slot, write)
 
 
 def _complete(auth: HttpAuth, url: str, label: str) -> str:

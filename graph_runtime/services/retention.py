@@ -53,6 +53,7 @@ class Retention:
         for kind, days in (
             ("event", wanted.keep_events_days), ("event_delivery", wanted.keep_events_days),
             ("trigger_run", wanted.keep_events_days), ("update_check", wanted.keep_events_days),
+            ("crm_write", wanted.keep_events_days),
             ("update_change", wanted.keep_transcripts_days), ("enrollment", wanted.keep_events_days),
             ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
             ("call", wanted.keep_transcripts_days), ("knowledge_asking", wanted.keep_transcripts_days),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -135,6 +136,9 @@ class _SeenConnections:
 
     async def crm(self, slot: str) -> Crm:
         return await self._connections.crm(slot)
+
+    async def put_aside(self, slot: str, write: Mapping[str, Any]) -> None:
+        """What is tried writes nothing, now or later."""
 
 
 class _Through:

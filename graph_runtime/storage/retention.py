@@ -57,6 +57,11 @@ BY_AGE: Final = {
             SELECT id FROM update_check WHERE workspace_id = %(workspace)s AND at < %(before)s AND state <> 'waiting'
             ORDER BY at LIMIT %(limit)s))
     """,
+    "crm_write": """
+        DELETE FROM crm_write WHERE id = ANY(ARRAY(
+            SELECT id FROM crm_write WHERE workspace_id = %(workspace)s AND at < %(before)s AND state <> 'waiting'
+            ORDER BY at LIMIT %(limit)s))
+    """,
     "update_change": """
         DELETE FROM update_change WHERE id = ANY(ARRAY(
             SELECT id FROM update_change WHERE workspace_id = %(workspace)s AND created_at < %(before)s

@@ -21,6 +21,7 @@ from graph_runtime.services.file_fetching import FileFetching
 from graph_runtime.settings import Settings
 from graph_runtime.storage.chain_steps import ChainSweep
 from graph_runtime.storage.channel_links import LINKS_CHANNEL
+from graph_runtime.storage.crm_writes import CrmWriteSweep
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.storage.file_fetches import FETCH_CHANNEL
 from graph_runtime.storage.trigger_runs import TriggerSweep
@@ -28,6 +29,7 @@ from graph_runtime.storage.update_checks import CheckSweep
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.approvals import ApprovalTimes
 from graph_runtime.worker.chains import ChainTimers
+from graph_runtime.worker.crm_writes import CrmLooks
 from graph_runtime.worker.daily import AccessRenewal, Daily
 from graph_runtime.worker.health import Health
 from graph_runtime.worker.imports import FileRemoval, Importer
@@ -73,6 +75,7 @@ async def serve(settings: Settings) -> None:
             Ingest(services.knowledge_ingest, services.database.listen).run(),
             ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
             AccessRenewal(services.oauth).run(),
+            CrmLooks(CrmWriteSweep(services.database), services.crm_later).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             keeper=services.channel_keeper,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from graph_runtime.contract.crm import CrmDoor, CrmQuery, CrmRecord, CrmTask
+from graph_runtime.contract.crm_writing import CrmWrite, carry_out
 from graph_runtime.contract.durations import duration_seconds
-from graph_runtime.contract.errors import ConnectorError
+from graph_runtime.contract.errors import ConnectorError, OutcomeUnknown
 from graph_runtime.contract.forms import SettingsItem
 from graph_runtime.contract.json_texts import one_value
 from graph_runtime.contract.nodes import Leave, NodeContext, NodeSettings, NodeType, Port, setting
@@ -52,6 +52,11 @@ class Settings(NodeSettings):
     note: str = setting("Note", default="", widget="template", max_length=5000, help="Is added to the record.")
     task: str = setting("Task for a person", default="", widget="line_template", max_length=1000)
     task_in: str = setting("Task is due in", default="PT24H", widget="duration", advanced=True)
+    if_away: Literal["error", "later"] = setting(
+        "When the CRM is away", default="error", advanced=True,
+        options={"error": "Leave by “Error”", "later": "Go on, and write it when it is back"},
+        help="Written within seconds of its return, for seven days. Steps that follow do not know the number then.",
+    )  # fmt: skip
     save_id_to: str = setting("Save its number to", default="", widget="save_to", on_ports=("next",), advanced=True)
 
 
@@ -67,63 +72,50 @@ NODE = NodeType(
 async def run(settings: Settings, ctx: NodeContext) -> Leave:
     """Record, note, task, in this order. What was written before something failed is told in “What was written”."""
     ctx.bridge("")
-    crm, done = ctx.crm(settings.connection), []
-    try:
-        record, created = await _record(settings, ctx, crm)
-        if record is None:
-            return Leave("not_found")
-        done.append("record")
-        ctx.output("id", record.id)
-        ctx.output("url", record.url)
-        ctx.output("created", created)
-        if note := ctx.render(settings.note).strip():
-            await crm.note(settings.entity, record.id, note)
-            done.append("note")
-        if task := ctx.render(settings.task).strip():
-            due_at = ctx.now() + timedelta(seconds=duration_seconds(settings.task_in) or 86_400)
-            await crm.task(settings.entity, record.id, CrmTask(task, due_at))
-            done.append("task")
-    except ConnectorError as e:
-        ctx.output("error", e.message)
+    crm = ctx.crm(settings.connection)
+    if settings.if_away == "later" and await crm.was_put_aside():
+        return _later(ctx, ())
+    made = await carry_out(crm, _write(settings, ctx))
+    ctx.output("done", list(made.done))
+    if made.record is not None:
+        ctx.output("id", made.record.id)
+        ctx.output("url", made.record.url)
+        ctx.output("created", made.created)
+    if made.error is not None:
+        if made.rest is not None and settings.if_away == "later" and _passes(made.error):
+            await crm.put_aside(made.rest.to_json())
+            return _later(ctx, made.done)
+        ctx.output("error", made.error.message)
         return Leave("error")
-    finally:
-        ctx.output("done", done)
+    if made.record is None:
+        return Leave("not_found")
     ctx.output("error", "")
     if settings.save_id_to:
-        ctx.set(settings.save_id_to, record.id)
+        ctx.set(settings.save_id_to, made.record.id)
     return Leave("next")
 
 
-async def _record(settings: Settings, ctx: NodeContext, crm: CrmDoor) -> tuple[CrmRecord | None, bool]:
-    """The record with the values written, and whether it was made. Raises: ConnectorError."""
-    values = {row.field: one_value(row.value, ctx.resolve, ctx.render) for row in settings.values if row.field}
-    known = ctx.render(settings.value).strip() if settings.by != "new" else ""
-    found = None
-    if settings.by != "new" and known:
-        query = CrmQuery(settings.entity, settings.by, known, settings.field if settings.by == "field" else "")
-        found = await crm.find(query)
-    if found is not None:
-        wanted = {k: v for k, v in values.items() if v not in (None, "")}
-        changed = await crm.update(settings.entity, found.id, wanted) if wanted else found
-        return changed and CrmRecord(
-            changed.entity, changed.id, changed.name, changed.values, changed.url or found.url
-        ), False
-    if settings.by != "new" and not settings.creates:
-        return None, False
-    contact = await _contact(settings, crm, known) if settings.entity == "lead" else ""
-    own = {settings.by: known} if settings.by in ("phone", "email") and settings.entity != "lead" and known else {}
-    return await crm.create(settings.entity, own | _with_name(values, ctx), contact=contact), True
+def _write(settings: Settings, ctx: NodeContext) -> CrmWrite:
+    return CrmWrite(
+        entity=settings.entity,
+        by=settings.by,
+        known=ctx.render(settings.value).strip() if settings.by != "new" else "",
+        field_id=settings.field,
+        creates=settings.creates,
+        values={row.field: one_value(row.value, ctx.resolve, ctx.render) for row in settings.values if row.field},
+        own_name=" ".join(str(n) for k in ("first_name", "last_name") if (n := ctx.resolve(f"contact.{k}"))),
+        note=ctx.render(settings.note).strip(),
+        task=ctx.render(settings.task).strip(),
+        due_at=ctx.now() + timedelta(seconds=duration_seconds(settings.task_in) or 86_400),
+    )
 
 
-async def _contact(settings: Settings, crm: CrmDoor, known: str) -> str:
-    """The contact a new deal belongs to; made when nobody has this phone or e-mail yet."""
-    if settings.by not in ("phone", "email") or not known:
-        return ""
-    found = await crm.find(CrmQuery("contact", settings.by, known))
-    return (found or await crm.create("contact", {"name": known, settings.by: known})).id
+def _later(ctx: NodeContext, done: tuple[str, ...]) -> Leave:
+    ctx.output("done", [*done, "later"])
+    ctx.output("error", "")
+    return Leave("next")
 
 
-def _with_name(values: dict[str, Any], ctx: NodeContext) -> dict[str, Any]:
-    """A record needs a name that people can find it by."""
-    name = " ".join(str(n) for k in ("first_name", "last_name") if (n := ctx.resolve(f"contact.{k}")))
-    return values if values.get("name") or not name else values | {"name": name}
+def _passes(error: ConnectorError) -> bool:
+    """Whether the same write may work later: the system is away, or it is not known how far a request came."""
+    return error.retryable or isinstance(error, OutcomeUnknown)

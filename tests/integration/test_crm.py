@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from graph_runtime.contract.flow import Flow
 from graph_runtime.contract.messages import Reply
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.credentials import Credentials
@@ -35,9 +36,9 @@ def fake() -> Iterator[Kommo]:
         yield account
 
 
-async def bound(postgres: EmbeddedPostgres, fake: Kommo) -> ChannelAccess:
+async def bound(postgres: EmbeddedPostgres, fake: Kommo, document: Flow = FLOW) -> ChannelAccess:
     """An agent whose CRM is the fake."""
-    access = publish(postgres.admin_url, FLOW)
+    access = publish(postgres.admin_url, document)
     who = system_principal(access.workspace_id)
     database = Database(postgres.app_url, min_size=1, max_size=2)
     await database.open()

@@ -202,6 +202,7 @@ async def test_answers_in_place_of_the_keyboard_and_the_menu_of_commands(
         ]
         assert [c.fields["commands"] for c in bot.calls("setMyCommands")] == [menu]
         await side.setup.update(place.who, row.id, settings={"commands": "help Who we are"})
+        bot.write("hello")  # the question that is open ends, so the change is seen now
         await until(lambda: len(bot.calls("setMyCommands")) == 2)
         assert bot.calls("setMyCommands")[1].fields["commands"] == [{"command": "help", "description": "Who we are"}]
         for wrong in ("Prices dear", "prices", "so-so why", "\n".join(f"c{n} x" for n in range(60))):

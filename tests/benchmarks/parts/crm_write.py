@@ -20,22 +20,27 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import psycopg
+
 from connectors.kommo.connector import CONNECTOR as KOMMO
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.flow import Flow, load_flow
 from graph_runtime.contract.messages import Reply
 from graph_runtime.places import REPOSITORY
-from graph_runtime.services.bound_connections import BoundConnections
+from graph_runtime.services.bound_connections import BoundConnections, Limits
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.credentials import Credentials
+from graph_runtime.services.crm_later import CrmLater
 from graph_runtime.services.oauth import OAuth
 from graph_runtime.services.principal import system_principal
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import agents
+from graph_runtime.storage.crm_writes import CrmWriteSweep
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.encryption import KeyRing
+from graph_runtime.worker.crm_writes import CrmLooks
 from tests.conversation_world import Process, process, publish
 from tests.fakes.kommo import LONG_TOKEN
 from tests.integration import crm_world
@@ -141,8 +146,19 @@ class Talker:
         return (time.perf_counter() - began) * 1000
 
 
+class Later:
+    """The ways out, with a clock that can be moved: `ahead`, in seconds."""
+
+    def __init__(self, database: Database, catalog: Catalog, vault: Vault, oauth: OAuth) -> None:
+        self.ahead = 0.0
+        limits = Limits(lambda: time.monotonic() + self.ahead)
+        self.connections = BoundConnections(database, catalog, vault, oauth, limits=limits)
+
+
 @asynccontextmanager
-async def opened(postgres: EmbeddedPostgres, url: str) -> AsyncIterator[tuple[Process, ChannelAccess, ChannelAccess]]:
+async def opened(
+    postgres: EmbeddedPostgres, url: str
+) -> AsyncIterator[tuple[Process, ChannelAccess, ChannelAccess, Later]]:
     """A process, an agent that writes and one that does not. The account's own rate is lifted: it is no cost of ours."""
     catalog = crm_world.CATALOG
     assert KOMMO.http is not None
@@ -161,10 +177,12 @@ async def opened(postgres: EmbeddedPostgres, url: str) -> AsyncIterator[tuple[Pr
         await agents.bind(
             connection, writes.agent_id, "crm", {"credential_id": row.id, "connector": "kommo", "model": ""}
         )
-    connections = BoundConnections(database, catalog, vault, OAuth(database, catalog, vault, "http://localhost/back"))
+    oauth = OAuth(database, catalog, vault, "http://localhost/back")
+    later = Later(database, catalog, vault, oauth)
+    connections = later.connections
     try:
         async with process(postgres.app_url, Outside(connections=connections.of), catalog) as side:
-            yield side, writes, plain
+            yield side, writes, plain, later
     finally:
         await connections.close()
         await database.close()
@@ -175,8 +193,10 @@ async def measure(postgres: EmbeddedPostgres) -> dict[str, float]:
     vendor = Vendor()
     try:
         vendor.tell(f"leads {DEALS}")
-        async with opened(postgres, vendor.url) as (side, writes, plain):
-            return await _own_time(side, writes, plain, vendor) | await _outage(side, writes, plain, vendor)
+        async with opened(postgres, vendor.url) as (side, writes, plain, later):
+            return await _own_time(side, writes, plain, vendor) | await _outage(
+                side, writes, plain, vendor, (postgres, later)
+            )
     finally:
         vendor.close()
 
@@ -203,7 +223,13 @@ async def _own_time(side: Process, writes: ChannelAccess, plain: ChannelAccess, 
     }  # fmt: skip
 
 
-async def _outage(side: Process, writes: ChannelAccess, plain: ChannelAccess, vendor: Vendor) -> dict[str, float]:
+async def _outage(
+    side: Process,
+    writes: ChannelAccess,
+    plain: ChannelAccess,
+    vendor: Vendor,
+    more: tuple[EmbeddedPostgres, Later],
+) -> dict[str, float]:
     """Eight people chat while two others talk with the agent that writes; once with the account there, once without."""
 
     async def chat() -> float:
@@ -235,5 +261,30 @@ async def _outage(side: Process, writes: ChannelAccess, plain: ChannelAccess, ve
             vendor.tell(state)
             found.append(await chat())
     vendor.tell("up")
+    lost = await _written_later(*more, side)
     up, down = (statistics.median(found) for found in rounds.values())
-    return {"chat_while_the_crm_is_there_ms": up, "chat_while_it_is_away_ms": down, "crm_outage_ratio": down / up}
+    return {
+        "chat_while_the_crm_is_there_ms": up,
+        "chat_while_it_is_away_ms": down,
+        "crm_outage_ratio": down / up,
+    } | lost
+
+
+async def _written_later(postgres: EmbeddedPostgres, later: Later, side: Process) -> dict[str, float]:
+    """What was put aside while the account was away: how much, and how much of it is not there when it has been back."""
+    later.ahead = 3600  # the hour is over, for the breaker as well
+    looks = CrmLooks(CrmWriteSweep(side.database), CrmLater(side.database, later.connections))
+    with psycopg.connect(postgres.admin_url, autocommit=True) as admin:
+
+        def counted(where: str) -> float:
+            row = admin.execute(f"SELECT count(*) FROM crm_write {where}").fetchone()
+            return float(row[0]) if row else 0.0
+
+        admin.execute("UPDATE crm_write SET next_at = now(), at = at - interval '1 hour'")
+        began = time.perf_counter()
+        while await looks.once():
+            pass
+        return {
+            "crm_put_aside": counted(""), "crm_updates_lost": counted("WHERE state <> 'done'"),
+            "crm_catching_up_s": time.perf_counter() - began,
+        }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,7 @@ def test_a_token_becomes_a_bot_that_answers_whatever_dies(stack: Stack, designer
     connect(me, bot, "123456789:AAthisTokenWasNeverGivenToAnybody00")
     expect(page.get_by_text("Telegram does not know this token").first).to_be_visible()
     picture(me, "refused")
+    began = time.monotonic()
     connect(me, bot, bot.token)
     row = page.get_by_test_id("telegram-bot")
     expect(row).to_contain_text("Flowers")
@@ -59,7 +61,8 @@ def test_a_token_becomes_a_bot_that_answers_whatever_dies(stack: Stack, designer
     expect(row).to_contain_text("Patchcord asks Telegram")
     assert bot.token not in page.content()
 
-    survives(stack, bot)
+    survives(stack, bot, began)
+    behaves(me)
     page.get_by_test_id("refresh-telegram").click()
     expect(row).to_contain_text("Last message")
     for width in (1280, 400):
@@ -73,11 +76,25 @@ def test_a_token_becomes_a_bot_that_answers_whatever_dies(stack: Stack, designer
     expect(row).to_have_count(0)
 
 
-def survives(stack: Stack, bot: Bot) -> None:
-    """Twelve people write, the worker is killed in the middle: each is answered once, or it is said that it was twice."""
+def behaves(me: Designer) -> None:
+    """How it behaves is changed without its token."""
+    page = me.page
+    page.get_by_role("button", name="Settings of Flowers").click()
+    page.get_by_role("textbox", name="Commands in the menu").fill("prices What it costs\nhelp Who we are")
+    page.locator("#saved-buttons").click()
+    page.get_by_role("option", name="In place of the keyboard").click()
+    picture(me, "behavior")
+    page.get_by_test_id("save-telegram").click()
+    expect(page.get_by_test_id("save-telegram")).to_have_count(0)
+
+
+def survives(stack: Stack, bot: Bot, began: float) -> None:
+    """A minute after the form was opened it answers. Twelve people write, the worker is killed in the middle: each is answered
+    once, or it is said that it was twice."""
     for person in range(1, PEOPLE // 2 + 1):
         bot.write("Hello", user=person)
     wait_until(lambda: bool(bot.sent()), 20, "the first is answered")
+    assert time.monotonic() - began < 60, "from an empty form to a bot that answers takes less than a minute"
     pid = stack.kill("worker")
     for person in range(PEOPLE // 2 + 1, PEOPLE + 1):
         bot.write("Hello", user=person)

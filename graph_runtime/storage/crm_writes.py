@@ -1,0 +1,88 @@
+"""Rows of writes to customer systems that were away: put aside once, claimed in order, and what they came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+
+from graph_runtime.storage.database import Connection, Row
+from graph_runtime.storage.news import Direct
+
+CLAIM_SECONDS: Final = 180
+"""Longer than a record, a note and a task may take."""
+_FOUND: Final = """
+    SELECT id::text, agent_id::text, conversation_id::text, turn_id::text, node_id, slot, write, made_under, attempts, at,
+        at < clock_timestamp() - make_interval(secs => %s) AS is_too_old
+    FROM crm_write WHERE id = %s AND state = 'waiting' AND attempts = %s
+"""
+
+
+class CrmWriteSweep:
+    """Asked before any workspace is known."""
+
+    def __init__(self, database: Direct) -> None:
+        self._database = database
+
+    async def claim(self, limit: int, seconds: int = CLAIM_SECONDS) -> list[tuple[str, str, int]]:
+        """(workspace, write, attempt) that nobody else works on for so long."""
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=tuple_row)
+            await cursor.execute("SELECT * FROM claim_crm_writes(%s, %s)", (limit, seconds))
+            return [(str(w), str(i), int(a)) for w, i, a in await cursor.fetchall()]
+
+
+async def add(connection: Connection, agent_id: str, slot: str, about: Mapping[str, Any]) -> None:
+    """Put a write aside: key, conversation_id, turn_id, node_id, write, made_under. A key is put aside once."""
+    values = {**about, "agent_id": agent_id, "slot": slot}
+    values |= {name: Jsonb(values[name]) for name in ("write", "made_under")}
+    await connection.execute(
+        "INSERT INTO crm_write (workspace_id, agent_id, conversation_id, turn_id, node_id, slot, key, write, made_under,"
+        " next_at)"
+        " VALUES (current_setting('app.workspace_id')::uuid, %(agent_id)s, %(conversation_id)s, %(turn_id)s, %(node_id)s, %(slot)s,"
+        " %(key)s, %(write)s, %(made_under)s, clock_timestamp() + interval '5 seconds') ON CONFLICT (key) DO NOTHING",
+        values,
+    )
+
+
+async def get(connection: Connection, write_id: str, attempt: int, oldest_seconds: float) -> Row | None:
+    """A write that waits and is still in the hands of this attempt; None: it is not."""
+    return await (await connection.execute(_FOUND, (oldest_seconds, write_id, attempt))).fetchone()
+
+
+async def finish(connection: Connection, write_id: str, attempt: int, *, error: str = "") -> None:
+    """Done, or given up. What was to be written is not kept once it is done."""
+    await connection.execute(
+        "UPDATE crm_write SET state = CASE WHEN %(error)s = '' THEN 'done' ELSE 'failed' END, error = %(error)s,"
+        " write = CASE WHEN %(error)s = '' THEN '{}' ELSE write END, done_at = clock_timestamp(), leased_until = NULL"
+        " WHERE id = %(id)s AND attempts = %(attempt)s",
+        {"id": write_id, "attempt": attempt, "error": error[:500]},
+    )
+
+
+async def put_off(
+    connection: Connection, write_id: str, attempt: int, rest: Mapping[str, Any], more: Mapping[str, Any]
+) -> None:
+    """What is left of it, at another attempt. `more`: seconds, error."""
+    await connection.execute(
+        "UPDATE crm_write SET leased_until = NULL, write = %(write)s, error = %(error)s,"
+        " next_at = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE id = %(id)s AND attempts = %(attempt)s",
+        {
+            "id": write_id,
+            "attempt": attempt,
+            "write": Jsonb(rest),
+            "error": str(more["error"])[:500],
+            "seconds": more["seconds"],
+        },
+    )
+
+
+async def note(connection: Connection, row: Row, data: Mapping[str, Any]) -> None:
+    """What became of it, among the events of its conversation."""
+    await connection.execute(
+        "INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind, node_id, data)"
+        " VALUES (current_setting('app.workspace_id')::uuid, %s, %s, clock_timestamp(), 'outside_called', %s, %s)",
+        (row["conversation_id"], row["turn_id"], row["node_id"], Jsonb(data)),
+    )
