@@ -57,9 +57,11 @@ DECLARE
         SELECT p.id, p.embedding, %s AS distance %s ORDER BY distance LIMIT %s) n ORDER BY 2 DESC, n.id LIMIT $8';
 BEGIN
     IF p_dims IN (256, 384, 512, 768, 1024, 1536) THEN
+        SELECT greatest(0, c.reltuples) INTO everything FROM pg_class c
+            WHERE c.oid = ('public.knowledge_passage_' || p_dims)::regclass;
+        -- Among ten times as many passages a walk has to look at more to find as many of the nearest.
+        PERFORM set_config('hnsw.ef_search', least(1000, greatest(200, everything / 500))::integer::text, true);
         IF most IS NULL THEN
-            SELECT greatest(0, c.reltuples) INTO everything FROM pg_class c
-                WHERE c.oid = ('public.knowledge_passage_' || p_dims)::regclass;
             most := least(12000, greatest(2000, sqrt(20 * least(p_limit, 30) * everything)))::integer;
         END IF;
         -- Only what the index by base holds: a guide to the quicker way, not to what may be seen.
