@@ -82,7 +82,7 @@ async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> Exampl
     """Run one entry of an `examples.json` in memory.
 
     `given`: settings, variables, contact, language, channel, i18n, memory, history [[role, text]], message (the text
-    the contact wrote before), workspace, time_passes (true: the awaited moment comes), replies (text,
+    the contact wrote before), workspace, time_passes (true: the awaited moment comes), happens (the awaited event comes instead), replies (text,
     {"option_id"}, {"attachments"}, or null for silence), model (answers, {"error": code}),
     http ([status, body, headers] or {"error": code}; status 0: not sent), crm {"records", "fails": {method: message}},
     knowledge ({"title", "text", "sure"} or {"error"}), queues (id → {name, number}), now (ISO),
@@ -103,6 +103,9 @@ async def run_example(node_type: NodeType, example: Mapping[str, Any]) -> Exampl
             if reply is not None and reply.person is None:
                 ctx.hear(reply)
             outcome = await node_type.reply(settings, ctx, reply)
+        elif isinstance(outcome, AwaitTime) and node_type.resume is not None and outcome.event and given.get("happens"):
+            ctx.happened = {"type": outcome.event, **given["happens"]}
+            outcome = await node_type.resume(settings, ctx)
         elif isinstance(outcome, AwaitTime) and node_type.resume is not None and given.get("time_passes"):
             ctx.clock.at = outcome.until
             outcome = await node_type.resume(settings, ctx)

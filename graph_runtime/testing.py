@@ -206,6 +206,7 @@ class FakeContext:
     follow_ups: list[tuple[str, bool]] = field(default_factory=list)
     """(chain, whether the contact leaves it), as the step asked."""
     queues: dict[str, QueueFacts] = field(default_factory=dict)
+    happened: dict[str, Any] = field(default_factory=dict)
     visit: int = 1
 
     @property

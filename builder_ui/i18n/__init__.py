@@ -28,6 +28,7 @@ FILES: Final = (
     "letters",
     "events",
     "contacts",
+    "conditions",
     "knowledge",
     "knowledge_exchange",
     "questions",

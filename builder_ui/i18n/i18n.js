@@ -21,6 +21,7 @@ export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
 const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts, ...inbox, ...calls, ...connections };
 const AREAS = {
+  conditions: () => import("./conditions.json"),
   triggers: () => import("./triggers.json"),
   chains: () => import("./chains.json"),
   approval: () => import("./approval.json"),

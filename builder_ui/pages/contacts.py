@@ -8,7 +8,8 @@ from builder_ui.browser import CsvChoice, ListKeys, When
 from builder_ui.components.parts import empty, field, head, search_box, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
-from builder_ui.pages.contacts_state import ALL, OPERATORS, ROWS, SEGMENT_KEYS, SKIP, Column, ContactItem, ContactList
+from builder_ui.pages.contacts_state import ALL, SKIP, Column, ContactItem, ContactList
+from builder_ui.pages.segment_form import segment_buttons, segment_dialog
 
 LIST_ID = "contact-list"
 LIST_COLUMNS = "28px minmax(0, 1.4fr) minmax(0, 1.2fr) minmax(0, 1fr) 110px"
@@ -53,7 +54,7 @@ def contacts_page() -> rx.Component:
         ),
         _new_dialog(),
         _tag_dialog(),
-        _segment_dialog(),
+        segment_dialog(dialog, buttons),
         _import_dialog(),
         title=t("contacts.title"),
         place="contacts",
@@ -111,12 +112,7 @@ def _tools() -> rx.Component:
         rx.cond(
             ContactList.may_edit,
             rx.fragment(
-                rx.button(
-                    rx.icon("filter", size=15),
-                    t("contacts.new_segment"),
-                    variant="ghost",
-                    on_click=ContactList.ask_segment(True),
-                ),
+                segment_buttons(),
                 rx.cond(
                     ContactList.segment != ALL,
                     rx.button(
@@ -300,56 +296,6 @@ def _tag_dialog() -> rx.Component:
             buttons(t("contacts.tag")),
             on_submit=ContactList.put_tags,
         ),
-    )
-
-
-def _segment_dialog() -> rx.Component:
-    def comparison(n: int) -> rx.Component:
-        return rx.el.div(
-            rx.select.root(
-                rx.select.trigger(aria_label=t("contacts.segment_key")),
-                rx.select.content(
-                    rx.select.item("—", value=SKIP),
-                    *[rx.select.item(t(f"contacts.{k}"), value=k) for k in SEGMENT_KEYS],
-                    rx.foreach(ContactList.keys, lambda k: rx.cond(k.name != "", rx.select.item(k.name, value=k.id))),
-                ),
-                name=f"key{n}",
-                default_value=SEGMENT_KEYS[0] if n == 0 else SKIP,
-            ),
-            rx.select.root(
-                rx.select.trigger(aria_label=t("contacts.segment_op")),
-                rx.select.content(*[rx.select.item(t(f"contacts.op_{o}"), value=o) for o in OPERATORS]),
-                name=f"op{n}",
-                default_value="contains",
-            ),
-            rx.text_field(name=f"value{n}", aria_label=t("contacts.segment_value")),
-            class_name="ps-comparison",
-        )
-
-    return dialog(
-        ContactList.is_segment_open,
-        ContactList.ask_segment,
-        t("contacts.new_segment"),
-        rx.form(
-            field(
-                t("contacts.segment_name"),
-                rx.text_field(name="name", id="segment-name", required=True),
-                field_id="segment-name",
-            ),
-            rx.select.root(
-                rx.select.trigger(aria_label=t("contacts.segment_joined")),
-                rx.select.content(
-                    rx.select.item(t("contacts.joined_all"), value="all"),
-                    rx.select.item(t("contacts.joined_any"), value="any"),
-                ),
-                name="joined",
-                default_value="all",
-            ),
-            *[comparison(n) for n in range(ROWS)],
-            buttons(t("contacts.segment_do")),
-            on_submit=ContactList.save_segment,
-        ),
-        width="640px",
     )
 
 

@@ -11,7 +11,6 @@ import reflex as rx
 
 from builder_ui.rows import NamedItem, moment
 from builder_ui.session import Session, app_of_process, handler, services, text_of
-from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.services.contact_values import STANDARD
 from graph_runtime.services.contacts import Wanted
 
@@ -23,7 +22,6 @@ MOST_SHOWN: Final = 200
 ALL: Final = "all"
 SKIP: Final = "skip"
 PROBLEMS_SHOWN: Final = 50
-OPERATORS: Final = ("eq", "ne", "contains", "not_contains", "gt", "lt", "empty", "not_empty", "is_true", "is_false")
 SEGMENT_KEYS: Final = (
     "name",
     "phone",
@@ -36,8 +34,6 @@ SEGMENT_KEYS: Final = (
     "opted_out",
     "created_at",
 )
-ROWS: Final = 4
-"""Comparisons that the form of a segment has."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +86,6 @@ class Problem:
     message: str
 
 
-def wanted_key(key: str) -> str:
-    """What a condition reads for the value that a form chose."""
-    return f"contact.{key}"
-
-
 class ContactList(Session):
     """At most 200 rows are held."""
 
@@ -116,7 +107,6 @@ class ContactList(Session):
     marked: list[str] = []
     is_tagging: bool = False
     is_adding: bool = False
-    is_segment_open: bool = False
     is_import_open: bool = False
     draft: str = ""
     columns: list[Column] = []
@@ -177,7 +167,7 @@ class ContactList(Session):
     async def load(self, who: Principal) -> Any:
         """The page was opened."""
         self.size, self.marked, self.draft, self.problems = PAGE_SIZE, [], "", []
-        self.is_tagging = self.is_adding = self.is_segment_open = self.is_import_open = False
+        self.is_tagging = self.is_adding = self.is_import_open = False
         await self._refresh(who)
         await self._about(who)
         newest = await services().contact_imports.newest(who)
@@ -241,20 +231,8 @@ class ContactList(Session):
         self.is_adding = False
         yield rx.redirect(f"/contacts/{made['id']}")
 
-    @handler
-    async def ask_segment(self, who: Principal, is_open: bool) -> None:
-        """Open or close the form for a new segment."""
-        self.is_segment_open = bool(is_open)
-
-    @handler
-    async def save_segment(self, who: Principal, form: dict[str, Any]) -> None:
-        """Make a segment out of the form's comparisons and show it."""
-        parts = [p for p in (_comparison(form, n) for n in range(ROWS)) if p is not None]
-        if not parts:
-            raise InputInvalid("Choose at least one value to look at.", field="condition")
-        condition = {"any" if form.get("joined") == "any" else "all": parts}
-        saved = await services().contact_segments.put_segment(who, text_of(form, "name"), condition)
-        self.is_segment_open, self.segment, self.size = False, saved.id, PAGE_SIZE
+    async def _show_segment(self, who: Principal, segment_id: str) -> None:
+        self.segment, self.size = segment_id, PAGE_SIZE
         await self._about(who)
         await self._refresh(who)
 
@@ -338,15 +316,3 @@ def _import(progress: Any) -> Import:
         for k in ("id", "state", "total", "position", "created", "updated", "broken", "enrolled", "error")
     }
     return Import(name=progress.file_name, percent=percent, **values)
-
-
-def _comparison(form: dict[str, Any], n: int) -> dict[str, Any] | None:
-    key, op = str(form.get(f"key{n}") or SKIP), str(form.get(f"op{n}") or "eq")
-    if key == SKIP:
-        return None
-    if op not in OPERATORS:
-        raise InputInvalid("Choose how to compare.", field="condition")
-    comparison: dict[str, Any] = {"left": {"ref": wanted_key(key)}, "op": op}
-    if op not in ("empty", "not_empty", "is_true", "is_false"):
-        comparison["right"] = {"value": text_of(form, f"value{n}")}
-    return comparison

@@ -7,46 +7,24 @@ from typing import Any
 import reflex as rx
 
 from builder_ui.i18n import t, t_of
+from builder_ui.pages.condition_form import conditions_part
 from builder_ui.pages.trigger_fields import (
     NONE,
     drop_button,
     options_of,
     options_of_choices,
 )
-from builder_ui.pages.trigger_rows import ACTIONS, OPERATORS, ActionItem, ConditionItem
+from builder_ui.pages.trigger_rows import ACTIONS, ActionItem
 
 
-def conditions_part(state: Any) -> rx.Component:
-    return rx.fragment(
-        rx.foreach(state.conditions, lambda item, place: _condition(state, item, place)),
-        rx.button(
-            rx.icon("plus", size=14), t("triggers.add_condition"), variant="soft", color_scheme="gray", size="1",
-            on_click=state.add_condition, justify_self="start", type="button",
+def trigger_conditions(state: Any) -> rx.Component:
+    """What a comparison looks at is a path: of the contact, of what happened, of a variable."""
+    return conditions_part(
+        state,
+        lambda part, put: rx.text_field(
+            default_value=part.ref, aria_label=t("triggers.condition_what"), placeholder="contact.city", flex="1 1 150px",
+            on_blur=put,
         ),
-    )  # fmt: skip
-
-
-def _condition(state: Any, item: rx.Var[ConditionItem], place: rx.Var[int]) -> rx.Component:
-    return rx.el.div(
-        rx.text_field(
-            default_value=item.ref, aria_label=t("triggers.condition_what"), placeholder="contact.city", flex="1 1 150px",
-            on_blur=lambda value: state.put_condition(place, "ref", value),
-        ),
-        rx.select.root(
-            rx.select.trigger(aria_label=t("triggers.condition_how"), width="150px"),
-            rx.select.content(*options_of("op", OPERATORS)),
-            value=item.op,
-            on_change=lambda value: state.put_condition(place, "op", value),
-        ),
-        rx.cond(
-            (item.op != "empty") & (item.op != "not_empty") & (item.op != "is_true"),
-            rx.text_field(
-                default_value=item.value, aria_label=t("triggers.condition_value"), flex="1 1 110px",
-                on_blur=lambda value: state.put_condition(place, "value", value),
-            ),
-        ),
-        drop_button(t("triggers.drop_condition"), state.drop_condition(place)),
-        style={"display": "flex", "flex_wrap": "wrap", "gap": "8px", "margin_bottom": "8px", "align_items": "center"},
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import reflex as rx
 
 from builder_ui.i18n import t, t_of
-from builder_ui.pages.trigger_acts import actions_part, conditions_part
+from builder_ui.pages.trigger_acts import actions_part, trigger_conditions
 from builder_ui.pages.trigger_fields import (
     group,
     options_of,
@@ -30,7 +30,7 @@ def form_dialog(state: Any) -> rx.Component:
             rx.el.div(
                 text_row(state, "name", t("triggers.name"), placeholder=t("triggers.name_placeholder")),
                 when_part(state),
-                group(t("triggers.only_if"), t("triggers.only_if_hint"), conditions_part(state)),
+                group(t("triggers.only_if"), t("triggers.only_if_hint"), trigger_conditions(state)),
                 group(t("triggers.then"), None, actions_part(state)),
                 group(t("triggers.limits"), t("triggers.limits_hint"), _limits(state)),
                 group(t("triggers.trial"), t("triggers.trial_hint"), _trial(state)),

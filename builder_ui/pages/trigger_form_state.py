@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from builder_ui.pages.condition_state import ConditionForm
 from builder_ui.pages.trigger_rows import (
     ACTIONS,
     EMPTY_FORM,
-    OPERATORS,
     USES,
     ActionItem,
-    ConditionItem,
     LeafItem,
     ProblemItem,
     TimeItem,
@@ -53,11 +52,10 @@ class TrialItem:
     did: tuple[str, ...] = ()
 
 
-class TriggerForm(Session):
+class TriggerForm(ConditionForm, Session):
     """The same form makes a trigger and changes one."""
 
     form: dict[str, str] = EMPTY_FORM
-    conditions: list[ConditionItem] = []
     actions: list[ActionItem] = []
     leaves: list[LeafItem] = []
     problems: list[ProblemItem] = []
@@ -93,9 +91,11 @@ class TriggerForm(Session):
                 (await services().workspace_settings.get(who)).time_zone if "settings.manage" in who.scopes else "UTC"
             )
             self.form = {**EMPTY_FORM, "kind": kind, "zone": zone}
-            self.conditions, self.actions, self._uses, self._sample = [], [ActionItem()], {}, None
+            self.actions, self._uses, self._sample = [ActionItem()], {}, None
+            self._show_condition({"all": []})
         else:
-            self.form, self.conditions, self.actions, self._uses = form_of(row)
+            self.form, self.actions, self._uses = form_of(row)
+            self._show_condition(row.trigger.condition.model_dump(mode="json", by_alias=True))
             self._sample = row.sample
         self.trial = TrialItem()
         self.leaves = leaf_items(self._sample, self._uses)
@@ -103,7 +103,7 @@ class TriggerForm(Session):
         self.is_form_open = True
 
     def _document(self) -> dict[str, Any]:
-        return document_of(self.form, self.conditions, self.actions, self._uses)
+        return document_of(self.form, self._condition(), self.actions, self._uses)
 
     async def _look(self, who: Principal) -> None:
         """What is wrong now, and the next times."""
@@ -153,26 +153,7 @@ class TriggerForm(Session):
             self.form = {**self.form, "weekdays": ",".join(sorted(days))}
             await self._look(who)
 
-    @handler
-    async def add_condition(self, who: Principal) -> None:
-        """Another comparison."""
-        self.conditions = [*self.conditions, ConditionItem(ref="contact.tags", op="contains")][:20]
-
-    @handler
-    async def put_condition(self, who: Principal, place: int, name: str, value: str) -> None:
-        """A part of a comparison was filled in."""
-        if 0 <= int(place) < len(self.conditions) and name in ("ref", "op", "value"):
-            if name == "op" and value not in OPERATORS:
-                return
-            found = [*self.conditions]
-            found[int(place)] = replace(found[int(place)], **{name: str(value)[:200]})
-            self.conditions = found
-            await self._look(who)
-
-    @handler
-    async def drop_condition(self, who: Principal, place: int) -> None:
-        """Take a comparison away."""
-        self.conditions = [c for n, c in enumerate(self.conditions) if n != int(place)]
+    async def _condition_changed(self, who: Principal) -> None:
         await self._look(who)
 
     @handler

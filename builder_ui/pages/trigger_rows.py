@@ -23,7 +23,6 @@ ICONS: Final = {
 }  # fmt: skip
 ACTIONS: Final = ("start_flow", "enroll", "leave", "change_contact", "notify", "send_webhook")
 USES: Final = ("phone", "email", "external_id", "name", "language", "variable", "field")
-OPERATORS: Final = ("eq", "ne", "contains", "not_contains", "gt", "lt", "not_empty", "empty", "is_true")
 MOST_LEAVES: Final = 60
 SHOWN: Final = 80
 
@@ -81,15 +80,6 @@ class LeafItem:
     value: str
     use: str = ""
     name: str = ""
-
-
-@dataclass(frozen=True)
-class ConditionItem:
-    """One comparison of the form; all of them must hold."""
-
-    ref: str = ""
-    op: str = "eq"
-    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,8 +220,8 @@ def _shown(value: Any) -> str:
 
 def form_of(
     row: TriggerRow,
-) -> tuple[dict[str, str], list[ConditionItem], list[ActionItem], dict[str, tuple[str, str]]]:
-    """The form's fields, conditions, actions and uses of a trigger."""
+) -> tuple[dict[str, str], list[ActionItem], dict[str, tuple[str, str]]]:
+    """The form's fields, actions and uses of a trigger."""
     trigger, when = row.trigger, row.trigger.when
     form = {**EMPTY_FORM, "id": row.id, "name": trigger.name, "kind": when.kind}
     uses: dict[str, tuple[str, str]] = {}
@@ -260,16 +250,7 @@ def form_of(
         "per_contact": str(limits.per_contact), "contact_period": limits.contact_period, "total": str(limits.total),
         "total_period": limits.total_period,
     }  # fmt: skip
-    return form, _conditions(trigger), [_action_item(a) for a in trigger.actions], uses
-
-
-def _conditions(trigger: Trigger) -> list[ConditionItem]:
-    parts = trigger.condition.model_dump(mode="json", by_alias=True)
-    found = parts.get("all", [parts] if "left" in parts else [])
-    return [
-        ConditionItem(p["left"].get("ref", ""), p["op"], str((p.get("right") or {}).get("value") or ""))
-        for p in found if "left" in p
-    ]  # fmt: skip
+    return form, [_action_item(a) for a in trigger.actions], uses
 
 
 def _action_item(action: Any) -> ActionItem:
@@ -285,14 +266,14 @@ def _action_item(action: Any) -> ActionItem:
 
 
 def document_of(
-    form: Mapping[str, str], conditions: Iterable[ConditionItem], actions: Iterable[ActionItem],
+    form: Mapping[str, str], condition: Mapping[str, Any], actions: Iterable[ActionItem],
     uses: Mapping[str, tuple[str, str]],
 ) -> dict[str, Any]:  # fmt: skip
     """What the form says, as the services read it."""
     return {
         "name": form["name"],
         "when": _when(form, uses),
-        "condition": {"all": [_comparison(c) for c in conditions if c.ref.strip()]},
+        "condition": dict(condition),
         "actions": [_action(a) for a in actions],
         "limits": {
             "per_contact": _number(form["per_contact"]), "contact_period": form["contact_period"],
@@ -331,11 +312,6 @@ def _when(form: Mapping[str, str], uses: Mapping[str, tuple[str, str]]) -> dict[
     if kind == "inactivity":
         return {"kind": kind, "minutes": _number(form["amount"]) * _number(form["unit"]), "ended": bool(form["ended"])}
     return {"kind": kind}
-
-
-def _comparison(item: ConditionItem) -> dict[str, Any]:
-    one = {"left": {"ref": item.ref.strip()}, "op": item.op}
-    return one if item.op in ("empty", "not_empty", "is_true") else {**one, "right": {"value": item.value}}
 
 
 def _action(item: ActionItem) -> dict[str, Any]:

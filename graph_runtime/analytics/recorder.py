@@ -34,6 +34,8 @@ class Recorder:
             )
         elif isinstance(event, happened.ChainAsked):
             self._keep(event, "chain_asked", event.node_id, chain_id=event.chain_id, leaves=event.leaves)
+        elif isinstance(event, happened.EventAwaited):
+            self._keep(event, "event_awaited", event.node_id, event=event.event, value=event.value)
         elif isinstance(event, happened.KnowledgeSearched):
             self._keep(
                 event, "knowledge_searched", event.node_id, query=event.query[:QUERY_KEPT], best=event.best,
@@ -48,5 +50,5 @@ class Recorder:
         """The conversation is over."""
         self._keep(event, "conversation_ended", "", result=result, goal_value=goal_value)
 
-    def _keep(self, event: happened.EngineEvent, kind: str, node_id: str, **data: Any) -> None:
+    def _keep(self, event: happened.EngineEvent, kind: str, node_id: str, /, **data: Any) -> None:
         self.rows.append({"at": event.at.isoformat(), "kind": kind, "node_id": node_id, "data": data})

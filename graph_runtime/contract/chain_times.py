@@ -97,6 +97,11 @@ def due(
     return Planned(step, opened)
 
 
+def is_alike_for_all(chain: Chain, step: ChainStep) -> bool:
+    """Whether a step is due at one time for all whose clock is the same and who begin together."""
+    return step.delay.since != "field" and not (step.kind in SPEAKING and chain.jitter_minutes)
+
+
 def shifted(moment: datetime, delay: Delay, calendar: Calendar) -> datetime:
     """A moment with a delay added. Minutes and hours are elapsed time; days and longer keep the wall clock."""
     sign = -1 if delay.before else 1

@@ -92,6 +92,15 @@ class ChainAsked(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventAwaited(EngineEvent):
+    """A step that waits for time goes on earlier when something happens to the contact; `value`: what it has to name, "" nothing."""
+
+    node_id: str
+    event: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelAnswered(EngineEvent):
     """A model call ended; `cost_microusd` is None when unknown. `replayed` when a recorded answer was re-used."""
 

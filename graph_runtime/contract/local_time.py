@@ -57,6 +57,9 @@ def zone_of_phone(phone: str, likely_zone: str = "") -> str:
     """
     if not phone.startswith("+"):
         return ""
+    for length in (1, 2, 3):  # no country's code begins another's
+        if zone := _lone_zones().get(phone[1 : 1 + length]):
+            return zone
     import phonenumbers
     from phonenumbers import timezone  # loads its tables, so not before somebody asks
 
@@ -70,6 +73,19 @@ def zone_of_phone(phone: str, likely_zone: str = "") -> str:
     if likely_zone in zones:
         return likely_zone
     return _MOST_PEOPLE.get(phonenumbers.region_code_for_number(number) or "", "")
+
+
+@lru_cache(maxsize=1)
+def _lone_zones() -> dict[str, str]:
+    """Zones of the countries (by their code) that have one zone only: whatever the rest of a number is, it rings there."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+    from phonenumbers.tzdata import TIMEZONE_DATA
+
+    zones: dict[str, set[str]] = {}
+    for prefix, names in TIMEZONE_DATA.items():
+        code = next((prefix[:n] for n in (1, 2, 3) if int(prefix[:n]) in COUNTRY_CODE_TO_REGION_CODE), "")
+        zones.setdefault(code, set()).update(names)
+    return {code: names.copy().pop() for code, names in zones.items() if len(names) == 1}
 
 
 def moment_of(wall: datetime, zone: str) -> datetime:

@@ -59,9 +59,15 @@ class AwaitReply:
 
 @dataclass(frozen=True, slots=True)
 class AwaitTime:
-    """Wait until a moment (aware UTC); the step's `resumes` half then runs."""
+    """Wait until a moment (aware UTC); the step's `resumes` half then runs.
+
+    `event`: something that may happen to the contact (contract/triggers.py) and ends the wait, "" nothing; `value`: the tag,
+    result or trigger that it has to name, "" any. The step finds it in `ctx.happened`.
+    """
 
     until: datetime
+    event: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,11 @@ class NodeContext(Protocol):
 
     def now(self) -> datetime:
         """The moment of this turn (aware UTC); the virtual clock in the simulator."""
+        ...
+
+    @property
+    def happened(self) -> Mapping[str, Any]:
+        """What ended the wait early, with its `type`; empty when the time has come."""
         ...
 
     async def say(self, *parts: Part) -> None:

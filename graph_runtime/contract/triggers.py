@@ -22,6 +22,20 @@ EVENTS: Final = (
     "chain.finished",
 )
 """What happens inside and can start something; migrations 0020 and later write them."""
+Awaited = Literal[
+    "", "contact.tag_added", "flow.finished", "conversation.started", "conversation.ended", "conversation.handed_off",
+    "message.undeliverable", "contact.opted_out", "chain.finished", "trigger.fired",
+]  # fmt: skip
+"""What may end a wait of a flow early, when it happens to the contact; "" nothing. Migration 0026 wakes who waits."""
+AWAITED: Final = {
+    "": "Nothing", "contact.tag_added": "The client gets a tag", "flow.finished": "Another flow finished",
+    "conversation.started": "Another conversation began", "conversation.ended": "Another conversation ended",
+    "conversation.handed_off": "Another conversation went to a person", "message.undeliverable": "A message could not be delivered",
+    "contact.opted_out": "The client opted out", "chain.finished": "Follow-ups came to their end",
+    "trigger.fired": "A trigger fired for the client",
+}  # fmt: skip
+AWAITED_BY_NAME: Final = ("contact.tag_added", "flow.finished", "conversation.ended", "trigger.fired")
+"""Those that name a tag, a result or a trigger, so that a wait may ask for one of them only."""
 MAX_DEPTH: Final = 5
 """So many triggers may cause one another in a row; the next one stops."""
 MOST_PER_HOUR: Final = 20

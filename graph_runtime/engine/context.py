@@ -112,6 +112,10 @@ class StepContext:
     def now(self) -> datetime:
         return self._turn.trigger.now
 
+    @property
+    def happened(self) -> Mapping[str, Any]:
+        return self._turn.trigger.happened
+
     async def say(self, *parts: Part) -> None:
         if not parts:
             return

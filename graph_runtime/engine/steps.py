@@ -11,7 +11,7 @@ from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import number
 from graph_runtime.contract.errors import BuilderError, LeaseLost, NodeFailed, StepLimitReached
 from graph_runtime.contract.nodes import AwaitReply, AwaitTime, Detour, EndConversation, Leave, Outcome
-from graph_runtime.engine.checkpoint import json_values
+from graph_runtime.engine.checkpoint import clean, json_values
 from graph_runtime.engine.context import StepContext
 from graph_runtime.engine.program import Step
 from graph_runtime.engine.render import resolve
@@ -91,6 +91,9 @@ def _follow(turn: TurnRun, step: Step, outcome: Outcome) -> tuple[str, Next]:
                 "This step waits but has no half that goes on. Its package is incomplete.", node_id=step.id
             )
         if isinstance(outcome, AwaitTime):
+            if outcome.event:
+                value = clean(outcome.value.strip())[:200]
+                turn.emit(happened.EventAwaited, node_id=step.id, event=outcome.event[:60], value=value)
             return "", Wait(step.id, half, outcome.until)
         after = outcome.no_reply_after
         until = None if after is None else turn.trigger.now + timedelta(seconds=after)

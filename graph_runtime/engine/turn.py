@@ -49,6 +49,8 @@ class Trigger:
     call: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     """What a conversation that begins knows already, by the names of the main flow's variables."""
+    happened: dict[str, Any] = field(default_factory=dict)
+    """What ended a wait for time before the time came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from graph_runtime.knowledge.html_text import html_to_markdown
 MOST_UNPACKED_BYTES: Final = 300_000_000
 MOST_CHARACTERS: Final = 12_000_000
 MOST_PAGES: Final = 5000
+PAGES_AT_ONCE: Final = 20
 MOST_ROWS: Final = 100_000
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _BROKEN_WORD: Final = re.compile(r"(\w)[-\u00ad]\n(\w)")
@@ -47,7 +48,7 @@ def convert(content: bytes, extension: str) -> Converted:
 
     Raises: Unreadable (encrypted, empty, scanned, too_large, damaged, wrong_type, old_format).
     """
-    if not content.strip():
+    if not content or content.isspace():
         raise Unreadable("empty")
     reads = _READERS.get(extension)
     if reads is None:
@@ -126,7 +127,8 @@ def _check_package(content: bytes) -> None:
 def _pdf(content: bytes) -> Converted:
     import pypdf
 
-    reader = pypdf.PdfReader(io.BytesIO(content))
+    # Without the reader in between pypdf asks for a buffer that may be written, which copies the whole file.
+    reader = pypdf.PdfReader(io.BufferedReader(io.BytesIO(content)))
     if reader.is_encrypted and not reader.decrypt(""):
         raise Unreadable("encrypted")
     if len(reader.pages) > MOST_PAGES:
@@ -139,6 +141,8 @@ def _pdf(content: bytes) -> Converted:
         elif _shows_picture(page):
             pictures.append(number)
         pages.append(f"\f{number}\n\n{text}")
+        if number % PAGES_AT_ONCE == 0:
+            reader.resolved_objects.clear()  # pictures that a page shows would all stay
     if not with_text:
         raise Unreadable("scanned" if reader.pages else "empty")
     title = str(reader.metadata.title or "") if reader.metadata is not None else ""

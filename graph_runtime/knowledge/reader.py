@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from graph_runtime.knowledge.reading_process import HEAD, pack
+from graph_runtime.knowledge.reading_process import HEAD, pack_head
 from graph_runtime.knowledge.splitting import Passage
 
 MODULE: Final = "graph_runtime.knowledge.reading_process"
 START_SECONDS: Final = 120.0
 FILE_SECONDS: Final = 180.0
 IDLE_SECONDS: Final = 120.0
+PART_BYTES: Final = 1_000_000
 FILES_PER_PROCESS: Final = 200
 """Then a fresh one: what libraries leak goes with it."""
 _ROOT: Final = Path(__file__).parents[2]
@@ -92,8 +93,10 @@ class Reader:
         passages: list[Passage] = []
         try:
             async with asyncio.timeout(self._file_seconds):
-                process.stdin.write(pack({"name": name, "extension": extension}, content))
-                await process.stdin.drain()
+                process.stdin.write(pack_head({"name": name, "extension": extension}, len(content)))
+                for at in range(0, len(content), PART_BYTES):  # what is written at once is copied
+                    process.stdin.write(content[at : at + PART_BYTES])
+                    await process.stdin.drain()
                 while True:
                     head = await _receive(process)
                     if "error" in head:

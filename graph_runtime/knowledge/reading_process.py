@@ -18,8 +18,13 @@ MEMORY_BYTES: Final = 1_500_000_000
 
 def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
     """One message."""
+    return pack_head(head, len(body)) + body
+
+
+def pack_head(head: dict[str, Any], of_body: int) -> bytes:
+    """The beginning of a message whose body follows in parts."""
     text = json.dumps(head, ensure_ascii=False).encode("utf-8", "replace")
-    return HEAD.pack(len(text), len(body)) + text + body
+    return HEAD.pack(len(text), of_body) + text
 
 
 def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from graph_runtime.contract.chain_times import due
+from graph_runtime.contract.chain_times import Planned, due, is_alike_for_all
 from graph_runtime.contract.chains import Chain, ContactFacts, read_chain
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.days_off import calendar_of
@@ -87,12 +87,13 @@ async def enroll_many(
     known = {r["asked"]: r for r in await rows.contacts(connection, [c for c in contact_ids if is_uuid(c)])}
     found: dict[str, Entered] = {}
     wanted: dict[str, tuple[str, _Entering]] = {}
+    known_times: dict[tuple[str, str], Planned] = {}
     for contact_id in dict.fromkeys(contact_ids):
         row = known.get(contact_id)
         if row is None:
             found[contact_id] = Entered(contact_id, problem="no_contact")
             continue
-        one = _entering(door, door.chain, facts_of(row["contact"]), row["new_id"])
+        one = _entering(door, door.chain, facts_of(row["contact"]), row["new_id"], known_times)
         if isinstance(one, Entered):
             found[contact_id] = one
         else:
@@ -123,13 +124,21 @@ class _Entering:
     passed: list[tuple[str, str, str]]
 
 
-def _entering(door: Door, chain: Chain, contact: ContactFacts, enrollment_id: str) -> _Entering | Entered:
+def _entering(
+    door: Door, chain: Chain, contact: ContactFacts, enrollment_id: str,
+    known: dict[tuple[str, str], Planned] | None = None,
+) -> _Entering | Entered:  # fmt: skip
+    """`known`: steps that are due for everybody under one clock at one time, by step and zone; filled on the way."""
     if contact.is_opted_out:
         return Entered(contact.id, problem="opted_out")
     calendar = calendar_of(chain, contact)
     passed: list[tuple[str, str, str]] = []
     for step in chain.steps:
-        one = due(chain, step, contact, door.at, door.at, calendar, key=enrollment_id)
+        one = None if known is None else known.get((step.id, calendar.zone.key))
+        if one is None:
+            one = due(chain, step, contact, door.at, door.at, calendar, key=enrollment_id)
+            if known is not None and is_alike_for_all(chain, step):
+                known[step.id, calendar.zone.key] = one
         if one.due_at is None:
             passed.append((step.id, step.kind, one.reason))
             continue

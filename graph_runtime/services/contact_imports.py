@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,13 +12,14 @@ from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
 from graph_runtime.services.chain_entry import SENTENCES, enroll_many, open_door
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.contact_tables import (
+    CheckedRows,
     Table,
     check_mapping,
+    check_rows,
     csv_head,
     csv_lines,
     guess_mapping,
     read_table,
-    row_values,
 )
 from graph_runtime.services.contact_values import MOST_TAGS, ContactField
 from graph_runtime.services.contacts import EVERYBODY, Wanted, condition_of, filters_of, meets
@@ -79,7 +81,7 @@ class ContactImports:
     async def keep(self, principal: Principal, file_name: str, content: bytes) -> str:
         """Keep a file until somebody says what its columns are; the import's id. Raises: AccessDenied, InputInvalid."""
         principal.require("agent.edit")
-        table = read_table(content)
+        table = await asyncio.to_thread(read_table, content)
         values = {
             "file_name": file_name[-200:] or "contacts.csv", "content": content,
             "total": sum(1 for _ in table.rows()), "actor": principal.actor,
@@ -95,7 +97,7 @@ class ContactImports:
             fields = await _fields(connection)
         if content is None:
             raise NotFound("This file is not kept any more. Choose it once more.")
-        table = read_table(content)
+        table = await asyncio.to_thread(read_table, content)
         sample = [[c[:200] for c in row] for row in islice(table.rows(), SAMPLE)]
         total = sum(1 for _ in table.rows())
         return FilePreview(table.columns, sample, guess_mapping(table.columns, fields), total)
@@ -184,7 +186,7 @@ class ContactImports:
         if row is None:
             return True
         try:
-            table = read_table(bytes(row["content"]))
+            table = await asyncio.to_thread(read_table, bytes(row["content"]))
         except InputInvalid as error:
             await self._give_up(workspace_id, import_id, error.message)
             return True
@@ -194,28 +196,28 @@ class ContactImports:
 
     async def _take_in(self, workspace_id: str, file: _File, table: Table, position: int) -> None:
         lines = islice(table.rows(), position, None)
-        while batch := list(islice(lines, BATCH)):
-            async with self._database.workspace(workspace_id) as connection:
-                if not await rows.go_on(connection, file.id, position):
-                    return
-                counts = await self._batch(connection, file, batch, position)
-                position += len(batch)
-                await rows.advance(connection, file.id, position, counts)
+
+        def check(first: int) -> CheckedRows:
+            return check_rows(list(islice(lines, BATCH)), first, file.mapping, file.fields)
+
+        # The next rows are checked, aside, while the database is busy with these.
+        coming = asyncio.create_task(asyncio.to_thread(check, position + 2))
+        try:
+            while (batch := await coming).count:
+                coming = asyncio.create_task(asyncio.to_thread(check, position + batch.count + 2))
+                async with self._database.workspace(workspace_id) as connection:
+                    if not await rows.go_on(connection, file.id, position):
+                        return
+                    counts = await self._batch(connection, file, batch)
+                    position += batch.count
+                    await rows.advance(connection, file.id, position, counts)
+        finally:
+            coming.cancel()
         async with self._database.workspace(workspace_id) as connection:
             await rows.finish(connection, file.id, "done")
 
-    async def _batch(
-        self, connection: Connection, file: _File, batch: list[list[str]], position: int
-    ) -> dict[str, int]:
-        good: list[dict[str, Any]] = []
-        places: list[int] = []
-        broken: list[tuple[int, dict[str, str]]] = []
-        for place, line in enumerate(batch, position + 2):
-            try:
-                good.append(row_values(line, file.mapping, file.fields))
-                places.append(place)
-            except InputInvalid as error:
-                broken.append((place, {"field": str(error.field or ""), "message": error.message}))
+    async def _batch(self, connection: Connection, file: _File, batch: CheckedRows) -> dict[str, int]:
+        good, broken = [values for _, values in batch.good], list(batch.broken)
         phones = [v["phone"] for v in good if v.get("phone")]
         emails = [v["email"].lower() for v in good if v.get("email")]
         known: dict[str, dict[str, Any]] = {}
@@ -223,33 +225,34 @@ class ContactImports:
             known |= {key: {"id": twin["id"]} for key in (twin["phone"], twin["email"]) if key}
         ids = await rows.new_ids(connection, len(good))
         new: dict[str, dict[str, Any]] = {}
-        changed: list[dict[str, Any]] = []
+        changed: dict[str, dict[str, Any]] = {}
         people: dict[str, int] = {}
-        for place, values in zip(places, good, strict=True):
+        for place, values in batch.good:
             keys = [k for k in (values.get("phone"), (values.get("email") or "").lower()) if k]
             twin_id = next((known[k]["id"] for k in keys if k in known), None)
-            if twin_id in new:
-                _join(new[twin_id], values)  # the same person twice in one batch
+            if twin_id in new or twin_id in changed:
+                _join(new.get(twin_id) or changed[twin_id], values)  # the same person twice in one batch
             elif twin_id is not None:
-                changed.append(values | {"id": twin_id})
+                changed[twin_id] = values | {"id": twin_id}
             else:
                 twin_id = ids.pop()
                 new[twin_id] = values | {"id": twin_id}
             known |= {k: {"id": twin_id} for k in keys if k not in known}
             people.setdefault(twin_id, place)
         await rows.insert_many(connection, list(new.values()), file.actor, file.id)
-        await rows.update_many(connection, changed, file.actor, file.id)
+        await rows.update_many(connection, list(changed.values()), file.actor, file.id)
         enrolled = 0
         if file.chain_id:
             door = await open_door(connection, file.chain_id)
-            entered = await enroll_many(connection, door, sorted(people), source="csv")
-            for contact_id, one in zip(sorted(people), entered, strict=True):
+            in_order = sorted(people)
+            entered = await enroll_many(connection, door, in_order, source="csv")
+            for contact_id, one in zip(in_order, entered, strict=True):
                 enrolled += not one.problem
                 if one.problem:
                     broken.append((people[contact_id], {"field": "chain", "message": one.sentence}))
         await rows.note_problems(connection, file.id, broken)
         return {
-            "created": len(new), "updated": len(good) - len(new), "broken": len(batch) - len(good), "enrolled": enrolled,
+            "created": len(new), "updated": len(good) - len(new), "broken": batch.count - len(good), "enrolled": enrolled,
         }  # fmt: skip
 
     async def _give_up(self, workspace_id: str, import_id: str, why: str) -> None:

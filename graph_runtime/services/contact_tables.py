@@ -131,6 +131,28 @@ def row_values(row: Sequence[str], mapping: Sequence[str], fields: Sequence[Cont
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedRows:
+    """Some rows of a file, checked: (place in the file, columns) of the good ones, (place, problem) of the broken."""
+
+    count: int
+    good: list[tuple[int, dict[str, Any]]]
+    broken: list[tuple[int, dict[str, str]]]
+
+
+def check_rows(
+    rows: Sequence[Sequence[str]], first: int, mapping: Sequence[str], fields: Sequence[ContactField]
+) -> CheckedRows:  # fmt: skip
+    """Each row by itself; `first`: the place of the first one, 2 for the one below the names."""
+    checked = CheckedRows(len(rows), [], [])
+    for place, row in enumerate(rows, first):
+        try:
+            checked.good.append((place, row_values(row, mapping, fields)))
+        except InputInvalid as error:
+            checked.broken.append((place, {"field": str(error.field or ""), "message": error.message}))
+    return checked
+
+
 def protected(value: Any) -> str:
     """A cell that no spreadsheet takes for a formula."""
     text = "" if value is None else "yes" if value is True else "no" if value is False else str(value)

@@ -267,13 +267,16 @@ class Conversations:
         elif not await self._reader.head(principal.workspace_id, conversation_id):
             raise no_conversation(conversation_id)
 
-    async def skip_wait(self, principal: Principal, conversation_id: str) -> None:
+    async def skip_wait(self, principal: Principal, conversation_id: str, *, happens: bool = False) -> None:
         """In a test: the time that the conversation waits for is over now; the worker goes on with it.
 
-        Raises: AccessDenied, NotFound, Conflict when it does not wait for time.
+        `happens`: what would end the wait early happens instead.
+        Raises: AccessDenied, NotFound, Conflict when it does not wait for time, or for nothing that could happen.
         """
         await self._gate.authorise(principal, conversation_id, "conversation.write")
-        if not await self._reader.hasten(principal.workspace_id, conversation_id):
+        if not await self._reader.hasten(principal.workspace_id, conversation_id, happens=happens):
+            if happens:
+                raise Conflict("This step waits for nothing that could happen.", reason="no_event")
             raise Conflict(
                 "This step waits without a limit. Set how long it waits for a reply, then test again.",
                 reason="no_timer",

@@ -92,6 +92,9 @@ def shown_at_commit(
         yield {"type": "message", "message": message}
     if rows.waits and rows.node_id:
         yield {"type": "step", "node_id": rows.node_id, "state": "waiting", "port": ""}
-    yield {"type": "turn", "state": "ended", "turn_id": turn_id, "waits": rows.waits, "steps": steps, "ms": ms}
+    awaits = next((e["data"]["event"] for e in rows.record.get("events", ()) if e["kind"] == "event_awaited"), "")
+    yield {
+        "type": "turn", "state": "ended", "turn_id": turn_id, "waits": rows.waits, "awaits": awaits, "steps": steps, "ms": ms,
+    }  # fmt: skip
     if rows.status == "ended":
         yield {"type": "ended", "result": rows.record.get("result", "")}

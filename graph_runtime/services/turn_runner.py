@@ -376,6 +376,7 @@ class TurnRunner:
             history=history,
             call=call,
             variables=turn.payload.get("variables") or {},
+            happened=turn.payload.get("happened") or {},
         )
 
     async def _put_aside(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> Committed:

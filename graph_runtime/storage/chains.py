@@ -207,9 +207,13 @@ async def insert_enrollment(
 async def contacts(connection: Connection, ids: Sequence[str]) -> list[Row]:
     """As `contact`, of many: {asked, contact (as JSON), new_id}."""
     cursor = await connection.execute(
-        "SELECT m.id::text AS asked, to_jsonb(k) AS contact, uuidv7()::text AS new_id FROM contact m"
-        " JOIN contact k ON k.id = coalesce(m.merged_into, m.id) WHERE m.id = ANY (%s::uuid[]) AND k.merged_into IS NULL",
-        ([*ids],),
+        # One look-up each: joined, the planner compares everybody with everybody as long as it has no statistics.
+        "SELECT m.asked, k.contact, uuidv7()::text AS new_id FROM jsonb_array_elements_text(%s) i (id)"
+        " CROSS JOIN LATERAL (SELECT id::text AS asked, coalesce(merged_into, id) AS now_id FROM contact"
+        " WHERE id = i.id::uuid LIMIT 1) m CROSS JOIN LATERAL (SELECT to_jsonb(c) AS contact FROM contact c"
+        " WHERE c.id = m.now_id AND c.merged_into IS NULL LIMIT 1) k",
+        (_json([*ids]),),
+        prepare=False,  # planned anew: files bring in very many while the connection stays
     )
     return await cursor.fetchall()
 
@@ -225,31 +229,33 @@ async def insert_enrollments(
         return set()
     first = values[0]
     shared = {k: first[k] for k in ("chain", "version", "source", "at")}
-    columns = {k: [v[k] for v in values] for k in ("id", "contact", "step_id", "due_at")}
-    cursor = await connection.execute(_INSERT_MANY, shared | columns)
+    people = [{k: v[k] for k in ("id", "contact", "step_id")} | {"due_at": v["due_at"].isoformat()} for v in values]
+    cursor = await connection.execute(_INSERT_MANY, shared | {"people": _json(people)})
     inside = {row["id"] for row in await cursor.fetchall()}
-    lines = [(i, "", "", "enrolled", first["source"]) for i in columns["id"] if i in inside]
-    lines += [(i, step, kind, "skipped", why) for i, step, kind, why in passed if i in inside]
-    ids, steps, kinds, whats, reasons = map(list, zip(*lines, strict=True)) if lines else ([], [], [], [], [])
-    await connection.execute(
-        _LOG_MANY, shared | {"ids": ids, "steps": steps, "kinds": kinds, "whats": whats, "reasons": reasons}
-    )
+    if skipped := [dict(zip(("id", "step", "kind", "reason"), p, strict=True)) for p in passed if p[0] in inside]:
+        await connection.execute(_SKIPPED_MANY, shared | {"lines": _json(skipped)}, prepare=False)
     await wake(connection)
     return inside
 
 
 _INSERT_MANY = """
-    INSERT INTO enrollment (id, workspace_id, chain_id, version_id, contact_id, step_id, due_at, source, enrolled_at, previous_at)
-    SELECT n.id, current_setting('app.workspace_id')::uuid, %(chain)s, %(version)s, n.contact, n.step, n.due, %(source)s, %(at)s, %(at)s
-    FROM unnest(%(id)s::uuid[], %(contact)s::uuid[], %(step_id)s::text[], %(due_at)s::timestamptz[]) n (id, contact, step, due)
-    ORDER BY n.contact
-    ON CONFLICT (chain_id, contact_id) WHERE state IN ('active', 'paused') DO NOTHING RETURNING id::text
+    WITH entered AS (
+        INSERT INTO enrollment (id, workspace_id, chain_id, version_id, contact_id, step_id, due_at, source, enrolled_at, previous_at)
+        SELECT n.id, current_setting('app.workspace_id')::uuid, %(chain)s, %(version)s, n.contact, n.step_id, n.due_at, %(source)s,
+               %(at)s, %(at)s
+        FROM jsonb_to_recordset(%(people)s) n (id uuid, contact uuid, step_id text, due_at timestamptz) ORDER BY n.contact
+        ON CONFLICT (chain_id, contact_id) WHERE state IN ('active', 'paused') DO NOTHING
+        RETURNING id, workspace_id, chain_id, version_id, contact_id
+    ), logged AS (
+        INSERT INTO chain_log (workspace_id, chain_id, enrollment_id, version_id, contact_id, what, reason, at)
+        SELECT workspace_id, chain_id, id, version_id, contact_id, 'enrolled', %(source)s, %(at)s FROM entered
+    ) SELECT id::text FROM entered
 """
-_LOG_MANY = """
+_SKIPPED_MANY = """
     INSERT INTO chain_log (workspace_id, chain_id, enrollment_id, version_id, contact_id, what, step_id, kind, reason, at)
-    SELECT e.workspace_id, e.chain_id, e.id, e.version_id, e.contact_id, n.what, n.step, n.kind, n.reason, %(at)s
-    FROM unnest(%(ids)s::uuid[], %(steps)s::text[], %(kinds)s::text[], %(whats)s::text[], %(reasons)s::text[])
-        WITH ORDINALITY n (id, step, kind, what, reason, place) JOIN enrollment e ON e.id = n.id ORDER BY n.place
+    SELECT e.workspace_id, e.chain_id, e.id, e.version_id, e.contact_id, 'skipped', n.step, n.kind, n.reason, %(at)s
+    FROM ROWS FROM (jsonb_to_recordset(%(lines)s) AS (id uuid, step text, kind text, reason text))
+        WITH ORDINALITY n (id, step, kind, reason, place) JOIN enrollment e ON e.id = n.id ORDER BY n.place
 """
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
-from graph_runtime.storage.database import Connection, Database, Row
+from graph_runtime.storage.database import Connection, Database, Row, dumps_json
 
 LEASE_SECONDS: Final = 60
 _ABOUT = """
@@ -129,8 +129,8 @@ async def note_problems(connection: Connection, import_id: str, found: Sequence[
         await connection.execute(
             "INSERT INTO contact_import_problem (workspace_id, import_id, row, problem)"
             " SELECT current_setting('app.workspace_id')::uuid, %s, row, problem"
-            " FROM unnest(%s::integer[], %s::jsonb[]) p (row, problem) ON CONFLICT DO NOTHING",
-            (import_id, [row for row, _ in found], [Jsonb(problem) for _, problem in found]),
+            " FROM jsonb_to_recordset(%s) p (row integer, problem jsonb) ON CONFLICT DO NOTHING",
+            (import_id, _json([{"row": row, "problem": problem} for row, problem in found])),
         )
 
 
@@ -141,6 +141,7 @@ async def twins(connection: Connection, phones: list[str], emails: list[str]) ->
         " AND (phone = ANY (%(phones)s) AND phone <> '' OR lower(email) = ANY (%(emails)s) AND email <> '')"
         " ORDER BY id FOR UPDATE",
         {"phones": phones, "emails": emails},
+        prepare=False,  # planned anew: the table grows while a file comes in
     )
     return await cursor.fetchall()
 
@@ -155,37 +156,50 @@ async def insert_many(
     connection: Connection, contacts: Sequence[Mapping[str, Any]], actor: str, import_id: str
 ) -> None:
     """New contacts, each with a line in its history. Their ids are made by the caller."""
-    empty = {
-        "name": "", "phone": "", "email": "", "tags": [], "language": "", "time_zone": "", "country": "", "fields": {},
-    }  # fmt: skip
-    await connection.cursor().executemany(
-        "INSERT INTO contact (id, workspace_id, name, phone, email, tags, language, time_zone, country, fields)"
-        " VALUES (%(id)s, current_setting('app.workspace_id')::uuid, %(name)s, %(phone)s, %(email)s, %(tags)s,"
-        " %(language)s, %(time_zone)s, %(country)s, %(fields)s)",
-        [{**empty, **c, "fields": Jsonb(c.get("fields", {}))} for c in contacts],
-    )
+    if not contacts:
+        return
+    await connection.execute(_INSERT_MANY, (_json([{**_EMPTY, **c} for c in contacts]),))
     await _note(connection, [c["id"] for c in contacts], actor, import_id)
+
+
+_EMPTY: Final[dict[str, Any]] = {
+    "name": "", "phone": "", "email": "", "tags": [], "language": "", "time_zone": "", "country": "", "fields": {},
+}  # fmt: skip
+_COLUMNS = (
+    "id uuid, name text, phone text, email text, tags text[], language text, time_zone text, country text, fields jsonb"
+)
+_INSERT_MANY = f"""
+    INSERT INTO contact (id, workspace_id, name, phone, email, tags, language, time_zone, country, fields)
+    SELECT n.id, current_setting('app.workspace_id')::uuid, n.name, n.phone, n.email, n.tags, n.language, n.time_zone,
+           n.country, n.fields FROM jsonb_to_recordset(%s) n ({_COLUMNS})
+"""  # noqa: S608 (constants of this module)
+_UPDATE_MANY = f"""
+    UPDATE contact k SET name = coalesce(n.name, k.name), phone = coalesce(n.phone, k.phone), email = coalesce(n.email, k.email),
+        language = coalesce(n.language, k.language), time_zone = coalesce(n.time_zone, k.time_zone),
+        country = coalesce(n.country, k.country), fields = k.fields || coalesce(n.fields, '{{}}'), updated_at = now(),
+        tags = ARRAY(SELECT DISTINCT t FROM unnest(k.tags || coalesce(n.tags, '{{}}')) t ORDER BY t)
+    FROM jsonb_to_recordset(%s) n ({_COLUMNS}) WHERE k.id = n.id
+"""  # noqa: S608 (constants of this module)
 
 
 async def update_many(
     connection: Connection, contacts: Sequence[Mapping[str, Any]], actor: str, import_id: str
 ) -> None:
-    """Known contacts: what a row says replaces, what it leaves empty stays; tags and fields are joined."""
-    nothing = dict.fromkeys(("name", "phone", "email", "language", "time_zone", "country"))
-    await connection.cursor().executemany(
-        "UPDATE contact SET name = coalesce(%(name)s, name), phone = coalesce(%(phone)s, phone),"
-        " email = coalesce(%(email)s, email), language = coalesce(%(language)s, language),"
-        " time_zone = coalesce(%(time_zone)s, time_zone), country = coalesce(%(country)s, country),"
-        " tags = ARRAY(SELECT DISTINCT t FROM unnest(tags || %(tags)s::text[]) t ORDER BY t), fields = fields || %(fields)s,"
-        " updated_at = now() WHERE id = %(id)s",
-        [{**nothing, "tags": [], **c, "fields": Jsonb(c.get("fields", {}))} for c in contacts],
-    )
+    """Known contacts, each once: what a row says replaces, what it leaves empty stays; tags and fields are joined."""
+    if not contacts:
+        return
+    await connection.execute(_UPDATE_MANY, (_json(list(contacts)),), prepare=False)
     await _note(connection, [c["id"] for c in contacts], actor, import_id)
 
 
 async def _note(connection: Connection, ids: list[str], actor: str, import_id: str) -> None:
     await connection.execute(
         "INSERT INTO contact_change (workspace_id, contact_id, kind, actor, data)"
-        " SELECT current_setting('app.workspace_id')::uuid, id, 'imported', %s, %s FROM unnest(%s::uuid[]) id",
-        (actor, Jsonb({"import_id": import_id}), ids),
+        " SELECT current_setting('app.workspace_id')::uuid, id::uuid, 'imported', %s, %s"
+        " FROM jsonb_array_elements_text(%s) id",
+        (actor, Jsonb({"import_id": import_id}), _json(ids)),
     )
+
+
+def _json(value: Any) -> Jsonb:
+    return Jsonb(value, dumps=dumps_json)

@@ -9,8 +9,10 @@ import psycopg
 from psycopg.rows import dict_row
 
 _HASTEN = """
-    UPDATE timer t SET due_at = now() FROM conversation c
-    WHERE c.id = t.conversation_id AND c.id = %(id)s AND c.is_test RETURNING pg_notify('patchcord_timers', '')
+    UPDATE timer t SET due_at = now(), payload = CASE WHEN %(happens)s
+            THEN t.payload || jsonb_build_object('happened', jsonb_build_object('type', t.awaits)) ELSE t.payload END
+    FROM conversation c
+    WHERE c.id = t.conversation_id AND c.id = %(id)s AND c.is_test AND (t.awaits <> '' OR NOT %(happens)s) RETURNING pg_notify('patchcord_timers', '')
 """
 
 
@@ -32,9 +34,12 @@ class ConversationReader:
             await cursor.execute(statement, values)
             return await cursor.fetchall()
 
-    async def hasten(self, workspace_id: str, conversation_id: str) -> bool:
-        """Let the time that a test conversation waits for be over now; False when it waits for none."""
-        return bool(await self._rows(workspace_id, _HASTEN, {"id": conversation_id}))
+    async def hasten(self, workspace_id: str, conversation_id: str, *, happens: bool = False) -> bool:
+        """Let the time that a test conversation waits for be over now, or (`happens`) what would end the wait happen.
+
+        False when it waits for neither.
+        """
+        return bool(await self._rows(workspace_id, _HASTEN, {"id": conversation_id, "happens": happens}))
 
     async def messages(
         self, workspace_id: str, conversation_id: str, *, after_seq: int = 0, limit: int = 1000

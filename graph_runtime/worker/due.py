@@ -13,6 +13,7 @@ import structlog
 log = structlog.get_logger(__name__)
 SOONEST = 0.05
 """What somebody else holds stays due: it is looked at again soon, not at once."""
+SHORTEST = 0.001
 
 Listen = Callable[..., AsyncIterator[tuple[str, str]]]
 
@@ -53,7 +54,8 @@ class DueWork(ABC):
             try:
                 while await self.once():
                     pass
-                seconds = max(SOONEST, await self.seconds_to_next(self.moment()))
+                left = await self.seconds_to_next(self.moment())
+                seconds = max(left, SHORTEST) if left else SOONEST
             except Exception:
                 log.exception("due_work_failed", channel=self.channel)
             # Not wait_for: in Python 3.11 it swallows a cancellation that meets the event being set.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -10,7 +11,9 @@ from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage.timers import TIMERS_CHANNEL, Sweep
 from graph_runtime.worker.due import DueWork, Listen
 
-BATCH: Final = 200
+BATCH: Final = 5
+PACE: Final = 0.05
+"""Seconds after which more are fired although these turns have not ended: a model may be thinking in them."""
 
 
 class Timers(DueWork):
@@ -30,6 +33,9 @@ class Timers(DueWork):
         fired = await self._sweep.fire_timers(self.moment(), BATCH)
         for workspace_id, conversation_id in fired:
             self._runner.start(workspace_id, conversation_id)
+        if len(fired) == BATCH and (running := self._runner.running):
+            # Many are due, perhaps all that fell due while nothing ran: whoever writes meanwhile is answered in between.
+            await asyncio.wait(running, timeout=PACE)
         return len(fired)
 
     async def seconds_to_next(self, moment: datetime | None) -> float:

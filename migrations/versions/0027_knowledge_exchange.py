@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0027_knowledge_exchange"
-down_revision = "0025_talks"
+down_revision = "0026_awaited_events"
 branch_labels = None
 depends_on = None
 

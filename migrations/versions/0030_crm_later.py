@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0030_crm_later"
-down_revision = "0027_knowledge_exchange"
+down_revision = "0028_knowledge_at_scale"
 branch_labels = None
 depends_on = None
 

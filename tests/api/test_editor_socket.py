@@ -176,6 +176,31 @@ async def test_silence_can_be_skipped_in_a_test(ann: Member, agent: Any, service
         assert (await one.until("live", lambda f: f["event"]["type"] == "ended"))["event"]["result"] == "booked"
 
 
+async def test_what_a_step_waits_for_happens_in_a_test(ann: Member, agent: Any, services: Services) -> None:
+    side = services.conversation_side
+    timers = Timers(side.sweep, side.runner, side.database.listen)
+    async with tab(ann, agent.main_flow_id) as one:
+        base = (await one.until("hello"))["rev"]
+        node = {"type": "delay", "v": 1, "settings": {"duration": "P9D", "event": "chain.finished"}}
+        await one.send(
+            **batch(
+                1, base, {"kind": "add_node", "id": "n_wait", "node": node},
+                {"kind": "connect", "port": "n_start.next", "target": "n_wait"},
+                {"kind": "connect", "port": "n_wait.elapsed", "target": "n_name"},
+                {"kind": "connect", "port": "n_wait.happened", "target": "n_end"},
+            )
+        )  # fmt: skip
+        await one.until("saved")
+        await one.send(t="test_start", language="en", contact={})
+        rests = await one.until("live", lambda f: f["event"]["type"] == "turn" and f["event"].get("waits") == "time")
+        assert rests["event"]["awaits"] == "chain.finished"
+        await one.send(t="test_skip", happens=True)
+        async with asyncio.timeout(5):
+            while not await timers.once():  # noqa: ASYNC110 (what is waited for is in the database)
+                await asyncio.sleep(0.05)
+        assert (await one.until("live", lambda f: f["event"]["type"] == "ended"))["event"]["result"] == "booked"
+
+
 async def test_a_test_can_be_played_as_a_phone_call(ann: Member, agent: Any, services: Services) -> None:
     document = phone_flow(
         {

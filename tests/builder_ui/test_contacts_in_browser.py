@@ -103,6 +103,7 @@ async def _walk(services: Services, who: Principal, page: Page, tmp_path: Path) 
     await shot(page, "contacts-imported")
     await page.keyboard.press("Escape")
     await expect(page.get_by_text("25 contacts")).to_be_visible()
+    await _segment(page)
     # Searching, marking, tagging.
     await page.get_by_role("searchbox").fill("Person 1")
     await expect(page.get_by_text("11 contacts")).to_be_visible()
@@ -167,3 +168,29 @@ async def _walk(services: Services, who: Principal, page: Page, tmp_path: Path) 
     await expect(page).to_have_url(re.compile("/contacts$"))
     await expect(page.get_by_role("link", name="Marta")).to_have_count(0)
     assert await services.contacts.count(who) == 23
+
+
+async def _segment(page: Page) -> None:
+    """Made of a comparison and a group, changed, and deleted."""
+    await page.get_by_test_id("new-segment").click()
+    form = page.get_by_role("dialog")
+    await form.locator("#segment-name").fill("Vips of the first ten")
+    await form.get_by_test_id("part-value").fill("Person")
+    await form.get_by_test_id("add-group").click()
+    await form.get_by_test_id("add-part").nth(1).click()
+    await form.get_by_test_id("join-group").click()
+    await page.get_by_role("option", name="At least one of these").click()
+    for place, value in ((1, "Person 1"), (2, "Person 23")):
+        await form.get_by_test_id("part-value").nth(place).fill(value)
+        await form.get_by_test_id("part-value").nth(place).blur()
+    await shot(page, "segment-form")
+    await form.get_by_test_id("do").click()
+    await expect(page.get_by_text("12 contacts")).to_be_visible()
+    await page.get_by_test_id("edit-segment").click()
+    await expect(form.get_by_test_id("part-value").nth(2)).to_have_value("Person 23")
+    await form.get_by_role("button", name="Remove the condition").nth(2).click()
+    await expect(form.get_by_test_id("part-value")).to_have_count(2)
+    await form.get_by_test_id("do").click()
+    await expect(page.get_by_text("11 contacts")).to_be_visible()
+    await page.get_by_role("button", name="Delete the segment").click()
+    await expect(page.get_by_text("25 contacts")).to_be_visible()

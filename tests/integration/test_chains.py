@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -198,6 +199,32 @@ async def test_a_contact_without_a_channel_is_passed_over_visibly(p: ChainProces
     state, _, log = await one(p, place, chain)
     assert state == "done"
     assert log[1:3] == [("skipped", "m", "no_channel"), ("skipped", "c", "no_phone")]
+
+
+async def test_a_flow_that_was_removed_is_passed_over_and_the_chain_goes_on(
+    p: ChainProcess, place: Place, channel: Channel, lane: Lane
+) -> None:
+    flow = {"id": "f", "kind": "flow", "agent_id": place.agent_id, "flow_id": str(uuid4())}
+    chain = await p.chain(place.who, flow, message("m", "Still here"))
+    await p.enroll(place.who, chain, await p.contact(place, channel))
+    await p.run_due()
+    state, _, log = await one(p, place, chain)
+    assert (state, log[1]) == ("done", ("skipped", "f", "not_published"))
+    await until(lambda: lane.texts == ["Still here"])
+
+
+async def test_a_machine_whose_clock_jumps_makes_nothing_early(
+    p: ChainProcess, place: Place, channel: Channel, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = await p.chain(place.who, message("m", "In an hour", delay=after(1, "hours")))
+    await p.chains.enroll(place.who, chain, [await p.contact(place, channel)])
+    real = time.time
+    for shift in (-86_400 * 400, 86_400 * 400):
+        monkeypatch.setattr(time, "time", lambda shift=shift: real() + shift)
+        p.clock.advance(timedelta(days=400))
+        assert await p.by_the_database().once() == 0, "the database's clock decides"
+        assert 3500 < await p.sweep_of_chains.seconds_to_next(1e9, None) <= 3600
+    assert lane.texts == []
 
 
 async def test_a_refused_message_goes_out_on_the_next_channel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -111,3 +112,67 @@ def test_a_wait_that_no_caller_holds_is_told(catalog: Catalog, settings: dict[st
     told = {p.code for p in check.check(waiting(**settings), Surroundings(takes_calls=True))}
     assert ("F024" in told) is found
     assert "F024" not in {p.code for p in check.check(waiting(**settings))}
+
+
+def event_ends_it(**settings: object) -> Flow:
+    parts = {
+        "s": ("start", {}), "d": ("delay", {"duration": "P5D", **settings}),
+        "late": ("send_message", {"text": "time is up"}),
+        "happened": ("send_message", {"text": "it was {{ step.d.event.type }} {{ step.d.event.tag }}"}),
+        "q": ("ask", {"text": "and now?"}),
+    }  # fmt: skip
+    ways = {"s.next": "d", "d.elapsed": "late", "d.happened": "happened", "late.next": "q", "happened.next": "q"}
+    return flow(parts, {**ways, "q.answered": "q"})
+
+
+HAPPENED = ["it was contact.tag_added paid", "and now?"]
+
+
+async def test_an_event_ends_the_wait_once_whatever_process_is_there(
+    postgres: EmbeddedPostgres, catalog: Catalog, admin: Admin
+) -> None:
+    admin.execute("DELETE FROM workspace")
+    access = publish(postgres.admin_url, event_ends_it(event="contact.tag_added", event_value="{{ 'paid' }}"))
+    async with process(postgres.app_url, catalog=catalog) as one:
+        conversation = await one.begin(access)
+        await one.say(access, conversation, "hello?")  # changes nothing, and the wait goes on listening
+        other = await one.begin(replace(access, external_user_id="visitor:somebody-else"))
+    tag = "UPDATE contact SET tags = tags || %s::text[] WHERE id = (SELECT contact_id FROM conversation WHERE id = %s)"
+    admin.execute(tag, (["late payer"], conversation))
+    async with process(postgres.app_url, catalog=catalog) as two:
+        await pass_time(two)
+        assert await two.texts(access, conversation) == ["> hello?"]
+    admin.execute(tag, (["paid"], conversation))  # while no process lives
+    admin.execute(tag, (["again"], conversation))
+    async with process(postgres.app_url, catalog=catalog) as three:
+        await pass_time(three, seconds=1)
+        assert await three.texts(access, conversation) == ["> hello?", *HAPPENED]
+        await pass_time(three, days=6)
+        assert (await three.texts(access, conversation))[1:] == HAPPENED
+        assert (await three.texts(replace(access, external_user_id="visitor:somebody-else"), other))[0] == "time is up"
+
+
+async def test_a_trigger_that_fires_for_the_contact_ends_the_wait(
+    postgres: EmbeddedPostgres, catalog: Catalog, admin: Admin
+) -> None:
+    admin.execute("DELETE FROM workspace")
+    access = publish(postgres.admin_url, event_ends_it(event="trigger.fired", event_value="Paid"))
+    async with process(postgres.app_url, catalog=catalog) as p:
+        conversation = await p.begin(access)
+        for name in ("Other", "Paid"):
+            admin.execute(
+                "WITH t AS (INSERT INTO agent_trigger (workspace_id, agent_id, name, kind, document)"
+                " VALUES (%(w)s, %(a)s, %(n)s, 'webhook', '{}') RETURNING id)"
+                " INSERT INTO trigger_run (workspace_id, trigger_id, key, source, contact_id)"
+                " SELECT %(w)s, t.id, 'k', 'webhook', c.contact_id FROM t, conversation c WHERE c.id = %(c)s",
+                {"w": access.workspace_id, "a": access.agent_id, "n": name, "c": conversation},
+            )
+        fire = (
+            "UPDATE trigger_run SET state = 'fired' WHERE trigger_id = (SELECT id FROM agent_trigger WHERE name = %s)"
+        )
+        admin.execute(fire, ("Other",))
+        await pass_time(p)
+        assert await p.texts(access, conversation) == []
+        admin.execute(fire, ("Paid",))
+        await pass_time(p, seconds=1)
+        assert (await p.texts(access, conversation))[0].startswith("it was trigger.fired")

@@ -80,6 +80,20 @@ async def test_downtime(world: World, catch_up: str, fires: int) -> None:
     assert (await world.services.triggers.get(world.who, row.id)).next_at == row.next_at + timedelta(days=3)
 
 
+async def test_a_flow_that_was_removed_is_told_where_it_is_looked_for(world: World) -> None:
+    world.contact("Ann")
+    row = await world.trigger(DAILY)
+    await world.services.agents.delete_flow(world.who, world.other_id)
+    assert [p.code for p in (await world.services.triggers.get(world.who, row.id)).problems] == ["flow_gone"]
+    assert row.next_at is not None
+    world.clock.at = row.next_at
+    await world.work(seconds=1)
+    assert ("Ann", "not_fired", "flow_gone") in await world.told(row)
+    assert world.said() == []
+    with pytest.raises(InputInvalid, match="removed"):
+        await world.services.triggers.set_on(world.who, row.id, True)
+
+
 async def test_two_workers_do_each_time_once(world: World) -> None:
     for name in "ABCDEFGH":
         world.contact(name)

@@ -21,7 +21,7 @@ import type { Clash, Link } from "./listener";
 import { Protocol } from "./protocol";
 import { signInAgain } from "./socket";
 import { NO_RUN, stepped, type RunState } from "./run_state";
-import type { Agent, Catalog, Edit, Flow, FlowRow, Key, KnowledgeBase, Lang, LiveEvent, Me, OpenFlow, Point, Port, Problem, StepType } from "./types";
+import type { Agent, Beginning, Catalog, Edit, Flow, FlowRow, Key, KnowledgeBase, Lang, LiveEvent, Me, OpenFlow, Point, Port, Problem, StepType } from "./types";
 
 export type Panel = "palette" | "test" | "publish" | "problems" | "find" | "goto" | "shortcuts" | "outline" | "flowSettings";
 /** Where a new step goes: flow coordinates, and the port it hangs on or the wire (by its port) it is put into. */
@@ -51,6 +51,7 @@ export type EditorState = {
   models: any[];
   knowledge: KnowledgeBase[];
   keys: Key[];
+  begunBy: Beginning[];
   me: Me;
   selection: string[];
   wire: string | null;
@@ -78,7 +79,7 @@ export const useEditor = create<EditorState>()(() => ({
   phase: "loading", failure: null, flowId: "", language: "en", viewOnly: false, doc: EMPTY, index: NO_INDEX,
   catalog: { node_types: [], categories: [], connectors: [], languages: [] }, types: {}, tints: {}, ports: {},
   problems: [], problemsOf: {}, agent: { id: "", name: "", is_on: false, public_id: "" }, flows: [], queues: [],
-  liveVersion: null, changedSincePublish: false, connections: {}, models: [], keys: [], knowledge: [],
+  liveVersion: null, changedSincePublish: false, connections: {}, models: [], keys: [], knowledge: [], begunBy: [],
   me: { name: "", language: "en" },
   selection: [], wire: null, renaming: null, panels: {}, picker: null, link: "connecting", pending: 0, savedAt: null,
   revision: 0, editors: [], clashes: [], toasts: [], run: NO_RUN, canUndo: false, canRedo: false,
@@ -136,7 +137,7 @@ function about(open: OpenFlow): Partial<EditorState> {
   return {
     agent: open.agent, flows: open.flows, queues: open.queues ?? [], liveVersion: open.live_version,
     connections: open.connections ?? {}, changedSincePublish: open.changed_since_publish, models: open.models ?? [],
-    keys: open.keys ?? [], knowledge: open.knowledge ?? [], me: open.me,
+    keys: open.keys ?? [], begunBy: open.begun_by ?? [], knowledge: open.knowledge ?? [], me: open.me,
     ports: open.ports ?? {}, problems: open.problems, problemsOf: problemIndex(open.problems, {}),
   };
 }

@@ -122,7 +122,11 @@ export type OpenFlow = {
   models: any[];
   knowledge?: KnowledgeBase[];
   keys?: Key[];
+  begun_by?: Beginning[];
 };
+
+/** A trigger that starts the flow; `path` is its page. */
+export type Beginning = { id: string; name: string; kind: string; is_on: boolean; path: string };
 
 /** A credential that steps may be bound to: a key of a web service, or a customer system. */
 export type Key = { id: string; label: string; connector: string; kinds: string[]; access: string };

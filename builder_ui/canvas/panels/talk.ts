@@ -23,6 +23,7 @@ export type Talk = {
   bubbles: Bubble[];
   isTyping: boolean;
   waits: string;
+  awaits: string;
   draft: string;
   language: string;
   /** The test is played as a phone call. */
@@ -54,7 +55,7 @@ const keptDraft = (): string => {
   }
 };
 const FRESH: Omit<Talk, "draft" | "language" | "isCall" | "isTalk" | "canSkip" | "ring"> = {
-  phase: "idle", bubbles: [], isTyping: false, waits: "", values: {}, changed: [], steps: [], turn: 0, turnMs: null, failure: "", revision: 0, person: "",
+  phase: "idle", bubbles: [], isTyping: false, waits: "", awaits: "", values: {}, changed: [], steps: [], turn: 0, turnMs: null, failure: "", revision: 0, person: "",
 };
 export const useTalk = create<Talk>()(() => ({ ...FRESH, draft: keptDraft(), language: "", isCall: false, isTalk: false, canSkip: true, ring }));
 const get = useTalk.getState;
@@ -121,8 +122,17 @@ export function say(text: string, optionId = "", again?: string): boolean {
 
 /** Pretend that the client stays silent until the step gives up waiting. */
 export function skipReply(): void {
+  skip({ t: "test_skip" });
+}
+
+/** Let happen what the waiting step would go on at before its time. */
+export function letHappen(): void {
+  skip({ t: "test_skip", happens: true });
+}
+
+function skip(frame: { t: string; happens?: boolean }): void {
   const seen = get().steps.length + get().bubbles.length;
-  if (!sendFrame({ t: "test_skip" })) return set({ failure: t("test.offline_kept") });
+  if (!sendFrame(frame)) return set({ failure: t("test.offline_kept") });
   window.setTimeout(() => {
     if (get().steps.length + get().bubbles.length === seen) set({ canSkip: false, failure: t("test.no_skip") });
   }, 3000);
@@ -206,7 +216,7 @@ const HANDLERS: Record<string, (event: LiveEvent) => void> = {
   turn(event) {
     const { bubbles, turn, phase, isCall } = get();
     set({
-      isTyping: false, waits: event.waits ?? "", turn: turn + 1, turnMs: event.ms ?? null, phase: phase === "starting" ? "talking" : phase,
+      isTyping: false, waits: event.waits ?? "", awaits: event.awaits ?? "", turn: turn + 1, turnMs: event.ms ?? null, phase: phase === "starting" ? "talking" : phase,
       // On a call the end of a transfer is an answer that stands in no transcript.
       bubbles: bubbles.map((b) => (b.state === "streaming" || (isCall && b.state === "sending") ? { ...b, state: "" } : b)),
     });

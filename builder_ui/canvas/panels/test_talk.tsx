@@ -12,7 +12,7 @@ import { showStep } from "./panel_state";
 import { TalkBar } from "../talk/talk_bar";
 import { beginVoice, useVoice } from "../talk/voice";
 import { Waterfall } from "../talk/waterfall";
-import { playPerson, say, setDraft, skipReply, startTalk, useTalk, type Bubble } from "./talk";
+import { letHappen, playPerson, say, setDraft, skipReply, startTalk, useTalk, type Bubble } from "./talk";
 
 /** What stands behind the answers, and that no real person is reached. */
 export function Answering() {
@@ -132,6 +132,7 @@ function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: stri
   const isDeaf = useVoice((s) => isTalk && (s.phase !== "live" || !s.canType));
   const hint = isOver ? t("test.over_hint") : t(isTalk ? "voice.say" : "test.say");
   const isCall = useTalk((s) => s.isCall);
+  const awaits = useTalk((s) => s.awaits);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     if (!isStarting) field.current?.focus({ preventScroll: true });
@@ -152,6 +153,7 @@ function Composer({ waits, canSkip, failure, isOver, isStarting }: { waits: stri
       {waits === "reply" && canSkip && !isTalk && person !== "accepted" && <button type="button" className="pp-skip" title={t("test.skip_hint")} onClick={skipReply} data-testid="test-skip">{t("test.skip")}</button>}
       {waits === "time" && <p className="pp-empty">{t("test.waits_time")}</p>}
       {waits === "time" && canSkip && !isCall && <button type="button" className="pp-skip" title={t("test.skip_time_hint")} onClick={skipReply} data-testid="test-skip-time">{t("test.skip_time")}</button>}
+      {waits === "time" && awaits && !isCall && <button type="button" className="pp-skip" title={t("test.let_happen_hint")} onClick={letHappen} data-testid="test-let-happen">{t("test.let_happen")}</button>}
       <div>
         <textarea ref={field} rows={1} value={draft} placeholder={hint} aria-label={t(isTalk ? "voice.say" : "test.say")} maxLength={60_000} data-testid="test-say" onChange={(e) => setDraft(e.target.value)}
           onKeyDown={(e) => {

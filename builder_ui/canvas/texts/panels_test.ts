@@ -62,6 +62,8 @@ export const TEXTS = {
   "test.skip_hint": ["Go on as if the time to answer were over", "Продолжить так, будто время на ответ вышло", "Продовжити так, ніби час на відповідь вийшов"],
   "test.no_skip": ["This server cannot skip the waiting time yet.", "Этот сервер пока не умеет пропускать ожидание.", "Цей сервер поки не вміє пропускати очікування."],
   "test.skip_time": ["Skip the wait", "Пропустить ожидание", "Пропустити очікування"],
+  "test.let_happen": ["Let the event happen", "Вызвать событие", "Викликати подію"],
+  "test.let_happen_hint": ["Go on as if what this step listens for had happened to the client", "Продолжить так, будто с клиентом случилось то, чего ждёт этот шаг", "Продовжити так, ніби з клієнтом сталося те, на що чекає цей крок"],
   "test.skip_time_hint": ["Go on as if the time had passed", "Продолжить так, будто время прошло", "Продовжити так, ніби час минув"],
   "test.waits_time": ["The flow is waiting for time to pass.", "Сценарий ждёт, пока пройдёт время.", "Сценарій чекає, доки мине час."],
   "test.ended": ["The conversation is over", "Диалог завершён", "Діалог завершено"],

@@ -240,9 +240,9 @@ class EditorSocket:
 
         await self._tested(act)
 
-    async def _test_skip(self, _: Frame) -> None:
+    async def _test_skip(self, frame: Frame) -> None:
         async def act(who: Principal, test: TestRun) -> None:
-            await test.skip(who)
+            await test.skip(who, happens=frame.get("happens") is True)
 
         await self._tested(act)
 

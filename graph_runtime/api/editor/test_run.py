@@ -105,14 +105,17 @@ class TestRun:
             self._person = state
             self._tell({"t": "live", "event": {"type": "person", "state": state}})
 
-    async def skip(self, who: Principal) -> None:
-        """The client stays silent: the waiting step's time is over now. Raises: InputInvalid, Conflict."""
+    async def skip(self, who: Principal, *, happens: bool = False) -> None:
+        """The client stays silent: the waiting step's time is over now; `happens`: what it waits for happens instead.
+
+        Raises: InputInvalid, Conflict.
+        """
         if not self._conversation_id:
             raise InputInvalid("No test is running. Start one first.")
         if self._is_call:
             await self._services.rehearsal.stay_silent(who, self._conversation_id, key=uuid.uuid4().hex)
             return
-        await self._services.conversations.skip_wait(who, self._conversation_id)
+        await self._services.conversations.skip_wait(who, self._conversation_id, happens=happens)
 
     async def stop(self, who: Principal) -> None:
         """End the conversation and stop watching it."""

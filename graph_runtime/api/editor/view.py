@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.encoders import jsonable_encoder
 
 from graph_runtime.api.editor.rooms import dynamic_ports
+from graph_runtime.contract.triggers import StartFlow
 from graph_runtime.services.drafts import flow_exits
 from graph_runtime.services.principal import Principal
 
@@ -51,7 +52,20 @@ async def open_flow(services: Services, who: Principal, flow_id: str) -> dict[st
         "knowledge": [{"id": b.id, "name": b.name} for b in await services.knowledge_bases.list(who)],
         "queues": [{"id": q.id, "name": q.name} for q in await services.queues.list(who)],
         "keys": await _keys(services, who),
+        "begun_by": await _begun_by(services, who, draft.agent_id, flow_id, is_main=flow_id == agent.main_flow_id),
     }
+
+
+async def _begun_by(
+    services: Services, who: Principal, agent_id: str, flow_id: str, *, is_main: bool
+) -> list[dict[str, Any]]:
+    """Triggers of the agent that start this flow, oldest first; "" in an action is the main flow."""
+    meant = {flow_id, ""} if is_main else {flow_id}
+    return [
+        {"id": t.id, "name": t.name, "kind": t.trigger.when.kind, "is_on": t.is_on, "path": f"/triggers/{t.id}"}
+        for t in await services.triggers.list(who, agent_id)
+        if any(isinstance(a, StartFlow) and a.flow_id in meant for a in t.trigger.actions)
+    ]
 
 
 async def _models(services: Services, who: Principal) -> list[dict[str, Any]]:

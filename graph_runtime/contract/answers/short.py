@@ -30,6 +30,7 @@ _SPOKEN_AT = re.compile(r"\s+(?:at|собака|собачка|равлик|@)\s
 _SPOKEN_DOT = re.compile(r"\s+(?:dot|точка|крапка)\s+", re.IGNORECASE)
 _REGIONS = {"en": ("US", "GB"), "ru": ("RU", "KZ", "UA"), "uk": ("UA", "PL")}
 _STARS = "⭐★🌟"
+_INTERNATIONAL = re.compile(r"\+(?!00)\d{5,14}")
 
 
 def read_yes_no(text: str) -> bool | None:
@@ -74,6 +75,8 @@ def read_phone(text: str, language: str = "en", region: str = "") -> str | None:
     text = text.strip()
     if not 5 <= len(text) <= 200:
         return None
+    if _INTERNATIONAL.fullmatch(text):
+        return _as_number(text)  # all of it or nothing: searching would find the same, three times as slowly
     regions = [r for r in (region.strip().upper(), *_REGIONS.get(language, ())) if r]
     candidates: list[tuple[str, str | None]] = [(text, None)] if "+" in text else []
     candidates += [(text, r) for r in regions]
@@ -91,11 +94,19 @@ def _phones(text: str, region: str | None) -> list[str]:
         found = [m.number for m in phonenumbers.PhoneNumberMatcher(text, region)]
     except (phonenumbers.NumberParseException, ValueError):
         return []
-    return [
-        phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.E164)
-        for n in found
-        if phonenumbers.is_valid_number(n)
-    ]
+    return [_e164(n) for n in found if phonenumbers.is_valid_number(n)]
+
+
+def _as_number(text: str) -> str | None:
+    try:
+        number = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        return None
+    return _e164(number) if phonenumbers.is_valid_number(number) else None
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def read_rating(text: str, language: str = "en", *, lowest: int = 1, highest: int = 5) -> int | None:

@@ -57,7 +57,8 @@ def test_a_form_says_what_the_document_said(when: dict[str, Any]) -> None:
 
     row: Any = Row()
     row.trigger = trigger
-    assert read(document_of(*form_of(row))) == trigger
+    form, actions, uses = form_of(row)
+    assert read(document_of(form, trigger.condition.model_dump(mode="json"), actions, uses)) == trigger
     for language in LANGUAGES:
         said = sentence(trigger, language, {"f": "Offer", "c": "Chain"})
         assert "{" not in said

@@ -69,7 +69,7 @@ async def one_hot_conversation(stage: Stage) -> None:
     async def deeds(stage: Stage, hands: Hands) -> None:
         return
 
-    history = await stage.play(Layout(flow=document(gather_ms=0)), [hot, *calm], deeds, patience=600)
+    history = await stage.play(Layout(flow=document(gather_ms=0)), [hot, *calm], deeds, patience=1_200)
     first, last = _span(history.noted("acked"))
     during = [e["seconds"] for e in history.noted("complete") if e["name"] != "hot" and first <= e["at"] <= last]
     stage.result.figures["p95 of others meanwhile, s"] = p95(during or [0.0])
