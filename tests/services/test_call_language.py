@@ -41,14 +41,14 @@ SWITCHES = phone_flow(
         "n_which": ("ask_choice", {"text": "Which language?", "options": TWO}),
         "n_fine": ("send_message", {"text": "Fine."}),
         "n_uk": ("switch_language", {"language": "uk"}),
-        "n_price": ("send_message", {"text": "It is 21."}),
+        "n_price": ("send_message", {"text": "It is no. 5."}),
         "n_name": ("ask", {"text": "Your name?", "kind": "text"}),
     },
     {
         "n_start.next": "n_which", "n_which.en": "n_name", "n_which.other": "n_name", "n_which.uk": "n_fine",
         "n_fine.next": "n_uk", "n_uk.next": "n_price", "n_price.next": "n_name", "n_name.answered": "n_name",
     },
-    i18n={"uk": {"n_price.text": "Це 21 грн.", "n_name.text": "Як вас звати?"}},
+    i18n={"uk": {"n_price.text": "Це № 5–7.", "n_name.text": "Як вас звати?"}},
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ async def test_a_step_changes_the_language_within_its_turn(services: Services, o
     spoken = [(e.voice.language, e.voice.name, e.text.strip()) for e in turn.events if isinstance(e, Words)]
     assert spoken == [
         ("en", "Ann", "Fine."),
-        ("uk", "Olena", "Це двадцять одна гривня."),
+        ("uk", "Olena", "Це номер 5 до 7."),
         ("uk", "Olena", "Як вас звати?"),
     ]
     assert isinstance(turn.end, Listen)
@@ -79,7 +79,13 @@ async def test_a_step_speaks_and_listens_in_a_language_of_its_own(services: Serv
             "n_hear": ("listen", {"language": "ru"}),
             "n_bye": ("say", {"text": "Bye."}),
         },
-        {"n_start.next": "n_say", "n_say.finished": "n_hear", "n_hear.heard": "n_bye", "n_hear.digits": "n_bye"},
+        {
+            "n_start.next": "n_say",
+            "n_say.finished": "n_hear",
+            "n_hear.heard": "n_bye",
+            "n_hear.digits": "n_bye",
+            "n_hear.silence": "n_bye",
+        },  # fmt: skip
     )
     line = await new_line(services, owner, flow, voice_uk="Olena", voice_en="Ann")
     call, first = await line.answered()
