@@ -78,6 +78,7 @@ async def test_a_step_speaks_and_listens_in_a_language_of_its_own(services: Serv
             "n_say": ("say", {"text": "Доброго дня.", "language": "uk"}),
             "n_hear": ("listen", {"language": "ru"}),
             "n_bye": ("say", {"text": "Bye."}),
+            "n_end": ("end", {}),
         },
         {
             "n_start.next": "n_say",
@@ -85,7 +86,8 @@ async def test_a_step_speaks_and_listens_in_a_language_of_its_own(services: Serv
             "n_hear.heard": "n_bye",
             "n_hear.digits": "n_bye",
             "n_hear.silence": "n_bye",
-        },  # fmt: skip
+            "n_bye.finished": "n_end",
+        },
     )
     line = await new_line(services, owner, flow, voice_uk="Olena", voice_en="Ann")
     call, first = await line.answered()
