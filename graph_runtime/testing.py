@@ -256,6 +256,10 @@ class FakeContext:
         except TemplateInvalid:
             return text
 
+    def switch_language(self, language: str) -> None:
+        """From here on in another language."""
+        self.language = language
+
     def text(self, field: str, source: str) -> str:
         """The translation of a settings text."""
         return self.i18n.get(self.language, {}).get(field) or source

@@ -4,9 +4,11 @@ tests would each wait a fifth of a second for that."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import uvicorn
+from wsproto.utilities import LocalProtocolError
 
 LOOK_SECONDS = 0.005
 
@@ -38,7 +40,8 @@ class QuickServer(uvicorn.Server):
         for listener in sockets or ():
             listener.close()
         for connection in [*self.server_state.connections]:
-            connection.shutdown()
+            with contextlib.suppress(LocalProtocolError):  # the other side has just hung up
+                connection.shutdown()
         if not self.force_exit:
             await self._wait()
         await self.lifespan.shutdown()

@@ -33,8 +33,8 @@ class Bridging:
         self._give_up = give_up
         self._running: asyncio.Task[None] | None = None
 
-    def begin(self, speech: SpeechParts, voice: Voice) -> None:
-        """An answer is due from now on; nothing new when one was due before."""
+    def begin(self, speech: SpeechParts, voice: Callable[[], Voice]) -> None:
+        """An answer is due from now on; nothing new when one was due before. `voice`: of the call, whenever it is asked."""
         if self._running is None:
             self.ladder = Ladder(self._house.waiting.now())
             self._running = asyncio.create_task(self._run(speech, voice), name="bridging")
@@ -46,7 +46,7 @@ class Bridging:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
-    async def _run(self, speech: SpeechParts, voice: Voice) -> None:
+    async def _run(self, speech: SpeechParts, voice_now: Callable[[], Voice]) -> None:
         speaker = Speaker(self._playout, speech, self._house.phrases)
         speaking = asyncio.create_task(speaker.run(), name="bridge speaks")
         try:
@@ -59,6 +59,7 @@ class Bridging:
                 )  # fmt: skip
                 if rung is None:
                     continue
+                voice = voice_now()
                 text = (
                     self.ladder.filler
                     if rung is Bridge.FILLER and self.ladder.filler

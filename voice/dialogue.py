@@ -108,7 +108,7 @@ class Dialogue:
     def answer_is_due(self) -> None:
         """The caller has ended; what was said may still have to be understood."""
         if self.speech is not None and self._phone is not None:
-            self._bridging.begin(self.speech, self._voice(self._phone))
+            self._bridging.begin(self.speech, partial(self._voice, self._phone))
 
     def line_closed(self, reason: str) -> None:
         """The last thing that comes from the line."""
@@ -175,7 +175,7 @@ class Dialogue:
 
     def _begin_turn(self, phone: PhoneCall, heard: Heard) -> None:
         assert self.speech is not None
-        self._bridging.begin(self.speech, self._voice(phone))
+        self._bridging.begin(self.speech, partial(self._voice, phone))
         self._speaker = speaker = Speaker(self._playout, self.speech, self._house.phrases)
         if isinstance(heard, Begin) and phone.is_new and phone.line.is_recorded and not phone.is_operator:
             notice = phone.line.recording_notice or recording_notice(self.language)
@@ -211,7 +211,7 @@ class Dialogue:
             await self._bridging.end()
             if isinstance(end, Listen):
                 # The question may still be spoken; an answer to it counts from its end, an interruption from now.
-                self._call.wait_for(end, self.language)
+                self._call.wait_for(end, (end.languages or (self.language,))[0])
             elif isinstance(end, HangUp):
                 end = phone.waits = self._last_words(phone, end, speaker)
             await speaker.finished()

@@ -82,7 +82,9 @@ async def collect(
     """
     bodies: list[Any] = []
     size = 0
+    asked = set()
     while True:
+        asked.add(url)
         reply = await ask(url)
         if pages is None or not reply.was_sent or not 200 <= reply.status < 400:
             return reply, reply.body, False
@@ -92,6 +94,8 @@ async def collect(
         if size > MAX_TOGETHER:
             raise Refused("The pages are larger than 1 MB together. Take fewer pages, or ask for less in each.")
         url = next_address(pages, url, reply.body, reply.headers)
+        if url in asked:
+            url = ""  # it leads back to where we were
         if not url or len(bodies) >= pages.most:
             return reply, joined(bodies, pages.items), bool(url)
 

@@ -57,6 +57,7 @@ class TextStreamed(EngineEvent):
     key: str
     text: str
     reset: bool = False
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class MessageSaid(EngineEvent):
     node_id: str
     key: str
     parts: tuple[dict[str, Any], ...]
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

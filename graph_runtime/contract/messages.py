@@ -18,11 +18,13 @@ class _Wire(BaseModel):
 
 class Spoken(_Wire):
     """How a part is spoken on a call; other channels ignore it. `voice` "": the line's. `rate`: 1.0 is usual speed.
+    `language` "": the conversation's.
 
     `may_cache`: it is the same for every caller.
     """
 
     voice: str = ""
+    language: str = ""
     rate: float = Field(1.0, ge=0.5, le=2.0)
     is_interruptible: bool = True
     may_cache: bool = False

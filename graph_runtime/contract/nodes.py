@@ -105,6 +105,10 @@ class NodeContext(Protocol):
         """Language of the conversation: "en", "ru", "uk"."""
         ...
 
+    def switch_language(self, language: str) -> None:
+        """From here on the conversation is in another language, on a call what is said and heard in this turn already."""
+        ...
+
     @property
     def channel(self) -> str:
         """Kind of channel: "web_chat", "api", "test", later "telegram", "phone" …"""

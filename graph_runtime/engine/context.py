@@ -55,7 +55,10 @@ class StepContext:
 
     @property
     def language(self) -> str:
-        return self._turn.trigger.language
+        return self._turn.language or self._turn.trigger.language
+
+    def switch_language(self, language: str) -> None:
+        self._turn.language = self._turn.facts["language"] = language
 
     @property
     def channel(self) -> str:
@@ -122,8 +125,8 @@ class StepContext:
         ordinal = len(turn.messages) + 1
         key = self._next_key()
         self._streaming = ""
-        turn.messages.append(Said(key, ordinal, self._step.id, dumped, text))
-        turn.emit(happened.MessageSaid, node_id=self._step.id, key=key, parts=dumped)
+        turn.messages.append(Said(key, ordinal, self._step.id, dumped, text, self.language))
+        turn.emit(happened.MessageSaid, node_id=self._step.id, key=key, parts=dumped, language=self.language)
 
     def _next_key(self) -> str:
         return f"{self._turn.trigger.turn}.{len(self._turn.messages) + 1}"
@@ -223,7 +226,9 @@ class StepContext:
 
     def _stream(self, text: str) -> None:
         self._streaming = self._next_key()
-        self._turn.emit(happened.TextStreamed, node_id=self._step.id, key=self._streaming, text=clean(text))
+        self._turn.emit(
+            happened.TextStreamed, node_id=self._step.id, key=self._streaming, text=clean(text), language=self.language
+        )
 
     def _reset(self) -> None:
         if self._streaming:

@@ -63,6 +63,8 @@ class TurnResult:
     steps: int = 0
     ms: float = 0.0
     error: str = ""
+    language: str = ""
+    """What the conversation is in from now on; "" as before."""
     hand_off: HandOff | None = None
     """A person is asked to take the conversation over, which waits at `node_id` for them."""
 
@@ -146,6 +148,7 @@ def _result(turn: TurnRun, state: bytes | None, ms: float) -> TurnResult:
         variables=turn.state.variables.get("", {}),
         steps=turn.steps,
         ms=ms,
+        language=turn.language,
         hand_off=ended.person if isinstance(ended, Wait) else None,
     )
 
@@ -157,9 +160,9 @@ def _apologise(turn: TurnRun, state: bytes | None, error: BuilderError, ms: floa
         turn.emit(happened.NodeFailed, node_id=node_id, code=error.code, message=error.message)
     key = f"{turn.trigger.turn}.{len(turn.messages) + 1}"
     part = Text(text=sorry(turn.trigger.channel, turn.trigger.language))
-    said = Said(key, len(turn.messages) + 1, node_id, (dump_part(part),), part.text)
+    said = Said(key, len(turn.messages) + 1, node_id, (dump_part(part),), part.text, turn.trigger.language)
     turn.emit(happened.TextStreamed, node_id=node_id, key=key, text="", reset=True)
-    turn.emit(happened.MessageSaid, node_id=node_id, key=key, parts=said.parts)
+    turn.emit(happened.MessageSaid, node_id=node_id, key=key, parts=said.parts, language=said.language)
     turn.emit(happened.TurnEnded, waits="reply", steps=turn.steps, ms=ms)
     node_id, half = _place(state)
     is_over = half == "resume"  # nobody will write to wake it, and waking it by time would only repeat the failure

@@ -132,6 +132,7 @@ class Said:
     node_id: str
     parts: tuple[dict[str, Any], ...]
     text: str
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,8 @@ class TurnRun:
     ended: Next = field(default_factory=End)
     found: tuple[str, tuple[KnowledgePassage, ...]] = ("", ())
     """The step that searched knowledge last in this turn, and what it got."""
+    language: str = ""
+    """What a step of this turn has changed the conversation's to; "" nothing."""
     detour: str = ""
     """The step to which a path returns where it ends or waits."""
 

@@ -38,6 +38,7 @@ class Speaking:
     def events(self, event: LiveEvent) -> Iterator[CallEvent]:
         """What a live event means for the call."""
         kind = event["type"]
+        self.language = event.get("language") or self.language
         if kind == "delta":
             yield from self._delta(event)
         elif kind == "reset":
@@ -52,6 +53,7 @@ class Speaking:
             message = event["message"]
             self.seq = max(self.seq, message["seq"])
             flags = message.get("flags") or {}
+            self.language = flags.get("language") or self.language
             if message["role"] == "agent" and not flags.keys() & {"interrupted", "unheard"}:
                 yield from self._message(message["key"], message["node_id"], message["parts"])
 
@@ -67,8 +69,9 @@ class Speaking:
     def voice(self, spoken: Spoken | None = None) -> Voice:
         """How something is spoken on this line."""
         spoken = spoken or Spoken()
-        name = spoken.voice or self.line.voices.get(self.language, "")
-        return Voice(self.language, name, round(self.line.rate * spoken.rate, 3))
+        language = spoken.language or self.language
+        name = spoken.voice or self.line.voices.get(language, "")
+        return Voice(language, name, round(self.line.rate * spoken.rate, 3))
 
     def _delta(self, event: LiveEvent) -> Iterator[CallEvent]:
         key = event["key"]
@@ -98,7 +101,8 @@ class Speaking:
                 yield Words(key, spoken_choices(part.text, part.options, self.language) + " ", node_id, self.voice())
             elif part.media == "audio":
                 yield Sound(
-                    key, node_id, self.voice(part.spoken), part.url, part.file_id, speakable(part.caption, self.language),
+                    key, node_id, self.voice(part.spoken), part.url, part.file_id,
+                    speakable(part.caption, self.voice(part.spoken).language),
                     is_interruptible=part.spoken is None or part.spoken.is_interruptible,
                 )  # fmt: skip
             elif part.caption:
@@ -115,6 +119,6 @@ class Speaking:
                     yield Words(key, rest + " ", node_id, voice, spoken.is_interruptible, spoken.may_cache)
                 return
             yield Drop(key)
-        words = speakable(part.text, self.language)
+        words = speakable(part.text, voice.language)
         if words:
             yield Words(key, words + " ", node_id, voice, spoken.is_interruptible, spoken.may_cache)

@@ -174,6 +174,7 @@ class CallTurns:
                     happened = pending.result()
                     pending = None
                     for event in call.speaking.events(happened):
+                        call.language = call.speaking.language
                         yield event
                     if happened["type"] == "turn" and turn_id and happened["turn_id"] == turn_id:
                         break
@@ -232,7 +233,7 @@ class CallTurns:
         place = await self.rows.place(call.workspace_id, call.conversation_id)
         if place is None:
             raise NotFound("The conversation of this call does not exist any more.")
-        if place["language"] != call.language:
+        if not place["is_running"] and place["language"] != call.language:
             # A step changed it: from here on it is spoken, and listened to, in the other one.
             call.language = call.speaking.language = place["language"]
         return place

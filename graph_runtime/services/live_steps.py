@@ -44,9 +44,25 @@ class LiveObserver:
                 return []
             if event.reset:
                 return [{"type": "reset", "key": event.key}]
-            return [{"type": "delta", "key": event.key, "text": event.text, "node_id": event.node_id}]
+            return [
+                {
+                    "type": "delta",
+                    "key": event.key,
+                    "text": event.text,
+                    "node_id": event.node_id,
+                    "language": event.language,
+                }
+            ]
         if isinstance(event, happened.MessageSaid) and self._says_at_once:
-            return [{"type": "said", "key": event.key, "parts": event.parts, "node_id": event.node_id}]
+            return [
+                {
+                    "type": "said",
+                    "key": event.key,
+                    "parts": event.parts,
+                    "node_id": event.node_id,
+                    "language": event.language,
+                }
+            ]
         if isinstance(event, happened.WaitBegan):
             return [{"type": "wait", "node_id": event.node_id, "filler": event.filler}] if self._says_at_once else []
         if isinstance(event, happened.NodeEntered):

@@ -71,16 +71,17 @@ class PhraseWarming:
 
     def _requests(self, flow: Flow, line: LineSettings, language: str, usual: str) -> Iterator[SpeakRequest]:
         """As the voice process will ask for them: one sentence each, with the line's voice and speed."""
-        language = line.language or language
+        usual_language = line.language or language
         for node_id, node in flow.nodes.items():
             kind = self._catalog.nodes.get(node.type)
             if kind is None or not kind.always_says:
                 continue
-            text = flow.i18n.get(language, {}).get(f"{node_id}.{kind.always_says}") or node.settings.get(
+            text = flow.i18n.get(usual_language, {}).get(f"{node_id}.{kind.always_says}") or node.settings.get(
                 kind.always_says
             )
             if not isinstance(text, str) or "{{" in text or "{%" in text:
                 continue
+            language = _text(node.settings, "language") or usual_language
             voice = _text(node.settings, "voice") or line.voices.get(language, "") or usual
             speed = round(line.rate * float(node.settings.get("rate") or 1), 3)
             splitter = SentenceSplitter(language)

@@ -467,6 +467,12 @@ def _rows(turn: LeasedTurn, result: TurnResult, recorder: Recorder, *, had_effec
         "steps": result.path,
         "messages": [{"key": m.key, "parts": m.parts, "text": m.text, "node_id": m.node_id} for m in result.messages],
     }
+    if any(m.language != turn.language for m in result.messages):
+        # Whoever speaks them later has to know which was said in what.
+        for said, message in zip(record["messages"], result.messages, strict=True):
+            said["flags"] = {"language": message.language}
+    if result.language:
+        record["language"] = result.language
     if result.is_over:
         record |= {"result": result.result, "goal_value": result.goal_value, "tags": result.tags}
     if recorder.rows:

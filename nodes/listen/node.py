@@ -35,6 +35,11 @@ class Settings(NodeSettings):
     silence_seconds: float = setting(
         "Silence after, seconds", default=6, ge=0.5, le=120, help="Then the conversation leaves by “Silence”."
     )
+    language: Literal["", "en", "ru", "uk"] = setting(
+        "Language", default="", advanced=True, show_when={"takes": _SPEECH},
+        options={"": "The conversation's", "en": "English", "ru": "Russian", "uk": "Ukrainian"},
+        help="For this step alone. To change the conversation, use the step “Language”.",
+    )  # fmt: skip
     longest_seconds: int = setting(
         "Longest speech, seconds", default=25, ge=1, le=120, advanced=True, show_when={"takes": _SPEECH}
     )
@@ -72,6 +77,7 @@ async def run(settings: Settings, ctx: NodeContext) -> AwaitReply:
     hints = tuple(ctx.render(ctx.text(f"hints.{i}", h)) for i, h in enumerate(settings.hints))
     return AwaitReply(
         on_call=Listen(
+            languages=(settings.language,) if settings.language else (),
             hints=hints if settings.takes != "digits" else (),
             is_closed=settings.is_closed and bool(hints),
             takes_speech=settings.takes != "digits",

@@ -40,6 +40,11 @@ class Settings(NodeSettings):
         advanced=True,
         help="A name that the speech service knows. Empty: the line's.",
     )
+    language: Literal["", "en", "ru", "uk"] = setting(
+        "Language", default="", advanced=True,
+        options={"": "The conversation's", "en": "English", "ru": "Russian", "uk": "Ukrainian"},
+        help="For this step alone. To change the conversation, use the step “Language”.",
+    )  # fmt: skip
     rate: float = setting("Speed", default=1.0, ge=0.5, le=2.0, advanced=True)
 
 
@@ -60,7 +65,7 @@ async def run(settings: Settings, ctx: NodeContext) -> Leave | AwaitReply:
     """Speak or write it."""
     text = ctx.render(ctx.text("text", settings.text)).strip()
     spoken = Spoken(
-        voice=settings.voice.strip(), rate=settings.rate, is_interruptible=settings.is_interruptible,
+        voice=settings.voice.strip(), language=settings.language, rate=settings.rate, is_interruptible=settings.is_interruptible,
         may_cache="{{" not in settings.text and "{%" not in settings.text,
     )  # fmt: skip
     url = ctx.render(settings.recording_url).strip()

@@ -48,6 +48,12 @@ async def test_a_cursor_that_does_not_move_is_the_end() -> None:
         assert (await gather(pages, page({"d": [1], "c": none})))[0] == [URL]
 
 
+async def test_a_next_address_that_leads_back_is_the_end() -> None:
+    back = page([2], f'<{URL}>; rel="next"')
+    asked, body, more, _ = await gather(by("link"), page([1], '</orders?page=2>; rel="next"'), back)
+    assert (len(asked), body, more) == (2, [1, 2], False)
+
+
 async def test_a_page_that_is_refused_is_the_answer() -> None:
     asked, body, _, status = await gather(by("page"), page([1]), page({"error": "slow down"}, status=429))
     assert (len(asked), body, status) == (2, {"error": "slow down"}, 429)

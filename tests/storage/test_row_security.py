@@ -129,6 +129,8 @@ brought_in AS (INSERT INTO knowledge_import (workspace_id, knowledge_base_id, fi
     SELECT %(w)s, id, 'f', %(m)s FROM bases RETURNING id),
 import_problems AS (INSERT INTO knowledge_import_problem (import_id, entry, workspace_id, about, message)
     SELECT id, 1, %(w)s, 'a', 'm' FROM brought_in),
+later AS (INSERT INTO crm_write (workspace_id, agent_id, conversation_id, turn_id, node_id, slot, key, write)
+    SELECT %(w)s, a.id, c.id, i.id, 'n', 'crm', %(r)s, '{}' FROM agents a, conversations c, inboxes i),
 lying AS (INSERT INTO stored_object (place, workspace_id, remove_at) VALUES ('folder:' || %(r)s, %(w)s, now())),
 asked AS (INSERT INTO knowledge_question (workspace_id) VALUES (%(w)s) RETURNING id),
 askings AS (INSERT INTO knowledge_asking (workspace_id, question_id, conversation_id, turn_id, node_id, agent_id, reason, bases,

@@ -33,12 +33,14 @@ class FakeSynthesizer:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.languages: list[str] = []
         self.fails = self.breaks_off = False
         self.waits = 0.0
         sound_of(0)  # takes a while the first time, which must not be while a call is held
 
     async def speak(self, request: SpeakRequest) -> AsyncIterator[Audio]:
         self.texts.append(request.text)
+        self.languages.append(request.language)
         if self.fails:
             raise Unreachable("The fake voice is away.")
         if self.breaks_off:

@@ -12,6 +12,7 @@ import pytest
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.principal import Principal
 from tests.phone_world import Line, new_line, phone_flow
+from tests.services.test_call_language import SWITCHES
 from tests.services.test_call_turns import TALK, Speaks, with_model
 from tests.voice import sounds
 from tests.voice.asterisk_stand_in import connect
@@ -294,3 +295,21 @@ async def test_a_call_is_not_recorded_unless_its_line_says_so(booking: Line, ser
         await quiet(leg, call)
         assert call._recording is None
         leg.hang_up()
+
+
+async def test_voice_and_recogniser_change_their_language_within_a_call(services: Services, owner: Principal) -> None:
+    line = await new_line(services, owner, SWITCHES, endpoint_ms=400)
+    hears, talks = FakeTranscriber("Українська", "Ірина"), FakeSynthesizer()
+    async with voice_process(services, hears, talks) as process:
+        leg, call = await process.dial(line)
+        await quiet(leg, call)
+        await leg.say(ANSWER)
+        await until(lambda: "Як вас звати?" in talks.texts)
+        await quiet(leg, call)
+        said = dict(zip(talks.texts, talks.languages, strict=True))
+        assert [said[text] for text in ("Fine.", "Це номер 5 до 7.", "Як вас звати?")] == ["en", "uk", "uk"]
+        assert call.turns.rules.language == "uk", "the words that do not interrupt"
+        await leg.say(ANSWER)
+        await until(lambda: len(hears.heard) > 1)
+        assert [listening.request.language for listening in hears.listenings] == ["en", "uk"]
+        leg.check()

@@ -1,0 +1,1 @@
+"""Language: the conversation goes on in another language."""
