@@ -9,6 +9,8 @@ import socket
 import uvicorn
 
 LOOK_SECONDS = 0.005
+MOMENT_SECONDS = 0.1
+"""For connections to end that are not waited for."""
 
 
 class QuickServer(uvicorn.Server):
@@ -38,15 +40,15 @@ class QuickServer(uvicorn.Server):
         for listener in sockets or ():
             listener.close()
         for connection in [*self.server_state.connections]:
-            connection.shutdown()
-        if not self.force_exit:
-            await self._wait()
+            if not connection.transport.is_closing():  # the peer may just have said good-bye itself
+                connection.shutdown()
+        await self._wait(MOMENT_SECONDS if self.force_exit else self.config.timeout_graceful_shutdown)
         await self.lifespan.shutdown()
 
-    async def _wait(self) -> None:
+    async def _wait(self, seconds: float | None) -> None:
         state = self.server_state
         try:
-            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+            async with asyncio.timeout(seconds):
                 while state.connections or state.tasks:  # noqa: ASYNC110 (uvicorn has no event for it)
                     await asyncio.sleep(LOOK_SECONDS)
                 for server in self.servers:
@@ -54,3 +56,6 @@ class QuickServer(uvicorn.Server):
         except TimeoutError:
             for task in [*state.tasks]:
                 task.cancel()
+        await asyncio.sleep(
+            0
+        )  # a transport that was just told closes its socket now; left open, it would be warned about
