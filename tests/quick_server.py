@@ -4,9 +4,11 @@ tests would each wait a fifth of a second for that."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import uvicorn
+from wsproto.utilities import LocalProtocolError
 
 LOOK_SECONDS = 0.005
 MOMENT_SECONDS = 0.1
@@ -40,7 +42,7 @@ class QuickServer(uvicorn.Server):
         for listener in sockets or ():
             listener.close()
         for connection in [*self.server_state.connections]:
-            if not connection.transport.is_closing():  # the peer may just have said good-bye itself
+            with contextlib.suppress(LocalProtocolError):  # the other side has just hung up
                 connection.shutdown()
         await self._wait(MOMENT_SECONDS if self.force_exit else self.config.timeout_graceful_shutdown)
         await self.lifespan.shutdown()

@@ -16,9 +16,9 @@ SLOW_FOLDERS = ("end_to_end", "faults", "integration", "benchmarks")
 """Those with long files come first, so that at the end of a run no process works alone."""
 SCREENS_FOLDER = "tests/end_to_end"
 BYTECODE = REPOSITORY / "test-results" / "bytecode"
-AT_ONCE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Three processes for two cores, each with servers of its own: much of a test's time is waiting for speech, for a browser, for
-a process to come back. What stays together is in `tests/scheduling.py`; files keep their order."""
+AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Two processes for two cores, each with servers of its own; three browsers on two cores miss their moments. What stays together
+is in `tests/scheduling.py`; files keep their order."""
 
 
 def run(arguments: Sequence[str]) -> int:
