@@ -58,6 +58,5 @@ class QuickServer(uvicorn.Server):
         except TimeoutError:
             for task in [*state.tasks]:
                 task.cancel()
-        await asyncio.sleep(
-            0
-        )  # a transport that was just told closes its socket now; left open, it would be warned about
+        # A transport that was just told closes its socket now; left open, it would be warned about.
+        await asyncio.sleep(0)
