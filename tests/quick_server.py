@@ -11,6 +11,8 @@ import uvicorn
 from wsproto.utilities import LocalProtocolError
 
 LOOK_SECONDS = 0.005
+MOMENT_SECONDS = 0.1
+"""For connections to end that are not waited for."""
 
 
 class QuickServer(uvicorn.Server):
@@ -42,14 +44,13 @@ class QuickServer(uvicorn.Server):
         for connection in [*self.server_state.connections]:
             with contextlib.suppress(LocalProtocolError):  # the other side has just hung up
                 connection.shutdown()
-        if not self.force_exit:
-            await self._wait()
+        await self._wait(MOMENT_SECONDS if self.force_exit else self.config.timeout_graceful_shutdown)
         await self.lifespan.shutdown()
 
-    async def _wait(self) -> None:
+    async def _wait(self, seconds: float | None) -> None:
         state = self.server_state
         try:
-            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+            async with asyncio.timeout(seconds):
                 while state.connections or state.tasks:  # noqa: ASYNC110 (uvicorn has no event for it)
                     await asyncio.sleep(LOOK_SECONDS)
                 for server in self.servers:
@@ -57,3 +58,5 @@ class QuickServer(uvicorn.Server):
         except TimeoutError:
             for task in [*state.tasks]:
                 task.cancel()
+        # A transport that was just told closes its socket now; left open, it would be warned about.
+        await asyncio.sleep(0)

@@ -10,6 +10,7 @@ from graph_runtime.bootstrap import Services
 from graph_runtime.contract.messages import Reply
 from graph_runtime.services.agents import AgentRow
 from graph_runtime.services.principal import Principal
+from tests import patience as _patience  # noqa: F401  # Playwright's own five seconds are too few
 from tests.api.flows import GREETING
 from tests.builder_ui.tab import Tab
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests import patience as _patience  # noqa: F401  # Playwright's own five seconds are too few
 from tests.editor.browser import CHROMIUM, FLAGS
 from tests.editor.fake_server import FakeServer
 from tests.editor.flows import empty_flow, lead_flow

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from tests import patience as _patience  # noqa: F401  # Playwright's own five seconds are too few
 from tests.api.conftest import address, ann, anonymous
 
 __all__ = ["address", "ann", "anonymous"]
