@@ -333,7 +333,7 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
         statements.OLD_CONVERSATIONS, statements.LIVING_CONVERSATIONS, statements.FILES_OF, *statements.BY_AGE.values(),
         *statements.OF_ONE_CONVERSATION.values(),
         # What the references do when a conversation goes.
-        *(f"DELETE FROM {table} WHERE conversation_id = %(id)s" for table in (*OF_CONVERSATION, "timer", "phone_call")),
+        *(f"DELETE FROM {table} WHERE conversation_id = %(id)s" for table in (*OF_CONVERSATION, "crm_write", "timer", "phone_call")),
         "DELETE FROM call_recording_part WHERE recording_id = %(id)s",
     ]  # fmt: skip
     for statement in ours:
