@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 import sys
 import time
 import uuid
 
 import psutil
+import structlog
 import uvloop
 
 from tests.benchmarks.parts.whole_calls import Calls
@@ -25,6 +27,11 @@ from voice.turn_taking import Heard, Rules, TurnTaking, WeWait
 from voice.voice_activity import Detector, Ear
 
 SPEECH_SECONDS = 2
+# Its output is its answers.
+structlog.configure(
+    wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+)
 
 
 class MediaCall:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 import uvloop
 from pydantic import SecretStr
 
@@ -182,7 +185,11 @@ def _spread(name: str, times: list[float], high: int = 95) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print, and nothing else on that way out."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "data") as server:
         migrate.upgrade(server.admin_url)
         print(json.dumps(uvloop.run(_measure(server.app_url, Path(folder)))))
