@@ -359,7 +359,7 @@ async def build(
             wakes="redis" if settings.redis_url else "postgresql",
             clock=clock,
         ),
-        phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
+        phone_calls=PhoneCalls(side, lines, CallSounds(files, door, settings.public_url), recordings, doors, clock),
         call_recordings=recordings,
         call_log=CallLog(database, lines),
         rehearsal=Rehearsal(side),
