@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from builder_ui.i18n import text
 from builder_ui.sources import SourceItem, source_items
 from builder_ui.stages import StageItem, stages_of
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields, is_shown
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
+from graph_runtime.services.crm_hooks import UNREACHABLE
 from graph_runtime.services.phone_setup import CallFacts
 
 
@@ -271,7 +273,10 @@ def form_items(
 
 @dataclass(frozen=True)
 class LinkedItem:
-    """A connection: everything but its secrets. `state`: works, fails, unknown, none (not connected), needs_reconnect."""
+    """A connection: everything but its secrets. `state`: works, fails, unknown, none (not connected), needs_reconnect.
+
+    `hears`: as `CredentialRow`, "" where there is nothing to hear; `hook`: the address that a person enters there.
+    """
 
     id: str
     connector_label: str
@@ -285,6 +290,10 @@ class LinkedItem:
     used_by: int
     signs_in: bool
     is_model: bool
+    hears: str = ""
+    hears_problem: str = ""
+    heard_at: str = ""
+    hook: str = ""
 
 
 def linked_item(row: Any, connector: Connector | None, language: str, *, is_model: bool) -> LinkedItem:
@@ -304,6 +313,12 @@ def linked_item(row: Any, connector: Connector | None, language: str, *, is_mode
         used_by=row.used_by,
         signs_in=bool(row.access),
         is_model=is_model,
+        hears=row.hears,
+        hears_problem=text(language, "links.hears_unreachable")
+        if row.hook_problem == UNREACHABLE
+        else translate(texts, row.hook_problem, language),
+        heard_at=moment(row.heard_at),
+        hook=row.hook_id if row.hears == "by_hand" else "",
     )
 
 

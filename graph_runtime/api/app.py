@@ -90,6 +90,7 @@ ROUTERS: Final = (
     chat.routes,
     chat.member_routes,
     hooks.trigger_routes,
+    hooks.crm_routes,
     hooks.routes,
     phone.routes,
     recordings.routes,
