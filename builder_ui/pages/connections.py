@@ -195,7 +195,9 @@ def _actions(link: rx.Var[LinkedItem]) -> rx.Component:
             rx.cond(
                 (link.hears != "") & (link.hears != "off"),
                 rx.dropdown_menu.item(
-                    rx.icon("ear-off", size=15), t("links.listen_no_more"), on_select=Connections.listen_no_more(link.id)
+                    rx.icon("ear-off", size=15),
+                    t("links.listen_no_more"),
+                    on_select=Connections.listen_no_more(link.id),
                 ),
             ),
             rx.dropdown_menu.separator(),

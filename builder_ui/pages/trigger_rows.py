@@ -237,7 +237,12 @@ def form_of(
         form |= {"match": when.match, "texts": "\n".join(when.texts), "channel": (*when.channels, "")[0]}
         form["interrupts"] = "1" if when.interrupts else ""
     elif when.kind == "event":
-        form |= {"event": when.event, "results": ", ".join(when.results), "tags": ", ".join(when.tags), "stages": ", ".join(when.stages)}
+        form |= {
+            "event": when.event,
+            "results": ", ".join(when.results),
+            "tags": ", ".join(when.tags),
+            "stages": ", ".join(when.stages),
+        }
     elif when.kind == "webhook":
         form |= {"auth": when.auth, "channel_id": when.channel_id, "dedupe": when.dedupe}
         form["creates_contacts"] = "1" if when.creates_contacts else ""

@@ -6,7 +6,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 from graph_runtime.contract import signatures
 from graph_runtime.contract.channels import SignatureRefused
@@ -51,4 +51,4 @@ def _hint(row: Any) -> CrmHint:
     action = "changed" if action is None else action
     if entity not in ENTITIES or not 1 <= len(number) <= 200 or action not in get_args(Action):
         raise InputInvalid(SHAPE, field="body")
-    return CrmHint(entity, number, action)
+    return CrmHint(entity, number, cast(Action, action))

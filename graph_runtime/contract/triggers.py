@@ -36,7 +36,13 @@ AWAITED: Final = {
     "contact.opted_out": "The client opted out", "chain.finished": "Follow-ups came to their end",
     "trigger.fired": "A trigger fired for the client", "crm.stage_changed": "The client's deal changes its stage in the CRM",
 }  # fmt: skip
-AWAITED_BY_NAME: Final = ("contact.tag_added", "flow.finished", "conversation.ended", "trigger.fired", "crm.stage_changed")
+AWAITED_BY_NAME: Final = (
+    "contact.tag_added",
+    "flow.finished",
+    "conversation.ended",
+    "trigger.fired",
+    "crm.stage_changed",
+)
 """Those that name a tag, a result, a trigger or a stage, so that a wait may ask for one of them only."""
 MAX_DEPTH: Final = 5
 """So many triggers may cause one another in a row; the next one stops."""

@@ -283,6 +283,7 @@ async def world(
         "document_id": document.id,
         "trigger_id": trigger.id,
         "change_id": str(change[0]),
+        "crm_public_id": "x" * 43,
         "trigger_public_id": trigger.path.rpartition("/")[2],
         "occasion_id": occasion.id,
         "subscription_id": subscription.id,
