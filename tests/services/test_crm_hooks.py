@@ -43,7 +43,7 @@ class Shop(World):
     async def connect(self, fake: Kommo) -> Shop:
         self.fake = fake
         # The account's rate has tests of its own; here it would only be waited for.
-        self.services.connections._limits.buckets.take = lambda *_: 0.0  # type: ignore[method-assign,misc,assignment]
+        self.services.connections._limits.buckets.take = lambda *_: 0.0  # type: ignore[method-assign]
         values = {"base_url": fake.url, "long_token": LONG_TOKEN, "allow_private_host": True}
         row = await self.services.credentials.create(self.who, "kommo", "Shop", values)
         self.credential_id = str(row.id)
