@@ -110,7 +110,7 @@ WAYS: dict[str, Way] = {
     "DELETE /api/builder/channels/{channel_id}": Way("member", other=404),
     # Whoever signs with the channel's secret may come in; tests/connectors/test_webhook_hooks.py signs.
     # Whoever knows the address may say that something changed: it is read before it is believed.
-    "POST /hooks/crm/{crm_public_id}": Way("hook", body={}, owner=404, other=404),
+    "POST /hooks/crm/{crm_public_id}": Way("line", body={}, owner=404, other=404),
     "POST /hooks/trigger/{trigger_public_id}": Way("hook", body={}, owner=401, other=401),
     "POST /hooks/{connector}/{channel_public_id}": Way("hook", body={}, owner=401, other=401),
     # Whoever knows a line's secret, from inside the network; tests/api/test_phone.py does.

@@ -49,7 +49,7 @@ LEAD: dict[str, Any] = {
     },
     "edges": {
         "n_start.next": "n_phone", "n_phone.answered": "n_valid", "n_phone.invalid": "n_end", "n_phone.no_reply": "n_end",
-        "n_valid.ok": "n_find", "n_valid.failed": "n_phone", "n_valid.error": "n_end",
+        "n_valid.ok": "n_find", "n_valid.failed": "n_phone", "n_valid.limit": "n_end",
         "n_find.found": "n_name", "n_find.not_found": "n_name", "n_find.error": "n_sorry",
         "n_name.answered": "n_lead", "n_name.no_reply": "n_end",
         "n_lead.next": "n_day", "n_lead.not_found": "n_sorry", "n_lead.error": "n_sorry",
@@ -80,6 +80,6 @@ async def _work(url: str, method: str, path: str, when: str, told: Connection) -
             await asyncio.Event().wait()
         return answer
 
-    HttpDoor.exchange = exchange  # type: ignore[method-assign]
+    HttpDoor.exchange = exchange  # type: ignore[method-assign,assignment]
     async with outside(url) as reach, process(url, reach, CATALOG) as side:
         await work(side, asyncio.Event())

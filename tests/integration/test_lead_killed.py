@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 from collections.abc import Iterator
+from typing import Any
 
+import psycopg
 import pytest
 
 from graph_runtime.contract.flow import load_flow
@@ -21,6 +23,7 @@ from tests.integration.lead_world import ANSWERS, LEAD, PHONE
 from tests.integration.test_crm import bound
 from tests.integration.test_turns_killed import until
 
+Admin = psycopg.Connection[tuple[Any, ...]]
 KILLS = {
     0: (("GET", "contacts?", "before"), ("GET", "contacts?", "after")),
     1: (("POST", "/contacts", "after"), ("POST", "/leads", "after")),
@@ -38,7 +41,9 @@ def fake() -> Iterator[Kommo]:
         yield account
 
 
-async def test_ten_workers_die_and_the_deal_is_there_once(postgres: EmbeddedPostgres, fake: Kommo) -> None:
+async def test_ten_workers_die_and_the_deal_is_there_once(
+    postgres: EmbeddedPostgres, admin: Admin, fake: Kommo
+) -> None:
     access = await bound(postgres, fake, load_flow(LEAD))
     # One server that has imported everything; each worker is a fork of it, as quick to start as to kill.
     forks = multiprocessing.get_context("forkserver")
@@ -50,6 +55,8 @@ async def test_ten_workers_die_and_the_deal_is_there_once(postgres: EmbeddedPost
         for turn, text in enumerate(("", *ANSWERS)):
             if text:
                 await side.conversations.receive(access, conversation, Reply(text=text), dedupe_key=f"key{turn}")
+            # What was accepted elsewhere is left to its process for three seconds; these are over.
+            admin.execute("UPDATE conversation SET pending_since = pending_since - interval '5 seconds'")
             for place in KILLS.get(turn - 1, MORE):
                 heard, told = forks.Pipe(duplex=False)
                 child = forks.Process(target=lead_world.worker, args=(postgres.app_url, *place, told), daemon=True)
