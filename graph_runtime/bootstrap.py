@@ -190,6 +190,10 @@ class Services:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process was told to end: it is not ready any more."""
 
+    def waiting(self) -> int:
+        """How many wait for this process's connections to the database."""
+        return self.database.waiting + self.conversation_side.receiver.waiting
+
     async def close(self) -> None:
         """Let running turns end, then let go of the database."""
         try:

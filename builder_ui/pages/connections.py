@@ -10,8 +10,9 @@ from builder_ui.browser import When
 from builder_ui.components.parts import confirm, empty, field, head, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
+from builder_ui.pages.connection_rows import LinkedItem
 from builder_ui.pages.connections_state import Connections
-from builder_ui.rows import ConnectorItem, FormItem, LinkedItem
+from builder_ui.rows import ConnectorItem, FormItem
 
 
 def connections_page() -> rx.Component:

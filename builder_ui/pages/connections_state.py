@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import reflex as rx
 
+from builder_ui.pages.connection_rows import LinkedItem, linked_item
 from builder_ui.pages.models_state import FOR_MODELS
-from builder_ui.rows import ConnectorItem, FormItem, LinkedItem, connector_item, form_items, linked_item
+from builder_ui.rows import ConnectorItem, FormItem, connector_item, form_items
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector

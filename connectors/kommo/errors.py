@@ -31,6 +31,10 @@ FIELD_GONE: Final = (
     "Kommo does not accept the value of a field. It may have been deleted or changed in Kommo: open the step, read the list "
     "again and choose the field anew."
 )
+NOT_ALLOWED: Final = (
+    "Kommo does not let this user manage webhooks: it takes an administrator, and in some plans a higher one. Changes that "
+    "people make in Kommo start nothing until then."
+)
 WORKS: Final = "Kommo answers."
 
 

@@ -15,10 +15,6 @@ from graph_runtime.contract.http import ConnectorHttp
 
 PATH: Final = "/api/v4/webhooks"
 WANTED: Final = ("add_lead", "update_lead", "status_lead", "restore_lead", "add_contact", "update_contact")
-NOT_ALLOWED: Final = (
-    "Kommo does not let this user manage webhooks: it takes an administrator, and in some plans a higher one. Changes that "
-    "people make in Kommo start nothing until then."
-)
 MOST_FIELDS: Final = 20_000
 MOST_RECORDS: Final = 500
 _KEY: Final = re.compile(r"(leads|contacts)\[(add|update|status|restore)\]\[(\d{1,6})\]\[(id|type)\]")
@@ -69,5 +65,5 @@ async def _send(method: str, address: str, http: ConnectorHttp) -> None:
 
 def _judged(answer: Any, *, is_write: bool) -> Any:
     if answer.status in (402, 403):
-        raise Refused(NOT_ALLOWED)
+        raise Refused(errors.NOT_ALLOWED)
     return errors.judge(answer, is_write=is_write)

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0033_crm_hooks"
-down_revision = "0037_what_is_due"
+down_revision = "0039_taken_in_for_others"
 branch_labels = None
 depends_on = None
 
