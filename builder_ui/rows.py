@@ -272,44 +272,6 @@ def form_items(
 
 
 @dataclass(frozen=True)
-class LinkedItem:
-    """A connection: everything but its secrets. `state`: works, fails, unknown, none (not connected), needs_reconnect."""
-
-    id: str
-    connector_label: str
-    label: str
-    details: str
-    state: str
-    message: str
-    checked_at: str
-    used_at: str
-    agents: str
-    used_by: int
-    signs_in: bool
-    is_model: bool
-
-
-def linked_item(row: Any, connector: Connector | None, language: str, *, is_model: bool) -> LinkedItem:
-    """From the services' row; `connector` is None when it is not installed."""
-    checked = "unknown" if row.check_ok is None else "works" if row.check_ok else "fails"
-    texts = connector.texts if connector else {}
-    return LinkedItem(
-        id=str(row.id),
-        connector_label=translate(texts, connector.label, language) if connector else row.connector,
-        label=row.label,
-        details=str(row.settings.get("base_url") or "").removeprefix("https://").rstrip("/"),
-        state=row.access if row.access in ("none", "needs_reconnect") else checked,
-        message=translate(texts, row.check_message or "", language),
-        checked_at=moment(row.checked_at),
-        used_at=moment(row.last_used_at),
-        agents=", ".join(row.agents),
-        used_by=row.used_by,
-        signs_in=bool(row.access),
-        is_model=is_model,
-    )
-
-
-@dataclass(frozen=True)
 class ApiKeyItem:
     """An API key: everything but the secret."""
 

@@ -43,6 +43,7 @@ from graph_runtime.services.conversation_gate import ConversationGate
 from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.credentials import Credentials
+from graph_runtime.services.crm_hooks import CrmHooks, CrmReading
 from graph_runtime.services.crm_later import CrmLater
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.deliveries import Deliveries
@@ -123,6 +124,8 @@ class Services:
     oauth: OAuth
     connections: BoundConnections
     crm_later: CrmLater
+    crm_hooks: CrmHooks
+    crm_reading: CrmReading
     speech: BoundSpeech
     phrases: PhraseCache
     phrase_warming: PhraseWarming
@@ -309,6 +312,8 @@ async def build(
         oauth=connections.oauth,
         connections=connections,
         crm_later=CrmLater(database, connections),
+        crm_hooks=CrmHooks(database, catalog, connections, settings.public_url, clock),
+        crm_reading=CrmReading(database, connections),
         publishing=Publishing(database, catalog, check, drafts, warming),
         speech=speech,
         phrases=phrases,

@@ -159,7 +159,7 @@ def read_rules(form: dict[str, Any], chain: Chain) -> dict[str, Any]:
     document = chain.to_json()
     document["stop"] = {
         **document["stop"], "on_reply": bool(form.get("on_reply")), "tags": words(form, "tags"),
-        "results": words(form, "results"),
+        "results": words(form, "results"), "stages": words(form, "stages"),
     }  # fmt: skip
     quiet = {"start": _time(form, "quiet_start") or "21:00", "end": _time(form, "quiet_end") or "09:00"}
     document["quiet"] = quiet if form.get("has_quiet") else None

@@ -241,6 +241,7 @@ def rules_dialog() -> rx.Component:
                         _check("on_reply", RULES.on_reply, "chains.stop_reply"),
                         _line("tags", RULES.tags, "chains.stop_tags", "chains.tags_hint"),
                         _line("results", RULES.results, "chains.stop_results", "chains.stop_results_hint"),
+                        _line("stages", RULES.stages, "chains.stop_stages", "chains.stop_stages_hint"),
                         class_name="ps-fieldset",
                     ),
                     rx.el.fieldset(

@@ -336,6 +336,7 @@ class RulesForm:
     on_reply: bool = True
     tags: str = ""
     results: str = ""
+    stages: str = ""
     has_quiet: bool = True
     quiet_start: str = "21:00"
     quiet_end: str = "09:00"
@@ -351,6 +352,7 @@ def rules_form(chain: Chain, key: str) -> RulesForm:
     """Of a chain."""
     return RulesForm(
         key=key, on_reply=chain.stop.on_reply, tags=", ".join(chain.stop.tags), results=", ".join(chain.stop.results),
+        stages=", ".join(chain.stop.stages),
         has_quiet=chain.quiet is not None, quiet_start=chain.quiet.start if chain.quiet else "21:00",
         quiet_end=chain.quiet.end if chain.quiet else "09:00", per_day=chain.caps.per_contact_day,
         spacing=chain.caps.spacing_minutes, per_hour=chain.caps.per_channel_hour, zone=chain.time_zone,

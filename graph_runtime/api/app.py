@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 ROUTERS: Final = (
     # Looked through in this order: first what is asked most.
     hooks.trigger_routes,
+    hooks.crm_routes,
     hooks.routes,
     conversations.writing,
     conversations.reading,

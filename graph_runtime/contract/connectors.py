@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from graph_runtime.contract.channels import ChannelOffer, Rate
 from graph_runtime.contract.crm import Crm
+from graph_runtime.contract.crm_changes import CrmHookOffer
 from graph_runtime.contract.embedding import EmbedderOffer
 from graph_runtime.contract.http import ConnectorHttp, HttpAuth
 from graph_runtime.contract.models import ChatModel
@@ -97,7 +98,7 @@ class Connector:
     `synthesizer`: what it knows about speech, with the kinds of the same names; a credential serves them as it serves models.
     `http`: how its credentials authorise requests (kind "http": steps may use it as it is). `oauth`: how access is
     granted in a browser. `crm(settings, http)` builds a customer system (kind "crm"). `try_out(settings, http)` is
-    `check` for connectors that go out through `http`.
+    `check` for connectors that go out through `http`. `crm_hooks`: how the customer system tells of changes in it.
     """
 
     id: str
@@ -118,6 +119,7 @@ class Connector:
     http: HttpOffer | None = None
     oauth: OAuthOffer | None = None
     crm: Callable[[Any, ConnectorHttp], Crm] | None = None
+    crm_hooks: CrmHookOffer | None = None
     try_out: Callable[[Any, ConnectorHttp], Awaitable[CheckResult]] | None = None
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
     folder: Path | None = None

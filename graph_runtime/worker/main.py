@@ -23,6 +23,7 @@ from graph_runtime.services.file_fetching import FileFetching
 from graph_runtime.settings import Settings
 from graph_runtime.storage.chain_steps import ChainSweep
 from graph_runtime.storage.channel_links import LINKS_CHANNEL
+from graph_runtime.storage.crm_hooks import CrmHookSweep
 from graph_runtime.storage.crm_writes import CrmWriteSweep
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.storage.file_fetches import FETCH_CHANNEL
@@ -31,6 +32,7 @@ from graph_runtime.storage.update_checks import CheckSweep
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.approvals import ApprovalTimes
 from graph_runtime.worker.chains import ChainTimers
+from graph_runtime.worker.crm_hooks import CrmReadings
 from graph_runtime.worker.crm_writes import CrmLooks
 from graph_runtime.worker.daily import AccessRenewal, Daily
 from graph_runtime.worker.health import Health
@@ -86,6 +88,7 @@ async def serve(settings: Settings) -> None:
             ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
             AccessRenewal(services.oauth).run(),
             CrmLooks(CrmWriteSweep(services.database), services.crm_later).run(),
+            CrmReadings(CrmHookSweep(services.database), services.crm_reading, services.crm_hooks).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             keeper=services.channel_keeper,

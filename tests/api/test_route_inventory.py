@@ -109,6 +109,8 @@ WAYS: dict[str, Way] = {
     "POST /api/builder/channels/{channel_id}/secret": Way("member", other=404),
     "DELETE /api/builder/channels/{channel_id}": Way("member", other=404),
     # Whoever signs with the channel's secret may come in; tests/connectors/test_webhook_hooks.py signs.
+    # Whoever knows the address may say that something changed: it is read before it is believed.
+    "POST /hooks/crm/{crm_public_id}": Way("line", body={}, owner=404, other=404),
     "POST /hooks/trigger/{trigger_public_id}": Way("hook", body={}, owner=401, other=401),
     "POST /hooks/{connector}/{channel_public_id}": Way("hook", body={}, owner=401, other=401),
     # Whoever knows a line's secret, from inside the network; tests/api/test_phone.py does.
@@ -281,6 +283,7 @@ async def world(
         "document_id": document.id,
         "trigger_id": trigger.id,
         "change_id": str(change[0]),
+        "crm_public_id": "x" * 43,
         "trigger_public_id": trigger.path.rpartition("/")[2],
         "occasion_id": occasion.id,
         "subscription_id": subscription.id,
