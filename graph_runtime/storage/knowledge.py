@@ -242,11 +242,14 @@ async def move_passages(connection: Connection, document_id: str, category_id: s
     await connection.execute(
         "UPDATE knowledge_document SET category_id = %s WHERE attached_to = %s", (category_id, document_id)
     )
-    await connection.execute(
-        "UPDATE knowledge_passage SET category_id = %(category)s WHERE document_id = %(id)s OR document_id IN ("
-        " SELECT id FROM knowledge_document WHERE attached_to = %(id)s)",
-        {"category": category_id, "id": document_id},
-    )
+    for table in ("knowledge_passage", "knowledge_lookup"):
+        await connection.execute(
+            sql.SQL(
+                "UPDATE {} SET category_id = %(category)s WHERE document_id = %(id)s OR document_id IN ("
+                " SELECT id FROM knowledge_document WHERE attached_to = %(id)s)"
+            ).format(sql.Identifier(table)),
+            {"category": category_id, "id": document_id},
+        )
 
 
 async def passages_of(connection: Connection, document_id: str, limit: int) -> list[Row]:

@@ -20,20 +20,25 @@ _TO_READ: Final = """
 WORDS_AT_ONCE: Final = 5000
 PASSAGES_AT_ONCE: Final = 500
 _INSERT: Final = """
-    INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, category_id, place, page, heading, text,
-        language, text_hash, word_count, words, embedding, embedding_dims, embedding_model)
-    SELECT current_setting('app.workspace_id')::uuid, %(base)s, %(document)s, %(category)s, n.place, n.page, n.heading, n.text,
-        %(language)s, n.text_hash, n.word_count,
+    WITH made AS (
+        INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, category_id, place, page, heading, text,
+            language, text_hash, embedding, embedding_dims, embedding_model)
+        SELECT current_setting('app.workspace_id')::uuid, %(base)s, %(document)s, %(category)s, n.place, n.page, n.heading, n.text,
+            %(language)s, n.text_hash, k.embedding, k.embedding_dims, k.embedding_model
+        FROM unnest(%(places)s::integer[], %(pages)s::integer[], %(headings)s::text[], %(texts)s::text[], %(hashes)s::bytea[])
+                n (place, page, heading, text, text_hash)
+            LEFT JOIN (
+                SELECT DISTINCT ON (o.text_hash) o.text_hash, o.embedding, o.embedding_dims, o.embedding_model
+                FROM knowledge_passage o
+                WHERE o.document_id = %(document)s AND o.id = ANY (%(old)s::uuid[]) AND o.embedding IS NOT NULL) k USING (text_hash)
+        RETURNING id, place)
+    INSERT INTO knowledge_lookup (passage_id, workspace_id, knowledge_base_id, document_id, category_id, word_count, language, words)
+    SELECT made.id, current_setting('app.workspace_id')::uuid, %(base)s, %(document)s, %(category)s, n.word_count, %(language)s,
         strip(to_tsvector('simple', n.searched) || to_tsvector('english', n.searched)
-            || to_tsvector('russian', n.searched) || to_tsvector('simple', n.stems)),
-        k.embedding, k.embedding_dims, k.embedding_model
-    FROM unnest(%(places)s::integer[], %(pages)s::integer[], %(headings)s::text[], %(texts)s::text[], %(hashes)s::bytea[],
-            %(counts)s::integer[], %(searched)s::text[], %(stems)s::text[])
-            n (place, page, heading, text, text_hash, word_count, searched, stems)
-        LEFT JOIN (
-            SELECT DISTINCT ON (o.text_hash) o.text_hash, o.embedding, o.embedding_dims, o.embedding_model
-            FROM knowledge_passage o
-            WHERE o.document_id = %(document)s AND o.id = ANY (%(old)s::uuid[]) AND o.embedding IS NOT NULL) k USING (text_hash)
+            || to_tsvector('russian', n.searched) || to_tsvector('simple', n.stems))
+    FROM unnest(%(places)s::integer[], %(counts)s::integer[], %(searched)s::text[], %(stems)s::text[])
+            n (place, word_count, searched, stems) JOIN made USING (place)
+    ORDER BY place
 """
 
 
@@ -135,6 +140,7 @@ async def replace(connection: Connection, document: Row, language: str, passages
         }  # fmt: skip
         await connection.execute(_INSERT, about | values)
     if old:
+        await connection.execute("DELETE FROM knowledge_lookup WHERE passage_id = ANY (%s::uuid[])", (old,))
         await connection.execute("DELETE FROM knowledge_passage WHERE id = ANY (%s::uuid[])", (old,))
 
 
