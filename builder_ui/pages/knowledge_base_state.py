@@ -135,6 +135,7 @@ class KnowledgeBase(Session):
     is_deleting_base: bool = False
     deleting_category: CategoryItem = CategoryItem()
     embedders: list[NamedItem] = []
+    rerankers: list[NamedItem] = []
     models: list[str] = []
 
     @rx.var
@@ -189,6 +190,7 @@ class KnowledgeBase(Session):
         if self.tab == "settings":
             choices = await services().knowledge_bases.embedders(who)
             self.embedders = [NamedItem(c.credential_id, c.label) for c in choices]
+            self.rerankers = [NamedItem(*r) for r in await services().knowledge_bases.rerankers(who)]
             self.models = list(dict.fromkeys(name for c in choices for name, _ in c.models))
 
     @handler
@@ -421,6 +423,14 @@ class KnowledgeBase(Session):
         )
         self.base = base_item(row)
         self.is_working = row.working > 0
+        self._tell("knowledge.saved")
+
+    @handler
+    async def save_reranker(self, who: Principal, form: dict[str, Any]) -> None:
+        """Order what is found with a key, or leave it as it is."""
+        key = str(form.get("reranker") or "none")
+        row = await services().knowledge_bases.set_reranker(who, self.base_id, "" if key == "none" else key)
+        self.base = base_item(row)
         self._tell("knowledge.saved")
 
     @handler

@@ -258,9 +258,10 @@ async def neighbors(connection: Connection, places: Sequence[tuple[str, int]]) -
 
 
 async def embedders(connection: Connection, base_ids: Sequence[str] | None) -> list[Row]:
-    """Bases of the workspace (None: all) with what makes their vectors."""
+    """Bases of the workspace (None: all) with what makes their vectors and what reranks."""
     cursor = await connection.execute(
-        "SELECT id, embedder, embedder_model FROM knowledge_base WHERE %s::uuid[] IS NULL OR id = ANY (%s::uuid[])",
+        "SELECT id, embedder, embedder_model, reranker FROM knowledge_base"
+        " WHERE %s::uuid[] IS NULL OR id = ANY (%s::uuid[]) ORDER BY id",
         (_listed(base_ids), _listed(base_ids)),
     )
     return await cursor.fetchall()

@@ -1,5 +1,38 @@
 DROP FUNCTION search_passage_words(uuid[], text[], text[], double precision[], uuid[], text[], timestamptz, integer);
 
+-- For each query that is asked up to p_most passages: its place, from 1, the passage, and how long it is. A small part of
+-- the installation is found in the index of words together with the word. In a large one that costs more than looking at
+-- the rows, which are read anyway; so no index may serve its conditions (IS TRUE). Nobody but the function below calls it.
+CREATE FUNCTION passages_with_words(
+    p_queries tsquery[], p_is_asked boolean[], p_is_small boolean, p_most integer, p_bases uuid[], p_categories uuid[],
+    p_languages text[], p_documents uuid[], OUT places integer[], OUT ids uuid[], OUT counts integer[])
+LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+DECLARE
+    w uuid := nullif(current_setting('app.workspace_id', true), '')::uuid;
+    narrowest uuid[] := coalesce(p_categories, p_bases);
+BEGIN
+    IF p_is_small THEN
+        SELECT array_agg(t.place::integer), array_agg(h.passage_id), array_agg(h.word_count) INTO places, ids, counts
+        FROM unnest(p_queries) WITH ORDINALITY t (query, place), LATERAL (
+            SELECT p.passage_id, p.word_count FROM knowledge_lookup p
+            WHERE p.words @@ t.query AND ARRAY[p.knowledge_base_id, p.category_id] && narrowest
+              AND (p.knowledge_base_id = ANY (p_bases)) IS TRUE AND (p.workspace_id = w) IS TRUE AND (p_languages IS NULL OR p.language = ANY (p_languages))
+              AND (p_documents IS NULL OR (p.document_id = ANY (p_documents)) IS TRUE)
+            LIMIT p_most) h
+        WHERE p_is_asked[t.place];
+    ELSE
+        SELECT array_agg(t.place::integer), array_agg(h.passage_id), array_agg(h.word_count) INTO places, ids, counts
+        FROM unnest(p_queries) WITH ORDINALITY t (query, place), LATERAL (
+            SELECT p.passage_id, p.word_count FROM knowledge_lookup p
+            WHERE p.words @@ t.query AND (p.knowledge_base_id = ANY (p_bases)) IS TRUE
+              AND (p_categories IS NULL OR (p.category_id = ANY (p_categories)) IS TRUE)
+              AND (p.workspace_id = w) IS TRUE AND (p_languages IS NULL OR p.language = ANY (p_languages))
+              AND (p_documents IS NULL OR (p.document_id = ANY (p_documents)) IS TRUE)
+            LIMIT p_most) h
+        WHERE p_is_asked[t.place];
+    END IF;
+END $$;
+
 -- Passages by the words of a query. Each word is one term: the word, its stems in the configurations, and a stem of our
 -- own. A term weighs what it tells apart (inverse document frequency). Terms found in 500 passages and more bring no
 -- candidates of their own; the best of those that rarer terms brought are looked at for them. Only when the rarer ones
@@ -11,7 +44,8 @@ CREATE FUNCTION search_passage_words(
     p_since timestamptz, p_limit integer)
 RETURNS TABLE (passage_id uuid, score double precision, covered double precision, terms integer[], found integer[])
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
-SET enable_seqscan = 'off' SET work_mem = '32MB' SET jit = 'off' SET max_parallel_workers_per_gather = '0' AS $$
+SET enable_seqscan = 'off' SET work_mem = '32MB' SET jit = 'off' SET max_parallel_workers_per_gather = '0'
+SET plan_cache_mode = 'force_generic_plan' AS $$
 #variable_conflict use_column
 DECLARE
     most CONSTANT integer := 500;
@@ -20,8 +54,7 @@ DECLARE
     searched double precision;
     everything double precision;
     since uuid[];
-    narrowed text;
-    of_each text;
+    is_small boolean;
     queries tsquery[];
     is_asked boolean[];
     founds integer[];
@@ -51,13 +84,7 @@ BEGIN
         since := ARRAY(SELECT d.id FROM knowledge_document d
             WHERE d.workspace_id = w AND d.knowledge_base_id = ANY (p_bases) AND d.updated_at >= p_since);
     END IF;
-    -- A small part of the installation is found in the index of words together with the word. In a large one that costs
-    -- more than looking at the rows, which are read anyway; so no index may serve these conditions (IS TRUE).
-    narrowed := CASE WHEN searched < 0.3 * everything
-        THEN 'ARRAY[p.knowledge_base_id, p.category_id] && $2 AND ($3 IS NULL OR ARRAY[p.knowledge_base_id, p.category_id] && $3)'
-        ELSE '(p.knowledge_base_id = ANY ($2)) IS TRUE AND ($3 IS NULL OR (p.category_id = ANY ($3)) IS TRUE)' END || '
-        AND (p.workspace_id = $1) IS TRUE AND ($4 IS NULL OR p.language = ANY ($4))
-        AND ($5 IS NULL OR (p.document_id = ANY ($5)) IS TRUE) LIMIT ' || most;
+    is_small := searched < 0.3 * everything;
     founds := array_fill(0, ARRAY[cardinality(queries)]);
     is_asked := ARRAY(SELECT u.q IS NOT NULL FROM unnest(queries) WITH ORDINALITY u (q, place) ORDER BY u.place);
     -- Of a word that is in very many passages the planner knows about how many; then it is not counted. (Only a
@@ -74,11 +101,7 @@ BEGIN
                     ELSE plan -> 0 -> 'Plan' -> 'Plans' END) WITH ORDINALITY p (plan, place)) e;
         is_asked := ARRAY(SELECT u.a AND founds[u.place] = 0 FROM unnest(is_asked) WITH ORDINALITY u (a, place) ORDER BY u.place);
     END IF;
-    of_each := 'SELECT array_agg(t.place::integer), array_agg(h.passage_id), array_agg(h.word_count)
-        FROM unnest($6) WITH ORDINALITY t (query, place),
-        LATERAL (SELECT p.passage_id, p.word_count FROM knowledge_lookup p WHERE p.words @@ t.query AND ' || narrowed || ') h
-        WHERE $7[t.place]';
-    EXECUTE of_each INTO places, ids, counts USING w, p_bases, p_categories, p_languages, since, queries, is_asked;
+    SELECT * INTO places, ids, counts FROM passages_with_words(queries, is_asked, is_small, most, p_bases, p_categories, p_languages, since);
     SELECT array_agg(greatest(t.found, n.found) ORDER BY t.place) INTO founds
         FROM unnest(founds) WITH ORDINALITY t (found, place)
         LEFT JOIN (SELECT h.place, count(*)::integer AS found FROM unnest(places) h (place) GROUP BY 1) n USING (place);
@@ -92,11 +115,12 @@ BEGIN
             FOREACH at IN ARRAY frequent LOOP
                 together := CASE WHEN together IS NULL THEN queries[at] ELSE together && queries[at] END;
             END LOOP;
-            EXECUTE of_each INTO more_places, more_ids, more_counts
-                USING w, p_bases, p_categories, p_languages, since, ARRAY[together], ARRAY[true];
+            SELECT * INTO more_places, more_ids, more_counts FROM passages_with_words(
+                ARRAY[together], ARRAY[true], is_small, most, p_bases, p_categories, p_languages, since);
             IF brought = 0 AND coalesce(cardinality(more_ids), 0) < p_limit THEN  -- whatever has one of the frequent words
-                EXECUTE of_each INTO places, ids, counts USING w, p_bases, p_categories, p_languages, since, queries,
-                    ARRAY(SELECT u.place = ANY (frequent) FROM unnest(queries) WITH ORDINALITY u (q, place) ORDER BY u.place);
+                SELECT * INTO places, ids, counts FROM passages_with_words(queries,
+                    ARRAY(SELECT u.place = ANY (frequent) FROM unnest(queries) WITH ORDINALITY u (q, place) ORDER BY u.place),
+                    is_small, most, p_bases, p_categories, p_languages, since);
             END IF;
         END IF;
     END IF;
@@ -132,7 +156,7 @@ DROP FUNCTION similar_words(uuid[], text[], integer);
 -- Words of the bases that look like these; none where pg_trgm is not installed.
 CREATE FUNCTION similar_words(p_bases uuid[], p_words text[], p_limit integer)
 RETURNS TABLE (word text, alike text, similarity double precision)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET pg_trgm.similarity_threshold = '0.3'
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp
 SET enable_seqscan = 'off' AS $$
 #variable_conflict use_column
 DECLARE
@@ -155,10 +179,12 @@ DO $$
 DECLARE one regprocedure;
 BEGIN
     FOR one IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
-        AND p.proname IN ('similar_words', 'search_passage_words') LOOP
+        AND p.proname IN ('similar_words', 'search_passage_words', 'passages_with_words') LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO patchcord_system', one);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', one);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO patchcord_app', one);
+        IF one::text NOT LIKE 'passages_with_words%' THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO patchcord_app', one);
+        END IF;
     END LOOP;
 END $$;
 REVOKE CREATE ON SCHEMA public FROM patchcord_system;
