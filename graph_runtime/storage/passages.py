@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,6 +18,8 @@ _TO_READ: Final = """
     FROM knowledge_document d JOIN knowledge_base b ON b.id = d.knowledge_base_id WHERE d.id = %s AND d.claim = %s
 """
 WORDS_AT_ONCE: Final = 5000
+LEXEMES_KEPT: Final = 200_000
+_BETWEEN: Final = "\x1f"
 PASSAGES_AT_ONCE: Final = 500
 _INSERT: Final = """
     WITH made AS (
@@ -34,10 +36,9 @@ _INSERT: Final = """
         RETURNING id, place)
     INSERT INTO knowledge_lookup (passage_id, workspace_id, knowledge_base_id, document_id, category_id, word_count, language, words)
     SELECT made.id, current_setting('app.workspace_id')::uuid, %(base)s, %(document)s, %(category)s, n.word_count, %(language)s,
-        strip(to_tsvector('simple', n.searched) || to_tsvector('english', n.searched)
-            || to_tsvector('russian', n.searched) || to_tsvector('simple', n.stems))
-    FROM unnest(%(places)s::integer[], %(counts)s::integer[], %(searched)s::text[], %(stems)s::text[])
-            n (place, word_count, searched, stems) JOIN made USING (place)
+        array_to_tsvector(string_to_array(n.lexemes, chr(31)))
+    FROM unnest(%(places)s::integer[], %(counts)s::integer[], %(lexemes)s::text[])
+            n (place, word_count, lexemes) JOIN made USING (place)
     ORDER BY place
 """
 
@@ -54,13 +55,12 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class NewPassage:
-    """A passage to write. `searched`: what its words are taken from, in normal spelling; `stems`: our own."""
+    """A passage to write. `words`: those it is found by, in normal spelling, each once; `word_count`: how long it is."""
 
     text: str
     heading: str
     page: int | None
-    searched: str
-    stems: str
+    words: Collection[str]
     word_count: int
 
 
@@ -120,8 +120,39 @@ async def moment(connection: Connection) -> datetime:
     return at
 
 
-async def replace(connection: Connection, document: Row, language: str, passages: Sequence[NewPassage]) -> None:
-    """The passages of a document in place of those it had; a text that stays keeps its vector. The row must be locked."""
+class Lexemes:
+    """Word → what it is found by: the word itself, its stems in the configurations, and a stem of our own.
+
+    PostgreSQL is asked once for each word that this process meets, not for each place where it stands.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    async def of(self, connection: Connection, stems: Mapping[str, str]) -> Mapping[str, str]:
+        """Those of each word, in one text. `stems`: word → stem of our own."""
+        if len(self._known) > LEXEMES_KEPT:
+            self._known.clear()
+        new = [w for w in stems if w not in self._known]
+        for at in range(0, len(new), WORDS_AT_ONCE):
+            some = new[at : at + WORDS_AT_ONCE]
+            cursor = await connection.execute(
+                "SELECT array_to_string(tsvector_to_array(to_tsvector('simple', w) || to_tsvector('english', w)"
+                " || to_tsvector('russian', w) || to_tsvector('simple', s)), chr(31)) AS found"
+                " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY u (w, s, n) ORDER BY n",
+                ([_storable(w) for w in some], [_storable(stems[w]) for w in some]),
+            )
+            self._known.update(zip(some, [row["found"] async for row in cursor], strict=True))
+        return self._known
+
+
+async def replace(
+    connection: Connection, document: Row, language: str, passages: Sequence[NewPassage], lexemes: Mapping[str, str]
+) -> None:
+    """The passages of a document in place of those it had; a text that stays keeps its vector. The row must be locked.
+
+    `lexemes`: of all of their words.
+    """
     cursor = await connection.execute("SELECT id FROM knowledge_passage WHERE document_id = %s", (document["id"],))
     old = [row["id"] async for row in cursor]
     about = {
@@ -135,8 +166,8 @@ async def replace(connection: Connection, document: Row, language: str, passages
             "places": [*range(start, start + len(part))], "pages": [p.page for p in part],
             "headings": [h for h, _ in texts], "texts": [t for _, t in texts],
             "hashes": [hashlib.sha256(f"{h}\n{t}".encode()).digest() for h, t in texts],
-            "counts": [p.word_count for p in part], "searched": [_storable(p.searched) for p in part],
-            "stems": [_storable(p.stems) for p in part],
+            "counts": [p.word_count for p in part],
+            "lexemes": [_BETWEEN.join(filter(None, (lexemes[w] for w in p.words))) for p in part],
         }  # fmt: skip
         await connection.execute(_INSERT, about | values)
     if old:

@@ -147,7 +147,7 @@ BEGIN
         FROM unnest(more_ids, more_counts) m (id, word_count) WHERE NOT EXISTS (SELECT FROM best b WHERE b.id = m.id)
     )
     SELECT c.id, c.raw / (0.75 + 0.25 * least(3, c.word_count / 90.0)),
-        c.raw / (SELECT greatest(sum(f.idf), 0.001) FROM weighed f), c.places, founds
+        c.raw / (SELECT greatest(sum(f.idf), 0.001) FROM weighed f), ARRAY(SELECT u.place FROM unnest(c.places) u (place) ORDER BY 1), founds
     FROM complete c ORDER BY 2 DESC, c.id LIMIT p_limit;
 END $$;
 
