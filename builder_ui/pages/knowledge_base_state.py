@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,8 @@ class DocumentItem:
     unhelpful: int = 0
 
 
+TOLD_WITHIN: Final = 5.0
+"""Seconds."""
 NO_USE: Final = UsageRow(0, 0, 0)
 
 
@@ -128,6 +131,8 @@ class KnowledgeBase(Session):
     category_form: str = ""
     category_name: str = ""
     opened: DocumentItem = DocumentItem()
+    _wanted: str = ""
+    _wanted_at: float = 0.0
     passages: list[PassageItem] = []
     aged: DocumentItem = DocumentItem()
     versions: list[VersionItem] = []
@@ -163,7 +168,7 @@ class KnowledgeBase(Session):
         """The page was opened."""
         self.is_missing = self.is_saving = False
         self.tab, self.category, self.search, self.form_kind = "documents", "", "", ""
-        self.opened, self.deleting, self.is_deleting_base = DocumentItem(), DocumentItem(), False
+        self.deleting, self.is_deleting_base = DocumentItem(), False
         self.aged, self.versions = DocumentItem(), []
         self.deleting_category = CategoryItem()
         self.may_edit = "knowledge.edit" in who.scopes
@@ -171,9 +176,14 @@ class KnowledgeBase(Session):
             self._usage = await services().knowledge_questions.usage(who, self.base_id)
             await self._refresh(who)
             wanted = str(dict(self.router.url.query_parameters).get("document") or "")
-            if wanted:
-                with contextlib.suppress(NotFound):
-                    await self._look(who, wanted)
+            # One opening of the page is told more than once; a document that was closed meanwhile stays closed.
+            is_told_again = bool(wanted) and wanted == self._wanted and time.monotonic() - self._wanted_at < TOLD_WITHIN
+            self._wanted, self._wanted_at = wanted, time.monotonic()
+            if not is_told_again:
+                self.opened, self.passages = DocumentItem(), []
+                if wanted:
+                    with contextlib.suppress(NotFound):
+                        await self._look(who, wanted)
         except NotFound:
             self.is_missing, self.is_working = True, False
         self.is_loaded = True

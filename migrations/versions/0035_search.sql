@@ -1,3 +1,6 @@
+-- Settings of an extension can be named once it is loaded.
+DO $$ BEGIN PERFORM '[1]'::vector; END $$;
+
 DROP FUNCTION search_passage_words(uuid[], text[], text[], double precision[], uuid[], text[], timestamptz, integer);
 
 -- For each query that is asked up to p_most passages: its place, from 1, the passage, and how long it is. A small part of
@@ -219,7 +222,7 @@ BEGIN
             INTO asked USING p_bases, p_categories, p_languages;
         IF asked > most THEN
             IF p_categories IS NOT NULL OR p_languages IS NOT NULL THEN
-                SELECT sum(d.passages) / everything INTO share FROM knowledge_document d
+                SELECT sum(d.passages) / greatest(everything, 1) INTO share FROM knowledge_document d
                     WHERE d.workspace_id = w AND d.knowledge_base_id = ANY (p_bases)
                       AND (p_categories IS NULL OR d.category_id = ANY (p_categories))
                       AND (p_languages IS NULL OR d.language = ANY (p_languages));
