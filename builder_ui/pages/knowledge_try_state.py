@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.errors import InputInvalid
-from graph_runtime.knowledge.search import TOTAL
-from graph_runtime.services.knowledge_search import SearchSettings
+from graph_runtime.services.knowledge_search import TOTAL, SearchSettings
 
 if TYPE_CHECKING:
     from graph_runtime.services.knowledge_search import Tried

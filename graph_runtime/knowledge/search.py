@@ -165,15 +165,16 @@ async def search(
     unranked = ""
     async with database.workspace(workspace_id) as connection:
         shown = await rows.shown(connection, [p for p, _ in ranked]) if ranked else {}
-        found = [_found(shown[p], score, gathered) for p, score in ranked if p in shown]
-        if rerank is None:
-            chosen, texts = await _chosen(connection, found, settings)
+    found = [_found(shown[p], score, gathered) for p, score in ranked if p in shown]
     if rerank is not None:
         began = time.perf_counter()
         found, unranked = await _reranked(rerank, query, found)
         ms[RERANKED] = _ms(began)
+    chosen = [f for f in found if f.sure >= settings.threshold][: settings.top_k]
+    texts = {f.id: f.text for f in chosen}
+    if settings.neighbors and chosen:
         async with database.workspace(workspace_id) as connection:
-            chosen, texts = await _chosen(connection, found, settings)
+            texts = await _with_neighbors(connection, chosen, settings.neighbors)
     fits = {p["id"] for p in within_budget([_sized(f, texts[f.id]) for f in chosen], settings.tokens)}
     complete = tuple(replace(f, text=texts[f.id], goes=True) if f.id in fits else f for f in found)
     ms[TOTAL] = _ms(started)
@@ -222,14 +223,6 @@ async def _gathered(
         other = await _other_wording(database, workspace_id, (scope, by_words), wording, further)
         gathered.take(other, str(number))
     return gathered
-
-
-async def _chosen(
-    connection: Any, found: Sequence[Found], settings: SearchSettings
-) -> tuple[list[Found], dict[str, str]]:
-    """What may go to the model, and its texts with those around them."""
-    chosen = [f for f in found if f.sure >= settings.threshold][: settings.top_k]
-    return chosen, await _with_neighbors(connection, chosen, settings.neighbors)
 
 
 async def _reranked(rerank: Rerank, query: str, found: Sequence[Found]) -> tuple[list[Found], str]:
@@ -360,8 +353,6 @@ def _found(row: Row, score: float, gathered: _Gathered) -> Found:
 
 async def _with_neighbors(connection: Any, chosen: Sequence[Found], reach: int) -> dict[str, str]:
     """Each passage's text, with what stands before and after it in the document; nothing is said twice."""
-    if not reach or not chosen:
-        return {f.id: f.text for f in chosen}
     shown = await rows.shown(connection, [f.id for f in chosen])
     taken = {(f.document_id, shown[f.id]["place"]) for f in chosen}
     wanted: dict[str, list[tuple[str, int]]] = {}

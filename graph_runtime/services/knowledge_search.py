@@ -11,7 +11,7 @@ from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
 from graph_runtime.knowledge.marks import marks
 from graph_runtime.knowledge.packing import as_data
-from graph_runtime.knowledge.search import Found, SearchResult, SearchSettings, search
+from graph_runtime.knowledge.search import TOTAL, Found, SearchResult, SearchSettings, search
 from graph_runtime.knowledge.words import stem, telling_words
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
@@ -24,7 +24,7 @@ from graph_runtime.storage import passages
 from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.passages import Scope
 
-__all__ = ["KnowledgeSearch", "SearchSettings", "Trial", "Tried"]
+__all__ = ["TOTAL", "KnowledgeSearch", "SearchSettings", "Trial", "Tried"]
 
 EXCERPT: Final = 700
 

@@ -32,9 +32,10 @@ class Reranker:
         """Status and body."""
         if authorization != f"Bearer {KEY}":
             return 401, b'{"detail": "bad key"}'
-        texts = body.get("documents") if isinstance(body, dict) else None
-        right = path == "/v1/rerank" and isinstance(texts, list) and texts and all(type(t) is str for t in texts)
-        if not right or body.keys() != {"model", "query", "documents", "top_n"} or body["model"] != MODEL:
+        texts: Any = body.get("documents") if isinstance(body, dict) else None
+        if path != "/v1/rerank" or not isinstance(texts, list) or not texts or {*map(type, texts)} != {str}:
+            return 422, b'{"detail": "documents"}'
+        if body.keys() != {"model", "query", "documents", "top_n"} or body["model"] != MODEL:
             return 422, b'{"detail": "not a request for this model"}'
         if type(body["query"]) is not str or not 1 <= body["top_n"] <= len(texts):
             return 422, b'{"detail": "query or top_n"}'
