@@ -44,7 +44,7 @@ async def test_what_was_there_is_found_after_an_upgrade(tmp_path: Path) -> None:
                     found = await by_words(connection, scope, [("tulips", "tulips", 1.0)], 5)
                     assert [(r["terms"], r["found"]) for r in found] == [([1], [1])]
                 assert len(await by_vector(connection, Scope([row[0]]), "m", [1.0] * 256, 5)) == 2
-                alike = await similar_words(connection, [row[0]], ["tulpis"], 5)
+                alike = await similar_words(connection, [row[0]], ["tulps"], 5)
                 assert [r["alike"] for r in alike] == ["tulips"]
         finally:
             await database.close()
