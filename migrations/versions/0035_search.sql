@@ -193,8 +193,6 @@ DECLARE
     everything double precision;
     most integer := p_one_by_one;
     asked bigint := 0;
-    taken integer := least(p_limit, 30) + 10;
-    share double precision;
     ids uuid[];
     likenesses double precision[];
     narrowed text := format($part$
@@ -212,7 +210,7 @@ BEGIN
             WHERE c.oid = ('public.knowledge_passage_' || p_dims)::regclass;
         -- Among ten times as many passages a walk has to look at more to find as many of the nearest.
         PERFORM set_config('hnsw.ef_search', greatest(
-            current_setting('hnsw.ef_search')::integer, least(1000, everything / 500)::integer)::text, true);
+            current_setting('hnsw.ef_search')::integer, least(1000, everything / 700)::integer)::text, true);
         IF most IS NULL THEN
             most := least(12000, greatest(2000, sqrt(20 * least(p_limit, 30) * everything)))::integer;
         END IF;
@@ -221,20 +219,10 @@ BEGIN
             AND ($2 IS NULL OR p.category_id = ANY ($2)) AND ($3 IS NULL OR p.language = ANY ($3)) LIMIT %s) n', most + 1)
             INTO asked USING p_bases, p_categories, p_languages;
         IF asked > most THEN
-            IF p_categories IS NOT NULL OR p_languages IS NOT NULL THEN
-                SELECT sum(d.passages) / greatest(everything, 1) INTO share FROM knowledge_document d
-                    WHERE d.workspace_id = w AND d.knowledge_base_id = ANY (p_bases)
-                      AND (p_categories IS NULL OR d.category_id = ANY (p_categories))
-                      AND (p_languages IS NULL OR d.language = ANY (p_languages));
-                -- The first look sees the nearest of all, where few are of this part: it goes on once more.
-                IF share < 0.25 THEN
-                    taken := greatest(taken, least(250, 1.3 * share * current_setting('hnsw.ef_search')::integer)::integer);
-                END IF;
-            END IF;
             -- Thirty are enough to be fused with words: with a filter, each more makes the walk longer.
             PERFORM set_config('enable_sort', 'off', true);  -- else the planner may sort thousands of rows after all
             EXECUTE format('SELECT array_agg(f.id), array_agg(f.likeness) FROM (' || chosen || ') f',
-                format('p.embedding::halfvec(%s) <=> $3::halfvec(%s)', p_dims, p_dims), narrowed, taken)
+                format('p.embedding::halfvec(%s) <=> $3::halfvec(%s)', p_dims, p_dims), narrowed, least(p_limit, 30) + 10)
                 INTO ids, likenesses USING w, p_model, p_vector, p_bases, p_categories, p_languages, p_since, p_limit;
             PERFORM set_config('enable_sort', 'on', true);
             IF cardinality(ids) >= least(p_limit, 30) THEN

@@ -1,3 +1,6 @@
+-- Options of an extension can be named once it is loaded.
+DO $$ BEGIN PERFORM '[1]'::vector; END $$;
+
 -- A search by words looks at up to two thousand passages and shows fifty. Their rows hold a text and a vector, four to a
 -- page, so it read a page of the table for each. Now what it has to look at lies in rows of its own, fifty to a page; the
 -- lexemes themselves, which only the best candidates need, lie outside and are not compressed.
@@ -47,4 +50,14 @@ DO $$ BEGIN
         CREATE INDEX knowledge_word_alike ON knowledge_word USING gin (word gin_trgm_ops, (ARRAY[knowledge_base_id]))
             WITH (fastupdate = on, gin_pending_list_limit = 1024);
     END IF;
+END $$;
+
+-- A passage finds better neighbors when it is added: at half a million ten of the nearest ten are found instead of nine, with a
+-- shorter walk. What is in an index already stays as it is until REINDEX.
+DO $$
+DECLARE dims integer;
+BEGIN
+    FOREACH dims IN ARRAY ARRAY[256, 384, 512, 768, 1024, 1536] LOOP
+        EXECUTE format('ALTER INDEX knowledge_passage_%s SET (ef_construction = 128)', dims);
+    END LOOP;
 END $$;
