@@ -33,7 +33,7 @@ def conditions_part(state: Any, what: What) -> rx.Component:
                     style={**_ROW, "margin_bottom": "8px"},
                 ),
             ),
-            rx.foreach(state.groups, lambda g, n: _group(state, g, n, what)),
+            rx.foreach(state.groups, lambda g, at: _group(state, g, at, what)),  # Reflex names the index as it is named here
             rx.button(
                 rx.icon("plus", size=14),
                 rx.cond(state.groups.length() > 0, t("conditions.add_group"), t("conditions.add")),
