@@ -101,9 +101,9 @@ function Name({ id, node, type }: { id: string; node: FlowNode; type?: StepType 
   );
 }
 
-function Badges({ id, node, type, isEntry }: { id: string; node: FlowNode; type?: StepType; isEntry: boolean }) {
+function Badges({ id, node, type }: { id: string; node: FlowNode; type?: StepType; isEntry: boolean }) {
   const problems = useProblems(id);
-  const triggers = useEditor((s) => (isEntry ? s.begunBy.length : 0));
+  const triggers = useEditor((s) => (type?.entry ? s.begunBy.length : 0));
   return (
     <div className="pc-badges">
       {triggers > 0 && <span className="pc-chip" title={t("trigger.begun_by", { n: triggers })} data-testid="card-begun-by"><Zap size={12} aria-hidden="true" />{triggers}</span>}
