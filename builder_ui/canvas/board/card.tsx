@@ -106,7 +106,7 @@ function Badges({ id, node, type }: { id: string; node: FlowNode; type?: StepTyp
   const triggers = useEditor((s) => (type?.entry ? s.begunBy.length : 0));
   return (
     <div className="pc-badges">
-      {triggers > 0 && <span className="pc-chip" title={t("trigger.begun_by", { n: triggers })} data-testid="card-begun-by"><Zap size={12} aria-hidden="true" />{triggers}</span>}
+      {triggers > 0 && <span className="pc-chip pc-begun" title={t("trigger.begun_by", { n: triggers })} data-testid="card-begun-by"><Zap size={12} aria-hidden="true" />{triggers}</span>}
       {!node.enabled && <span className="pc-chip">{t("card.off")}</span>}
       {type?.waits === "reply" && <MessageCircleQuestion size={14} aria-label={t("card.waits_reply")} />}
       {type?.waits === "time" && <Clock size={14} aria-label={t("card.waits_time")} />}
