@@ -60,7 +60,8 @@ BEGIN
         SELECT greatest(0, c.reltuples) INTO everything FROM pg_class c
             WHERE c.oid = ('public.knowledge_passage_' || p_dims)::regclass;
         -- Among ten times as many passages a walk has to look at more to find as many of the nearest.
-        PERFORM set_config('hnsw.ef_search', least(1000, greatest(200, everything / 500))::integer::text, true);
+        PERFORM set_config('hnsw.ef_search', greatest(
+            current_setting('hnsw.ef_search')::integer, least(1000, everything / 500)::integer)::text, true);
         IF most IS NULL THEN
             most := least(12000, greatest(2000, sqrt(20 * least(p_limit, 30) * everything)))::integer;
         END IF;

@@ -37,7 +37,7 @@ from tests.benchmarks.parts.knowledge_scale import reading, scale
 SET = Path(__file__).parent / "parts" / "knowledge"
 LANGUAGES = ("en", "ru", "uk")
 GOALS = {"en": 0.85, "ru": 0.85, "uk": 0.80}
-PASSAGES, READ = 50_000, 5_000
+PASSAGES, READ, FEWEST = 50_000, 5_000, 10_000
 LIKENESS = "bench/likeness"
 NAMES = {"keyword": "words", "hybrid": "words_and_likeness", "semantic": "likeness"}
 
@@ -51,7 +51,10 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     flags.add_argument("--read", type=int, default=READ, help=f"passages to read from files (default {READ}; 0: none)")
     flags.add_argument("--quick", action="store_true", help="without the labelled set")
     flags.add_argument("-v", action="store_true", help="name the questions of the labelled set that were missed")
-    return flags.parse_args(arguments)
+    chosen = flags.parse_args(arguments)
+    if 0 < chosen.passages < FEWEST:
+        flags.error(f"--passages: at least {FEWEST}, so that a hundredth of them is enough to search; or 0")
+    return chosen
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -30,6 +30,7 @@ REMINDER = flow(
         "n_start.next": "n_sent", "n_sent.next": "n_wait", "n_wait.elapsed": "n_late", "n_wait.happened": "n_paid",
         "n_late.next": "n_end", "n_paid.next": "n_end",
     },
+    entry={"message": "n_start"},
 )  # fmt: skip
 
 
