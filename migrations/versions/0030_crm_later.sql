@@ -22,7 +22,7 @@ CREATE TABLE crm_write (
     FOREIGN KEY (workspace_id, agent_id) REFERENCES agent (workspace_id, id) ON DELETE CASCADE
 );
 CREATE INDEX crm_write_waiting ON crm_write (next_at, id) WHERE state = 'waiting';
-CREATE INDEX crm_write_in_order ON crm_write (conversation_id, id) WHERE state = 'waiting';
+CREATE INDEX crm_write_in_order ON crm_write (conversation_id, id);
 CREATE INDEX crm_write_age ON crm_write (workspace_id, at);
 
 ALTER TABLE crm_write ENABLE ROW LEVEL SECURITY;

@@ -148,6 +148,8 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         await page.get_by_role("link", name="Відкрити в базі знань").click()
         await expect(page.get_by_role("dialog")).to_contain_text("наискосок")
         await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await page.goto(f"/knowledge/{base}")
         await travels(page, base)
     finally:
         worker.cancel()

@@ -309,7 +309,9 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
                                    label, after, sentence, confidence, state, created_at)
             SELECT workspace_id, agent_id, contact_id, agent_id, id, id, 1, '{{}}', 'name', 'Name', '1', 's', 1, 'applied',
                 updated_at FROM conversation;
-        ANALYZE update_check, update_change;
+        INSERT INTO crm_write (workspace_id, agent_id, conversation_id, turn_id, node_id, slot, key, write, state, at)
+            SELECT workspace_id, agent_id, id, id, 'n', 'crm', id::text, '{{}}', 'done', updated_at FROM conversation;
+        ANALYZE update_check, update_change, crm_write;
         INSERT INTO chain (workspace_id, name, document) SELECT id, 'C', '{{}}' FROM workspace;
         INSERT INTO chain_version (workspace_id, chain_id, number, document, content_hash)
             SELECT workspace_id, id, 1, '{{}}', '' FROM chain;
@@ -331,7 +333,7 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
         statements.OLD_CONVERSATIONS, statements.LIVING_CONVERSATIONS, statements.FILES_OF, *statements.BY_AGE.values(),
         *statements.OF_ONE_CONVERSATION.values(),
         # What the references do when a conversation goes.
-        *(f"DELETE FROM {table} WHERE conversation_id = %(id)s" for table in (*OF_CONVERSATION, "timer", "phone_call")),
+        *(f"DELETE FROM {table} WHERE conversation_id = %(id)s" for table in (*OF_CONVERSATION, "crm_write", "timer", "phone_call")),
         "DELETE FROM call_recording_part WHERE recording_id = %(id)s",
     ]  # fmt: skip
     for statement in ours:
