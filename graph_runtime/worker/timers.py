@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -11,9 +12,11 @@ from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage.timers import TIMERS_CHANNEL, Sweep
 from graph_runtime.worker.due import DueWork, Listen
 
-BATCH: Final = 5
+BATCH: Final = 3
 PACE: Final = 0.05
 """Seconds after which more are fired although these turns have not ended: a model may be thinking in them."""
+REST: Final = 0.02
+"""Seconds, at most, that a backlog rests after each batch, and no longer than the batch took: half of the time belongs to others."""
 
 
 class Timers(DueWork):
@@ -35,7 +38,9 @@ class Timers(DueWork):
             self._runner.start(workspace_id, conversation_id)
         if len(fired) == BATCH and (running := self._runner.running):
             # Many are due, perhaps all that fell due while nothing ran: whoever writes meanwhile is answered in between.
+            began = time.monotonic()
             await asyncio.wait(running, timeout=PACE)
+            await asyncio.sleep(min(REST, time.monotonic() - began))
         return len(fired)
 
     async def seconds_to_next(self, moment: datetime | None) -> float:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from graph_runtime.engine.virtual_clock import VirtualClock
@@ -132,3 +133,23 @@ async def test_the_worker_sleeps_until_the_next_timer_and_hears_of_new_ones(
                 break
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_is_due_is_found_by_its_index_when_one_workspace_has_all(
+    p: Process, postgres: EmbeddedPostgres
+) -> None:
+    access = publish(postgres.admin_url, FLOW)
+    await p.begin(access)
+    with psycopg.connect(postgres.admin_url) as admin:
+        admin.execute("ALTER TABLE timer DISABLE TRIGGER USER")
+        admin.execute(
+            "INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)"
+            " SELECT workspace_id, conversation_id, due_at + interval '1 day', turn_seq FROM timer, generate_series(1, 20000)"
+        )
+        admin.execute("ANALYZE timer")
+        read = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'timer'"
+        before = admin.execute(read).fetchone()
+        for look in ("seconds_to_next_timer(NULL, 30)", "fire_timers(NULL, 3)"):
+            admin.execute("SELECT " + look)
+        assert admin.execute(read).fetchone() == before
+        admin.rollback()

@@ -1,0 +1,22 @@
+"""What is due next is found by its index, whatever is paused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0037_what_is_due"
+down_revision = "0031_languages"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.get_bind().connection.driver_connection.execute(  # type: ignore[union-attr]
+        Path(__file__).with_suffix(".sql").read_text("utf-8")
+    )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("Restore a backup made before the upgrade instead.")
