@@ -206,7 +206,7 @@ class Deliveries:
         left = 0.0 if ticket.claimed.at_most_once else SHORT_WAIT
         while True:
             wait = self._rules.limits.wait(
-                channel.offer, channel.workspace_id, channel.id, ticket.claimed.recipient, ticket.queue
+                channel.offer, channel.workspace_id, channel.id, ticket.claimed.recipient, ticket.queue, patience=left
             )
             if wait <= 0 or wait > left:
                 return wait

@@ -96,9 +96,13 @@ class SendLimits:
             self._held_until[held] = max(self._held_until.get(held, 0.0), self._clock() + seconds)
 
     def wait(
-        self, offer: ChannelOffer, workspace_id: str, channel_id: str, recipient: str, queue: str = "chat"
+        self, offer: ChannelOffer, workspace_id: str, channel_id: str, recipient: str, queue: str = "chat",
+        *, patience: float = 0.0,
     ) -> float:  # fmt: skip
-        """Seconds to wait before this request; 0: go, and tell `succeeded`, `failed` or `released` afterwards."""
+        """Seconds to wait before this request; 0: go, and tell `succeeded`, `failed` or `released` afterwards.
+
+        `patience`: for so long the message stays where it is; what the channel keeps waiting longer need not be claimed.
+        """
         held = self._held_until.get(("", channel_id), 0.0) - self._clock()
         if held > 0:
             return held
@@ -117,8 +121,8 @@ class SendLimits:
         wait = self._buckets.take(wanted, self.share)
         if wait > 0:
             self._breakers.released(channel_id)
-            # What a whole channel has to wait for need not be claimed for another recipient of it.
-            self.hold(channel_id, max(self._buckets.waits(wanted[:of_channel], self.share)), queue)
+            if (of_all := max(self._buckets.waits(wanted[:of_channel], self.share))) > patience:
+                self.hold(channel_id, of_all, queue)
         return wait
 
     def succeeded(self, channel_id: str) -> None:

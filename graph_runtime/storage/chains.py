@@ -384,12 +384,18 @@ async def done_steps(connection: Connection, enrollment_id: str) -> list[str]:
     return [row["step_id"] for row in await cursor.fetchall()]
 
 
-async def inside_ids(connection: Connection, chain_id: str, limit: int) -> list[str]:
-    """Enrollments that go on."""
+async def in_other_versions(
+    connection: Connection, chain_id: str, version_id: str, ids: Sequence[str] | None, after: str, limit: int
+) -> list[str]:
+    """Enrollments that go on in another version, by id and behind `after`, locked; `ids` None: of everybody."""
     cursor = await connection.execute(
-        "SELECT id::text FROM enrollment WHERE chain_id = %s AND state IN ('active', 'paused') ORDER BY id LIMIT %s",
-        (chain_id, limit),
-    )
+        "SELECT id::text FROM enrollment WHERE chain_id = %(chain)s AND version_id <> %(version)s AND id > %(after)s"
+        " AND state IN ('active', 'paused') AND (%(ids)s::text[] IS NULL OR id::text = ANY (%(ids)s::text[]))"
+        " ORDER BY id LIMIT %(limit)s FOR UPDATE",
+        {
+            "chain": chain_id, "version": version_id, "after": after, "limit": limit, "ids": None if ids is None else [*ids],
+        },
+    )  # fmt: skip
     return [row["id"] for row in await cursor.fetchall()]
 
 
