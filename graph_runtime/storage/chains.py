@@ -420,7 +420,7 @@ async def close_note(connection: Connection, note_id: str) -> bool:
 
 
 async def choices(connection: Connection, lines: Sequence[str]) -> list[Row]:
-    """{kind, id, name} of what steps may name: channel, line, agent, member, subscription.
+    """{kind, id, name} of what steps may name: channel, line, agent, flow (agent/flow), member, subscription.
 
     `lines`: connectors whose channels are phone lines.
     """
@@ -432,6 +432,8 @@ _CHOICES = """
            a.name || ' · ' || coalesce(nullif(h.label, ''), h.connector) AS name
         FROM channel h JOIN agent a ON a.id = h.agent_id WHERE h.connector NOT IN ('api', 'test')
     UNION ALL SELECT 'agent', id::text, name FROM agent
+    UNION ALL SELECT 'flow', a.id::text || '/' || f.id::text, a.name || ' · ' || f.name FROM flow f JOIN agent a ON a.id = f.agent_id
+        WHERE f.live_version_id IS NOT NULL AND f.id IS DISTINCT FROM a.main_flow_id
     UNION ALL SELECT 'member', id::text, name FROM member
     UNION ALL SELECT 'subscription', id::text, coalesce(nullif(description, ''), url) FROM event_subscription WHERE is_on
     ORDER BY 1, 3 LIMIT 2000
