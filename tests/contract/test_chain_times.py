@@ -131,10 +131,10 @@ WEEK = {"mon": (("09:00", "13:00"), ("14:00", "18:00")), "sat": (("10:00", "12:0
 )
 def test_working_hours_by_day_of_the_week_hold_for_what_the_contact_notices(base: str, expected: str) -> None:
     chain = Chain(quiet=None, hours=WEEK)
-    days = {"hours": chain.working_hours, "is_holiday": lambda day: day == date(2026, 3, 9)}
+    days: dict[str, Any] = {"hours": chain.working_hours, "is_holiday": lambda day: day == date(2026, 3, 9)}
     assert when(message(delay=Delay(unit="minutes")), local(base), chain=chain, **days).due_at == local(expected)
     note = NotifyStep(id="n", text="x", delay=Delay(unit="minutes"))
-    calendar = Calendar(ZoneInfo("Europe/Kyiv"), **days)  # type: ignore[arg-type]
+    calendar = Calendar(ZoneInfo("Europe/Kyiv"), **days)
     assert due(chain, note, NOBODY, local(base), local(base), calendar).due_at == local(base)
 
 
