@@ -127,7 +127,10 @@ class ChannelHttp(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many messages in so many seconds, `burst` of them at once."""
+    """At most so many messages in any so many seconds, `burst` of them at once.
+
+    A burst larger than `messages` says that the receiver tolerates more for a moment; only the long run counts then.
+    """
 
     messages: float
     seconds: float = 1.0
