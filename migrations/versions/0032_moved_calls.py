@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0032_moved_calls"
-down_revision = "0037_what_is_due"
+down_revision = "0031_languages"
 branch_labels = None
 depends_on = None
 

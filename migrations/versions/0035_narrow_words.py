@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0035_narrow_words"
-down_revision = "0037_what_is_due"
+down_revision = "0034_rules_in_the_crm"
 branch_labels = None
 depends_on = None
 
