@@ -24,16 +24,14 @@ def _listed(words: str) -> list[str]:
 
 # Ukrainian has no stemmer in PostgreSQL. Endings of nouns, adjectives and verbs, the longest first; a stem keeps at least
 # three letters. Also used for Russian words, where it only adds a second stem.
-_ENDINGS: Final = tuple(
-    sorted(
-        _listed("""ами ями ові еві єві ові ого ого ому ему ими іми ій ої ою ею єю ий ій ий их іх ує юють ують уєте уємо ати яти ити
+_ENDINGS: Final = frozenset(
+    _listed("""ами ями ові еві єві ові ого ого ому ему ими іми ій ої ою ею єю ий ій ий их іх ує юють ують уєте уємо ати яти ити
         іти ться тись тися лася лися вся ав ала али ало ив ила или ило ів ев єв ам ям ах ях ом ем єм ою ею ої єї а я о е є
         у ю и і ї й ь ння нню нням ання анню анням ення енню енням ість ості істю ами ими ете єте емо ємо имо ите ать ять уть
         ють ить ешь ишь ах иях ией иям иями ия ии ию ий ый ой ая яя ое ее ые ие ую юю ого его ому ему ых их ым им ешь ет ют
-        ит ишь ем им ете ите ал ала али ало ил ила или ило"""),
-        key=lambda e: -len(e),
-    )
+        ит ишь ем им ете ите ал ала али ало ил ила или ило""")
 )
+_LENGTHS: Final = sorted({len(e) for e in _ENDINGS}, reverse=True)
 _VOICED: Final = str.maketrans({"і": "о"})
 
 STOP_WORDS: Final = frozenset(
@@ -88,9 +86,9 @@ def stem(word: str) -> str:
     """A stem of a Cyrillic word by Ukrainian endings, with і and о made one (порядок, рік – року); others unchanged."""
     if len(word) < 4 or not _CYRILLIC.match(word):
         return word
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word[: -len(ending)]
+    for length in _LENGTHS:
+        if len(word) - length >= 3 and word[-length:] in _ENDINGS:
+            word = word[:-length]
             break
     return word.translate(_VOICED)
 

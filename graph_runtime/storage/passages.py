@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +42,18 @@ _INSERT: Final = """
             n (place, word_count, lexemes) JOIN made USING (place)
     ORDER BY place
 """
+
+
+# Of a word in letters of one script a parser finds nothing more than the word, so its dictionaries are asked at once.
+_LEXEMES: Final = """
+    SELECT array_to_string(CASE script
+        WHEN 'latin' THEN ARRAY[w, s] || ts_lexize('english_stem', w)
+        WHEN 'cyrillic' THEN ARRAY[w, s] || ts_lexize('russian_stem', w)
+        ELSE tsvector_to_array(to_tsvector('simple', w) || to_tsvector('english', w) || to_tsvector('russian', w)
+            || to_tsvector('simple', s)) END, chr(31)) AS found
+    FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY u (w, s, script, n) ORDER BY n
+"""
+_CYRILLIC: Final = re.compile("[а-яіїєґ]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +150,8 @@ class Lexemes:
         for at in range(0, len(new), WORDS_AT_ONCE):
             some = new[at : at + WORDS_AT_ONCE]
             cursor = await connection.execute(
-                "SELECT array_to_string(tsvector_to_array(to_tsvector('simple', w) || to_tsvector('english', w)"
-                " || to_tsvector('russian', w) || to_tsvector('simple', s)), chr(31)) AS found"
-                " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY u (w, s, n) ORDER BY n",
-                ([_storable(w) for w in some], [_storable(stems[w]) for w in some]),
+                _LEXEMES,
+                ([_storable(w) for w in some], [_storable(stems[w]) for w in some], [_script(w) for w in some]),
             )
             self._known.update(zip(some, [row["found"] async for row in cursor], strict=True))
         return self._known
@@ -313,6 +324,12 @@ def as_vector(values: Sequence[float]) -> str:
 
 def _listed(values: Sequence[str] | None) -> list[Any] | None:
     return None if values is None else list(values)
+
+
+def _script(word: str) -> str:
+    if word.isascii() and word.isalpha():
+        return "latin"
+    return "cyrillic" if _CYRILLIC.fullmatch(word) else ""
 
 
 def _storable(text: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from graph_runtime.knowledge.words import stem
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage.database import Database, Row
-from graph_runtime.storage.passages import Scope, by_words
+from graph_runtime.storage.passages import Lexemes, Scope, by_words
 
 ROWS, K = 5200, 20
 Admin = psycopg.Connection[tuple[Any, ...]]
@@ -53,6 +54,22 @@ async def _found(database: Database, workspace: str, scope: Scope, *words: str) 
         )
         at = {row["id"]: row["place"] async for row in places}
     return [row | {"place": at[row["passage_id"]]} for row in rows]
+
+
+async def test_a_word_is_found_by_what_a_whole_text_would_be(database: Database, owner: Principal) -> None:
+    words = "the running deliveries доставки быстрее не їжа wi-fi example.com 2024 ab12 naïve 3,5 о'кей".split()
+    stems = {w: stem(w) for w in words}
+    async with database.workspace(owner.workspace_id) as connection:
+        found = await Lexemes().of(connection, stems)
+        for word in words:
+            cursor = await connection.execute(
+                "SELECT tsvector_to_array(to_tsvector('simple', %(w)s) || to_tsvector('english', %(w)s)"
+                " || to_tsvector('russian', %(w)s) || to_tsvector('simple', %(s)s)) AS lexemes",
+                {"w": word, "s": stems[word]},
+            )
+            row = await cursor.fetchone()
+            assert row is not None
+            assert {*found[word].split("\x1f")} == {*row["lexemes"]}, word
 
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["counted", "estimated"])
