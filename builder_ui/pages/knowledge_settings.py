@@ -56,7 +56,7 @@ def settings_tab() -> rx.Component:
                         field(
                             t("knowledge.embedder"),
                             rx.select.root(
-                                rx.select.trigger(id="set-embedder"),
+                                rx.select.trigger(id="set-embedder", aria_label=t("knowledge.embedder")),
                                 rx.select.content(
                                     rx.select.item(t("knowledge.by_words"), value="none"),
                                     rx.foreach(KnowledgeBase.embedders, lambda e: rx.select.item(e.name, value=e.id)),
@@ -93,7 +93,7 @@ def settings_tab() -> rx.Component:
                         field(
                             t("rerank.key"),
                             rx.select.root(
-                                rx.select.trigger(id="set-reranker"),
+                                rx.select.trigger(id="set-reranker", aria_label=t("rerank.key")),
                                 rx.select.content(
                                     rx.select.item(t("rerank.off"), value="none"),
                                     rx.foreach(KnowledgeBase.rerankers, lambda r: rx.select.item(r.name, value=r.id)),
