@@ -223,7 +223,7 @@ class Detector:
         ready = [(ear, window) for ear in ears if (window := ear.take()) is not None]
         if not ready:
             return []
-        pieces = []
+        pieces: list[bytes] = []
         for ear, window in ready:
             pieces += (ear._context, window)  # noqa: SLF001
             ear._context = window[-CONTEXT * 2 :]  # noqa: SLF001
