@@ -159,7 +159,7 @@ async def test_rates_pauses_and_the_breaker() -> None:
 async def test_fields_and_types_are_checked_before_publishing(
     services: Services, owner: Principal, fake: Kommo
 ) -> None:
-    agent_id, flow_id = await agent_with(services, owner, fake, SETTINGS)
+    _, flow_id = await agent_with(services, owner, fake, SETTINGS)
     values = [
         ("cf_501", "Fax"), ("cf_501", "Phone"), ("cf_502", "many"), ("cf_502", "{{ var.part }}"), ("price", "1 500,4"),
         ("cf_777", "x"), ("stage", "1:99"), ("stage", "Won"), ("name", "Roses"),
