@@ -193,7 +193,7 @@ def connector_item(connector: Connector, language: str) -> ConnectorItem:
 
 @dataclass(frozen=True)
 class FieldItem:
-    """A field of the form of a key. `kind` is text or password."""
+    """A field of the form of a key. `kind` is text or password; `options`: [value, label] of a choice."""
 
     key: str
     label: str
@@ -203,6 +203,7 @@ class FieldItem:
     default: str
     is_required: bool
     is_advanced: bool
+    options: list[list[str]] = field(default_factory=list)
 
 
 def field_items(connector: Connector, language: str) -> list[FieldItem]:
@@ -222,6 +223,7 @@ def field_items(connector: Connector, language: str) -> list[FieldItem]:
             default="" if f.key in secrets else str(f.default or ""),
             is_required=f.required,
             is_advanced=f.advanced,
+            options=[[str(value), said(label)] for value, label in f.options],
         )
         for f in form_fields(connector.settings)
     ]

@@ -66,6 +66,7 @@ from graph_runtime.services.knowledge_exchange import KnowledgeExchange
 from graph_runtime.services.knowledge_ingest import KnowledgeIngest
 from graph_runtime.services.knowledge_questions import KnowledgeQuestions
 from graph_runtime.services.knowledge_relations import KnowledgeRelations
+from graph_runtime.services.knowledge_rerankers import KnowledgeRerankers
 from graph_runtime.services.knowledge_search import KnowledgeSearch
 from graph_runtime.services.live import Live
 from graph_runtime.services.oauth import OAuth
@@ -264,7 +265,9 @@ async def build(
             database, catalog, vault, OAuth(database, catalog, vault, settings.oauth_redirect, clock=clock)
         )
         embedders = KnowledgeEmbedders(database, catalog, vault)
-        knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "", clock)
+        knowledge_search = KnowledgeSearch(
+            database, embedders, settings.public_url or "", clock, KnowledgeRerankers(connections)
+        )
         outside = Outside(
             runner=runner,
             models=models.chat_model,
@@ -366,7 +369,7 @@ async def build(
             wakes="redis" if settings.redis_url else "postgresql",
             clock=clock,
         ),
-        phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
+        phone_calls=PhoneCalls(side, lines, CallSounds(files, door, settings.public_url), recordings, doors, clock),
         call_recordings=recordings,
         call_log=CallLog(database, lines),
         rehearsal=Rehearsal(side),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from builder_ui.pages.chain_rows import WORKDAYS, StepForm
+from builder_ui.pages.chain_rows import WORKDAYS, RulesForm, StepForm
 from builder_ui.session import text_of
 from graph_runtime.contract.chains import (
     CALENDAR_UNITS,
@@ -15,13 +15,16 @@ from graph_runtime.contract.chains import (
     FlowStep,
     MessageStep,
     NotifyStep,
+    Quiet,
     WebhookStep,
 )
-from graph_runtime.contract.conditions import UNARY, Comparison, Ref, Value
+from graph_runtime.contract.conditions import UNARY, Comparison, Condition, Ref, Value
 from graph_runtime.contract.errors import InputInvalid
+from graph_runtime.contract.working_hours import WEEKDAYS, load_hours
 
 _TIME = re.compile(r"^([01]\d|2[0-3]):[0-5]\d")
-_TARGETS = {"flow": "agent_id", "call": "channel_id", "notify": "member_id", "webhook": "subscription_id"}
+_DASH = re.compile(r"\s*[-–—]\s*")
+_TARGETS = {"call": "channel_id", "notify": "member_id", "webhook": "subscription_id"}
 EVERYWHERE = "any"
 """In a select, whose values cannot be empty: no choice."""
 
@@ -38,7 +41,7 @@ def step_form(step: ChainStep, key: str) -> StepForm:
         values |= {"only_workdays": bool(window.weekdays), "skips_holidays": window.skip_holidays}
         if window.start != window.end:
             values |= {"start": window.start, "end": window.end}
-    values |= _condition_fields(step)
+    values |= condition_fields(step.only_if, "if")
     if isinstance(step, MessageStep):
         first, second = (*step.wordings, None, None)[:2]
         total = sum(w.share for w in step.wordings) or 1
@@ -48,7 +51,7 @@ def step_form(step: ChainStep, key: str) -> StepForm:
             "channel_1": (*step.channels, "", "")[0] or EVERYWHERE, "channel_2": (*step.channels, "", "")[1] or EVERYWHERE,
         }  # fmt: skip
     elif isinstance(step, FlowStep):
-        values |= {"target": step.agent_id, "flow_id": step.flow_id}
+        values |= {"target": f"{step.agent_id}/{step.flow_id}" if step.flow_id else step.agent_id}
     elif isinstance(step, CallStep):
         values |= {"target": step.channel_id, "tries": step.tries, "again": step.again_minutes}
     elif isinstance(step, NotifyStep):
@@ -64,9 +67,8 @@ def step_form(step: ChainStep, key: str) -> StepForm:
     return StepForm(**values)
 
 
-def _condition_fields(step: ChainStep) -> dict[str, Any]:
-    """A condition of one comparison fits the panel; any other is kept as it is."""
-    found = step.only_if
+def condition_fields(found: Condition | None, prefix: str) -> dict[str, Any]:
+    """A condition of one comparison fits a form, as `…_field`, `…_op` and `…_value`; any other is kept as it is."""
     if found is None:
         return {}
     if (
@@ -75,8 +77,9 @@ def _condition_fields(step: ChainStep) -> dict[str, Any]:
         and (found.right is None or isinstance(found.right, Value))
     ):
         value = "" if found.right is None or found.right.value is None else str(found.right.value)
-        return {"if_field": found.left.ref.removeprefix("contact."), "if_op": found.op, "if_value": value}
-    return {"is_if_kept": True}
+        name = found.left.ref.removeprefix("contact.")
+        return {f"{prefix}_field": name, f"{prefix}_op": found.op, f"{prefix}_value": value}
+    return {f"is_{prefix}_kept": True}
 
 
 def read_step(form: dict[str, Any], old: dict[str, Any] | None, kind: str, step_id: str) -> dict[str, Any]:
@@ -109,14 +112,18 @@ def read_step(form: dict[str, Any], old: dict[str, Any] | None, kind: str, step_
 def _read_condition(form: dict[str, Any]) -> dict[str, Any]:
     if "if_field" not in form:
         return {}
-    name = text_of(form, "if_field", limit=100)
+    condition = _one_comparison(form, "if")
+    otherwise = _one_of(form, "otherwise", ("skip", "stop")) if condition else "skip"
+    return {"only_if": condition, "otherwise": otherwise}
+
+
+def _one_comparison(form: dict[str, Any], prefix: str) -> dict[str, Any] | None:
+    name = text_of(form, f"{prefix}_field", limit=100)
     if not name:
-        return {"only_if": None, "otherwise": "skip"}
-    op = text_of(form, "if_op") or "eq"
-    condition: dict[str, Any] = {"left": {"ref": f"contact.{name}"}, "op": op}
-    if op not in UNARY:
-        condition["right"] = {"value": text_of(form, "if_value")}
-    return {"only_if": condition, "otherwise": _one_of(form, "otherwise", ("skip", "stop"))}
+        return None
+    op = text_of(form, f"{prefix}_op") or "eq"
+    right = {} if op in UNARY else {"right": {"value": text_of(form, f"{prefix}_value")}}
+    return {"left": {"ref": f"contact.{name}"}, "op": op, **right}
 
 
 def _read_content(form: dict[str, Any], old: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -144,6 +151,9 @@ def _read_content(form: dict[str, Any], old: dict[str, Any], kind: str) -> dict[
             "add_tags": words(form, "add_tags"), "remove_tags": words(form, "remove_tags"),
         }  # fmt: skip
     target = text_of(form, "target")
+    if kind == "flow":
+        agent_id, _, flow_id = target.partition("/")
+        return {"agent_id": agent_id, "flow_id": flow_id}
     content: dict[str, Any] = {_TARGETS[kind]: "" if target == EVERYWHERE else target}
     if kind == "call":
         content |= {"tries": number(form, "tries", 1, 10), "again_minutes": number(form, "again", 5, 1440)}
@@ -154,6 +164,20 @@ def _read_content(form: dict[str, Any], old: dict[str, Any], kind: str) -> dict[
     return content
 
 
+def rules_form(chain: Chain, key: str) -> RulesForm:
+    """What the dialog of a chain's rules begins with."""
+    quiet, caps = chain.quiet or Quiet(), chain.caps
+    return RulesForm(
+        key=key, on_reply=chain.stop.on_reply, tags=", ".join(chain.stop.tags), results=", ".join(chain.stop.results),
+        stages=", ".join(chain.stop.stages), has_quiet=chain.quiet is not None, quiet_start=quiet.start, quiet_end=quiet.end, per_day=caps.per_contact_day,
+        spacing=caps.spacing_minutes, per_hour=caps.per_channel_hour, per_channel_day=caps.per_channel_day,
+        zone=chain.time_zone, country=chain.country, jitter=chain.jitter_minutes,
+        hours={day: ", ".join("–".join(span) for span in chain.hours.get(day, ())) for day in WEEKDAYS},
+        has_hours=bool(chain.hours),
+        **condition_fields(chain.stop.when, "stop"),
+    )  # fmt: skip
+
+
 def read_rules(form: dict[str, Any], chain: Chain) -> dict[str, Any]:
     """A chain's document with other rules. Raises: InputInvalid."""
     document = chain.to_json()
@@ -161,18 +185,36 @@ def read_rules(form: dict[str, Any], chain: Chain) -> dict[str, Any]:
         **document["stop"], "on_reply": bool(form.get("on_reply")), "tags": words(form, "tags"),
         "results": words(form, "results"), "stages": words(form, "stages"),
     }  # fmt: skip
+    if "stop_field" in form:
+        document["stop"]["when"] = _one_comparison(form, "stop")
     quiet = {"start": _time(form, "quiet_start") or "21:00", "end": _time(form, "quiet_end") or "09:00"}
     document["quiet"] = quiet if form.get("has_quiet") else None
     document["caps"] = {
         "per_contact_day": number(form, "per_day", 0, 100), "spacing_minutes": number(form, "spacing", 0, 10_080),
         "per_channel_hour": number(form, "per_hour", 0, 1_000_000),
+        "per_channel_day": number(form, "per_channel_day", 0, 1_000_000),
     }  # fmt: skip
     country = text_of(form, "country", limit=2).upper()
     document |= {
         "time_zone": text_of(form, "zone", required=True, limit=60), "jitter_minutes": number(form, "jitter", 0, 240),
         "country": country if len(country) == 2 and country.isalpha() else "",
+        "hours": _hours(form),
     }  # fmt: skip
     return document
+
+
+def _hours(form: dict[str, Any]) -> dict[str, list[list[str]]]:
+    """By weekday. Raises: InputInvalid when the times of a day cannot be read."""
+    hours = {}
+    for day in WEEKDAYS:
+        spans = [_DASH.split(span.strip()) for span in text_of(form, f"hours_{day}").split(",") if span.strip()]
+        try:
+            load_hours({day: spans})
+        except ValueError as error:
+            raise InputInvalid(str(error), field="hours") from None
+        if spans:
+            hours[day] = spans
+    return hours
 
 
 def words(form: dict[str, Any], name: str) -> list[str]:

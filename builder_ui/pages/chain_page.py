@@ -250,6 +250,8 @@ def _rules() -> rx.Component:
         rx.el.ul(
             rx.el.li(rx.cond(ChainPage.stops_on_reply, t("chains.says_reply"), t("chains.says_no_reply"))),
             rx.cond(ChainPage.stop_tags != "", rx.el.li(t("chains.says_tags", tags=ChainPage.stop_tags))),
+            rx.cond(ChainPage.stops_when, rx.el.li(t("chains.says_when"))),
+            rx.cond(ChainPage.has_hours, rx.el.li(t("chains.says_hours"))),
             rx.el.li(rx.cond(ChainPage.quiet != "", t("chains.says_quiet", hours=ChainPage.quiet), t("chains.says_no_quiet"))),
             rx.el.li(t("chains.says_zone", zone=ChainPage.zone)),
             class_name="ps-sub",

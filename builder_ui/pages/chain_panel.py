@@ -10,6 +10,7 @@ from builder_ui.components.parts import field
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.chain_forms import EVERYWHERE
 from builder_ui.pages.chain_state import ChainPage
+from graph_runtime.contract.working_hours import WEEKDAYS
 
 FORM = ChainPage.form
 RULES = ChainPage.rules
@@ -228,6 +229,44 @@ def _check(name: str, value: Any, label: str) -> rx.Component:
     )
 
 
+def _stop_condition() -> rx.Component:
+    """One comparison, such as a stage that the customer system wrote into a field."""
+    operators = [rx.select.item(t(f"chains.op_{o}"), value=o) for o in OPERATORS]
+    return rx.fragment(
+        _pair(
+            _line("stop_field", RULES.stop_field, "chains.stop_field", "chains.stop_field_hint"),
+            _select("stop_op", RULES.stop_op, t("chains.if_op"), *operators),
+        ),
+        _line("stop_value", RULES.stop_value, "chains.if_value"),
+    )
+
+
+def _working_hours() -> rx.Component:
+    def day(name: str) -> rx.Component:
+        control = rx.text_field(
+            id=f"step-hours_{name}", name=f"hours_{name}", default_value=RULES.hours[name], placeholder="09:00–18:00",
+        )  # fmt: skip
+        return field(t(f"settings.hours_{name}"), control, field_id=f"step-hours_{name}")
+
+    return rx.el.details(
+        rx.el.summary(t("chains.hours"), class_name="ps-more"),
+        rx.el.div(
+            rx.el.p(t("chains.hours_hint"), class_name="ps-hint", style={"margin": "0"}),
+            rx.el.div(
+                *[day(name) for name in WEEKDAYS],
+                style={
+                    "display": "grid",
+                    "grid_template_columns": "repeat(auto-fill, minmax(150px, 1fr))",
+                    "gap": "12px",
+                },
+            ),
+            class_name="ps-form",
+            style={"padding_top": "8px", "max_width": "none"},
+        ),
+        custom_attrs={"open": RULES.has_hours},
+    )
+
+
 def rules_dialog() -> rx.Component:
     """What holds for the whole chain."""
     return rx.dialog.root(
@@ -242,6 +281,7 @@ def rules_dialog() -> rx.Component:
                         _line("tags", RULES.tags, "chains.stop_tags", "chains.tags_hint"),
                         _line("results", RULES.results, "chains.stop_results", "chains.stop_results_hint"),
                         _line("stages", RULES.stages, "chains.stop_stages", "chains.stop_stages_hint"),
+                        rx.cond(RULES.is_stop_kept, rx.el.p(t("chains.stop_kept"), class_name="ps-hint"), _stop_condition()),
                         class_name="ps-fieldset",
                     ),
                     rx.el.fieldset(
@@ -253,6 +293,7 @@ def rules_dialog() -> rx.Component:
                         ),
                         class_name="ps-fieldset",
                     ),
+                    _working_hours(),
                     rx.el.fieldset(
                         rx.el.legend(t("chains.caps"), class_name="ps-label"),
                         rx.el.p(t("chains.caps_hint"), class_name="ps-hint", style={"margin": "0"}),
@@ -262,8 +303,9 @@ def rules_dialog() -> rx.Component:
                         ),
                         _pair(
                             _number("per_hour", RULES.per_hour, "chains.per_hour", 0, 1_000_000),
-                            _number("jitter", RULES.jitter, "chains.jitter", 0, 240),
+                            _number("per_channel_day", RULES.per_channel_day, "chains.per_channel_day", 0, 1_000_000),
                         ),
+                        _number("jitter", RULES.jitter, "chains.jitter", 0, 240),
                         class_name="ps-fieldset",
                     ),
                     _pair(

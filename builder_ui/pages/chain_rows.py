@@ -111,7 +111,8 @@ def _about(step: ChainStep, names: Mapping[str, str]) -> tuple[str, str]:
         said = step.wordings[0].text("") if step.wordings else ""
         return said, " → ".join(names.get(c, "?") for c in step.channels)
     if isinstance(step, FlowStep):
-        return "", names.get(step.agent_id, "")
+        flow = f"{step.agent_id}/{step.flow_id}" if step.flow_id else step.agent_id
+        return "", names.get(flow, names.get(step.agent_id, ""))
     if isinstance(step, CallStep):
         return "", names.get(step.channel_id, "")
     if isinstance(step, NotifyStep):
@@ -319,7 +320,6 @@ class StepForm:
     channel_1: str = ""
     channel_2: str = ""
     target: str = ""
-    flow_id: str = ""
     tries: int = 1
     again: int = 60
     add_tags: str = ""
@@ -343,21 +343,16 @@ class RulesForm:
     per_day: int = 3
     spacing: int = 60
     per_hour: int = 0
+    per_channel_day: int = 0
+    stop_field: str = ""
+    stop_op: str = "eq"
+    stop_value: str = ""
+    is_stop_kept: bool = False
+    hours: dict[str, str] = field(default_factory=dict)
+    has_hours: bool = False
     zone: str = "UTC"
     country: str = ""
     jitter: int = 0
-
-
-def rules_form(chain: Chain, key: str) -> RulesForm:
-    """Of a chain."""
-    return RulesForm(
-        key=key, on_reply=chain.stop.on_reply, tags=", ".join(chain.stop.tags), results=", ".join(chain.stop.results),
-        stages=", ".join(chain.stop.stages),
-        has_quiet=chain.quiet is not None, quiet_start=chain.quiet.start if chain.quiet else "21:00",
-        quiet_end=chain.quiet.end if chain.quiet else "09:00", per_day=chain.caps.per_contact_day,
-        spacing=chain.caps.spacing_minutes, per_hour=chain.caps.per_channel_hour, zone=chain.time_zone,
-        country=chain.country, jitter=chain.jitter_minutes,
-    )  # fmt: skip
 
 
 def when_read(value: datetime | None) -> str:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import reflex as rx
 
-from builder_ui.pages.chain_forms import EVERYWHERE, read_rules, read_step, step_form
+from builder_ui.pages.chain_forms import EVERYWHERE, read_rules, read_step, rules_form, step_form
 from builder_ui.pages.chain_rows import (
     ChainItem,
     RulesForm,
     StepForm,
     StepItem,
     chain_item,
-    rules_form,
     step_items,
 )
 from builder_ui.rows import NamedItem, moment
@@ -99,6 +98,8 @@ class ChainPage(Session):
     members: list[NamedItem] = []
     subscriptions: list[NamedItem] = []
     zone: str = "UTC"
+    has_hours: bool = False
+    stops_when: bool = False
     stop_tags: str = ""
     quiet: str = ""
     stops_on_reply: bool = True
@@ -131,6 +132,7 @@ class ChainPage(Session):
         self._document, self._revision, self.can_undo = chain.to_json(), draft.revision, draft.can_undo
         self.zone, self.stop_tags = chain.time_zone, ", ".join(chain.stop.tags)
         self.stops_on_reply = chain.stop.on_reply
+        self.has_hours, self.stops_when = chain.working_hours is not None, chain.stop.when is not None
         self.quiet = f"{chain.quiet.start}–{chain.quiet.end}" if chain.quiet else ""
 
     async def _refresh(self, who: Principal) -> None:
@@ -142,7 +144,7 @@ class ChainPage(Session):
         def of(kind: str) -> list[NamedItem]:
             return [NamedItem(i, name) for i, name in found.get(kind, [])]
 
-        self.channels, self.lines, self.agents = of("channel"), of("line"), of("agent")
+        self.channels, self.lines, self.agents = of("channel"), of("line"), of("agent") + of("flow")
         self.members, self.subscriptions = of("member"), of("subscription")
 
     @handler

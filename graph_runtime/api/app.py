@@ -47,6 +47,9 @@ from graph_runtime.api.routes.v1 import (
     triggers,
     update_rules,
 )
+from graph_runtime.api.routes.v1 import (
+    knowledge as public_knowledge,
+)
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -81,6 +84,8 @@ ROUTERS: Final = (
     flows.writing,
     flows.publishing,
     flows.open_routes,
+    public_knowledge.reading,
+    public_knowledge.writing,
     events.reading,
     events.writing,
     triggers.reading,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar as months
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from graph_runtime.contract.chains import SPEAKING, Chain, ChainStep, ContactFacts, Delay, Quiet, Window, draw
 from graph_runtime.contract.local_time import moment_of as moment_at
 from graph_runtime.contract.local_time import time_zone_of
+from graph_runtime.contract.working_hours import WorkingHours
 
 LONGEST_SEARCH_DAYS: Final = 800
 """A window that opens on no day for so long opens never."""
@@ -24,11 +25,21 @@ def _never(_: date) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Days as the contact counts them. `weekend`: 0 is Monday."""
+    """Days as the contact counts them. `weekend`: 0 is Monday. `hours`: when somebody may be spoken to; None: at any."""
 
     zone: ZoneInfo
     is_holiday: Callable[[date], bool] = _never
     weekend: tuple[int, ...] = (5, 6)
+    hours: WorkingHours | None = None
+
+    def is_at_work(self, moment: datetime) -> bool:
+        """Whether it is within the hours; none are on a holiday."""
+        if self.hours is None:
+            return True
+        local = moment.astimezone(self.zone)
+        minute = local.hour * 60 + local.minute
+        spans = () if self.is_holiday(local.date()) else self.hours.days[local.weekday()]
+        return any(start <= minute < end for start, end in spans)
 
     def is_day_off(self, day: date) -> bool:
         """Whether nobody works that day."""
@@ -87,6 +98,7 @@ def due(
     at = max(at, previous_at)
     speaks = step.kind in SPEAKING
     quiet = chain.quiet if speaks else None
+    calendar = calendar if speaks or calendar.hours is None else replace(calendar, hours=None)
     opened = allowed_from(at, step.window, quiet, calendar)
     if opened is None:
         return Planned(step, None, "never")
@@ -180,6 +192,8 @@ def allowed_from(
 def _openings(moment: datetime, window: Window | None, quiet: Quiet | None, calendar: Calendar) -> Iterator[datetime]:
     """Moments at which something may begin to be allowed, in order."""
     times = {time(0)} | ({clock(window.start)} if window else set()) | ({clock(quiet.end)} if quiet else set())
+    if calendar.hours is not None:
+        times |= {time(start // 60, start % 60) for spans in calendar.hours.days for start, _ in spans if start < 1440}
     day = moment.astimezone(calendar.zone).date()
     for n in range(LONGEST_SEARCH_DAYS + 2):
         yield from (instant(day + timedelta(days=n), at, calendar.zone) for at in sorted(times))
@@ -189,6 +203,8 @@ def _is_allowed(moment: datetime, window: Window | None, quiet: Quiet | None, ca
     local = moment.astimezone(calendar.zone)
     at = local.time()
     if quiet is not None and quiet.start != quiet.end and _is_between(at, clock(quiet.start), clock(quiet.end)):
+        return False
+    if not calendar.is_at_work(moment):
         return False
     if window is None:
         return True

@@ -6,14 +6,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from graph_runtime.contract.conditions import Condition, evaluate, references
 from graph_runtime.contract.errors import FlowDamaged, TemplateInvalid
 from graph_runtime.contract.templates import parse, render
+from graph_runtime.contract.working_hours import WorkingHours, load_hours
 
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
@@ -65,11 +67,13 @@ class Quiet(_Data):
 
 
 class Caps(_Data):
-    """How much all chains together may say; 0 means no limit. Days are the contact's, hours the channel's last 60 min."""
+    """How much all chains together may say; 0 means no limit. Days of a contact are theirs; of a channel, its last 24 hours
+    and its last 60 minutes count."""
 
     per_contact_day: int = Field(default=3, ge=0, le=100)
     spacing_minutes: int = Field(default=60, ge=0, le=10_080)
     per_channel_hour: int = Field(default=0, ge=0, le=1_000_000)
+    per_channel_day: int = Field(default=0, ge=0, le=1_000_000)
 
 
 class StopRules(_Data):
@@ -174,7 +178,9 @@ class Chain(_Data):
     """Steps in order with the rules around them. `time_zone`: of contacts whose own is not known.
 
     `country`: whose public holidays count as days off ("" none). `jitter_minutes`: speaking steps come up to so much
-    later, the same for the same person each time, so that a hundred people are not written to in one second.
+    later, the same for the same person each time, so that a hundred people are not written to in one second. `hours`:
+    as `working_hours.WorkingHours` has it, by weekday; steps that speak come only then, and days without any are days off
+    for working days too. None means any hour.
     """
 
     format: Literal["chain/1"] = "chain/1"
@@ -185,6 +191,19 @@ class Chain(_Data):
     time_zone: str = Field(default="UTC", max_length=60)
     country: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2})?$")] = ""
     jitter_minutes: int = Field(default=0, ge=0, le=240)
+    hours: dict[str, tuple[tuple[str, str], ...]] = Field(default_factory=dict)
+
+    @field_validator("hours")
+    @classmethod
+    def _can_be_read(cls, hours: dict[str, tuple[tuple[str, str], ...]]) -> dict[str, tuple[tuple[str, str], ...]]:
+        load_hours({day: [*spans] for day, spans in hours.items()})
+        return hours
+
+    @cached_property
+    def working_hours(self) -> WorkingHours | None:
+        """None: any hour."""
+        read = load_hours({day: [*spans] for day, spans in self.hours.items()}) if self.hours else None
+        return None if read is None or read.are_empty else read
 
     def place(self, step_id: str) -> int:
         """Position of a step; the number of steps when there is none of that id."""
@@ -195,8 +214,13 @@ class Chain(_Data):
         return self.model_dump(mode="json", by_alias=True)
 
     def content_hash(self) -> str:
-        """Equal for equal chains."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """Equal for equal chains. What chains of earlier days could not say counts only where it is said."""
+        document = self.to_json()
+        if not self.hours:
+            del document["hours"]
+        if not self.caps.per_channel_day:
+            del document["caps"]["per_channel_day"]
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

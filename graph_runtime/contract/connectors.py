@@ -15,6 +15,7 @@ from graph_runtime.contract.crm_changes import CrmHookOffer
 from graph_runtime.contract.embedding import EmbedderOffer
 from graph_runtime.contract.http import ConnectorHttp, HttpAuth
 from graph_runtime.contract.models import ChatModel
+from graph_runtime.contract.reranking import RerankerOffer
 from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
 
 
@@ -116,6 +117,8 @@ class Connector:
     synthesizer: SynthesizerOffer | None = None
     embedder: EmbedderOffer | None = None
     """What it knows about vectors of texts, for knowledge bases; its kind is "embedder"."""
+    reranker: RerankerOffer | None = None
+    """How it puts passages into a better order; its kind is "reranker", and it goes out through `http`."""
     http: HttpOffer | None = None
     oauth: OAuthOffer | None = None
     crm: Callable[[Any, ConnectorHttp], Crm] | None = None

@@ -223,6 +223,14 @@ class BoundConnections:
                 raise NotFound("There is no such connection. It may have been deleted; reload the list.")
             return await self._opened(connection, principal.workspace_id, row, kind)
 
+    async def open_known(self, workspace_id: str, credential_id: str, kind: str) -> OpenCredential:
+        """For services that keep the id of a credential with what uses it. Raises: CredentialRejected."""
+        async with self._database.workspace(workspace_id) as connection:
+            row = await rows.get_credential(connection, credential_id)
+            if row is None:
+                raise CredentialRejected("The key is gone. Choose another one in the settings.")
+            return await self._opened(connection, workspace_id, row, kind)
+
     async def put_aside(self, workspace_id: str, agent_id: str, slot: str, write: Mapping[str, Any]) -> None:
         """Keep a write for when the system behind the slot is back."""
         async with self._database.workspace(workspace_id) as connection:

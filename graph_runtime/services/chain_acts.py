@@ -135,7 +135,7 @@ class Acts:
         if wording is None or not text:
             return Done("skipped", "empty_text")
         ways = await self._ways(connection, claimed.contact_id, step.channels)
-        busy: datetime | None = None
+        busy: tuple[datetime, str] | None = None
         for way in ways:
             until = await _busy_until(connection, chain, way, claimed.at)
             if until is not None:
@@ -151,7 +151,7 @@ class Acts:
                 said=((said["conversation_id"], said["seq"], way["recipient"] is not None),),
             )  # fmt: skip
         if busy is not None:
-            return Done(again_at=busy, note="channel_hour", is_news=claimed.note != "channel_hour")
+            return Done(again_at=busy[0], note=busy[1], is_news=claimed.note != busy[1])
         return Done("skipped", "no_channel")
 
     async def fall_back(
@@ -194,7 +194,8 @@ class Acts:
     ) -> Done:
         ways = await self._ways(connection, claimed.contact_id, step.channels)
         language = _language(contact) if contact.language in LANGUAGES else None
-        busy, reason = None, "no_channel"
+        busy: tuple[datetime, str] | None = None
+        reason = "no_channel"
         for way in ways:
             if way["agent_id"] != step.agent_id:
                 continue
@@ -212,7 +213,7 @@ class Acts:
                 data={"channel": way["connector"]}, started=(opened["conversation_id"],),
             )  # fmt: skip
         if busy is not None:
-            return Done(again_at=busy, note="channel_hour", is_news=claimed.note != "channel_hour")
+            return Done(again_at=busy[0], note=busy[1], is_news=claimed.note != busy[1])
         return Done("skipped", reason)
 
     async def _call(
@@ -295,14 +296,22 @@ def ways_for(known: list[Row], wanted: tuple[str, ...]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-async def _busy_until(connection: Connection, chain: Chain, way: Mapping[str, Any], at: datetime) -> datetime | None:
-    """Until when a channel has said as much as it may in an hour; None: it may say more."""
-    most = chain.caps.per_channel_hour
-    if not most:
+async def _busy_until(
+    connection: Connection, chain: Chain, way: Mapping[str, Any], at: datetime
+) -> tuple[datetime, str] | None:
+    """Until when a channel has said as much as it may in an hour or a day, and by which rule; None: it may say more."""
+    limits = [(chain.caps.per_channel_day, 24, "channel_day"), (chain.caps.per_channel_hour, 1, "channel_hour")]
+    if not any(most for most, _, _ in limits):
         return None
     await rows.alone_with(connection, way["channel_id"])
-    count, first = await rows.channel_said(connection, way["channel_id"], at - timedelta(hours=1))
-    return None if count < most or first is None else first + timedelta(hours=1)
+    found: tuple[datetime, str] | None = None
+    for most, hours, rule in limits:
+        if most:
+            span = timedelta(hours=hours)
+            count, first = await rows.channel_said(connection, way["channel_id"], at - span)
+            if count >= most and first is not None and (found is None or first + span > found[0]):
+                found = first + span, rule
+    return found
 
 
 def _language(contact: ContactFacts) -> str:

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from graph_runtime.contract.chain_times import Calendar, plan, zone_of
+from graph_runtime.contract.chain_times import Calendar, plan
 from graph_runtime.contract.chains import Chain, ContactFacts, read_chain
 from graph_runtime.contract.errors import NotFound
-from graph_runtime.services.days_off import days_off
+from graph_runtime.services.days_off import calendar_of
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import chain_calendar as rows
 from graph_runtime.storage.database import Database, Row
@@ -69,7 +69,7 @@ def _counted(
         where = (group["version_id"], group["time_zone"], group["phone"])
         calendar = calendars.get(where)
         if calendar is None:
-            calendar = calendars[where] = Calendar(zone_of(contact, chain.time_zone), days_off(chain.country))
+            calendar = calendars[where] = calendar_of(chain, contact)
         place = chain.place(group["step_id"])
         for step in chain.steps[place:][:1]:
             counts[group["due_at"].astimezone(calendar.zone).date(), step.id, step.kind] += group["people"]

@@ -172,7 +172,10 @@ class ChainDrafts:
             return [ChainVersion(**{k: v for k, v in row.items() if k != "document"}) for row in found]
 
     async def choices(self, principal: Principal) -> Choices:
-        """What steps may name, (id, name) by kind: channel, line, agent, member, subscription. Raises: AccessDenied."""
+        """What steps may name, (id, name) by kind: channel, line, agent, flow (“agent/flow”), member, subscription.
+
+        Raises: AccessDenied.
+        """
         principal.require("conversation.read")
         found: Choices = {}
         async with self._database.workspace(principal.workspace_id) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,11 +24,14 @@ from graph_runtime.services.principal import Principal
 from graph_runtime.storage import audit, contacts
 from graph_runtime.storage import chain_steps as steps
 from graph_runtime.storage import chains as rows
-from graph_runtime.storage.database import Database
+from graph_runtime.storage.database import Connection, Database, Row
 
 MOST_AT_ONCE: Final = 10_000
-BATCH: Final = 500
+BATCH: Final = 200
+REST: Final = 0.02
+"""Seconds between two batches: whoever writes meanwhile is answered by the same process."""
 SHOWN_AHEAD: Final = 60
+NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 STATES: Final = ("active", "paused", "done", "stopped", "failed")
 _CONDITION: Final[TypeAdapter[Any]] = TypeAdapter(Condition)
 
@@ -105,6 +109,7 @@ class Chains:
                 # In one order everywhere: two requests for the same people wait for each other instead of failing.
                 batch = sorted(contact_ids[start : start + BATCH])
                 found += await enroll_many(connection, door, batch, source=source[:40])
+            await asyncio.sleep(REST if start + BATCH < len(contact_ids) else 0)
         await self._note(principal, "enrolled", chain_id, sum(not e.problem for e in found))
         return found
 
@@ -227,26 +232,32 @@ class Chains:
         Raises: AccessDenied, NotFound.
         """
         principal.require("flow.publish")
-        async with self._database.workspace(principal.workspace_id) as connection:
-            head = await rows.live(connection, chain_id, None)
-            if head is None or head["version_id"] is None:
-                raise NotFound("There is no such chain in this workspace, or it was never published.")
-            chain = read_chain(head["document"])
-            moved = 0
-            wanted = await rows.inside_ids(connection, chain_id, MOST_AT_ONCE) if ids is None else ids
-            for row in await rows.lock_inside(connection, chain_id, wanted):
-                claimed = await steps.claim(connection, row["id"], self._clock(), is_due=False)
-                if claimed is None or claimed.version_id == head["version_id"]:
-                    continue
-                had = await rows.done_steps(connection, claimed.id)
-                await steps.set_enrollment(connection, claimed.id, version_id=head["version_id"])
-                claimed = replace(claimed, version_id=head["version_id"])
-                await steps.note_down(connection, claimed, "version")
-                place = _place_in(chain, claimed.step_id, had)
-                await go_on(connection, claimed, chain, facts_of(claimed.contact), place, claimed.previous_at)
-                moved += 1
-            await rows.wake(connection)
-            return moved
+        moved, after = 0, NOBODY
+        while True:
+            async with self._database.workspace(principal.workspace_id) as connection:
+                head = await rows.live(connection, chain_id, None)
+                if head is None or head["version_id"] is None:
+                    raise NotFound("There is no such chain in this workspace, or it was never published.")
+                batch = await rows.in_other_versions(connection, chain_id, head["version_id"], ids, after, BATCH)
+                for enrollment_id in batch:
+                    moved += await self._move(connection, enrollment_id, head)
+                await rows.wake(connection)
+            if len(batch) < BATCH:
+                return moved
+            after = batch[-1]
+
+    async def _move(self, connection: Connection, enrollment_id: str, head: Row) -> bool:
+        claimed = await steps.claim(connection, enrollment_id, self._clock(), is_due=False)
+        if claimed is None:
+            return False
+        chain = read_chain(head["document"])
+        had = await rows.done_steps(connection, claimed.id)
+        await steps.set_enrollment(connection, claimed.id, version_id=head["version_id"])
+        claimed = replace(claimed, version_id=head["version_id"])
+        await steps.note_down(connection, claimed, "version")
+        place = _place_in(chain, claimed.step_id, had)
+        await go_on(connection, claimed, chain, facts_of(claimed.contact), place, claimed.previous_at)
+        return True
 
     async def preview(
         self, principal: Principal, chain_id: str, *, contact_id: str = "", at: datetime | None = None

@@ -98,7 +98,7 @@ class ContactImports:
         if content is None:
             raise NotFound("This file is not kept any more. Choose it once more.")
         table = await asyncio.to_thread(read_table, content)
-        sample = [[c[:200] for c in row] for row in islice(table.rows(), SAMPLE)]
+        sample = [[c[:200] for c in row] for _, row in islice(table.rows(), SAMPLE)]
         total = sum(1 for _ in table.rows())
         return FilePreview(table.columns, sample, guess_mapping(table.columns, fields), total)
 
@@ -197,14 +197,14 @@ class ContactImports:
     async def _take_in(self, workspace_id: str, file: _File, table: Table, position: int) -> None:
         lines = islice(table.rows(), position, None)
 
-        def check(first: int) -> CheckedRows:
-            return check_rows(list(islice(lines, BATCH)), first, file.mapping, file.fields)
+        def check() -> CheckedRows:
+            return check_rows(list(islice(lines, BATCH)), file.mapping, file.fields)
 
         # The next rows are checked, aside, while the database is busy with these.
-        coming = asyncio.create_task(asyncio.to_thread(check, position + 2))
+        coming = asyncio.create_task(asyncio.to_thread(check))
         try:
             while (batch := await coming).count:
-                coming = asyncio.create_task(asyncio.to_thread(check, position + batch.count + 2))
+                coming = asyncio.create_task(asyncio.to_thread(check))
                 async with self._database.workspace(workspace_id) as connection:
                     if not await rows.go_on(connection, file.id, position):
                         return

@@ -40,13 +40,13 @@ class Table:
     text: str
     delimiter: str
 
-    def rows(self) -> Iterator[list[str]]:
-        """Rows after the first one; empty lines are left out."""
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Rows after the first one, with their place in the file as a spreadsheet counts; empty ones are left out."""
         reader = csv.reader(io.StringIO(self.text), delimiter=self.delimiter)
         next(reader, None)
-        for row in reader:
+        for place, row in enumerate(reader, 2):
             if any(cell.strip() for cell in row):
-                yield row
+                yield place, row
 
 
 def read_table(content: bytes) -> Table:
@@ -141,11 +141,11 @@ class CheckedRows:
 
 
 def check_rows(
-    rows: Sequence[Sequence[str]], first: int, mapping: Sequence[str], fields: Sequence[ContactField]
+    rows: Sequence[tuple[int, Sequence[str]]], mapping: Sequence[str], fields: Sequence[ContactField]
 ) -> CheckedRows:  # fmt: skip
-    """Each row by itself; `first`: the place of the first one, 2 for the one below the names."""
+    """Each row by itself, with its place in the file."""
     checked = CheckedRows(len(rows), [], [])
-    for place, row in enumerate(rows, first):
+    for place, row in rows:
         try:
             checked.good.append((place, row_values(row, mapping, fields)))
         except InputInvalid as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
@@ -11,8 +12,12 @@ from graph_runtime.contract.chains import Chain, ContactFacts
 
 
 def calendar_of(chain: Chain, contact: ContactFacts) -> Calendar:
-    """The days of the contact: their own time zone, else the chain's."""
-    return Calendar(zone_of(contact, chain.time_zone), days_off(chain.country))
+    """The days of the contact: their own time zone, else the chain's. Days without working hours are no working days."""
+    hours = chain.working_hours
+    calendar = Calendar(zone_of(contact, chain.time_zone), days_off(chain.country), hours=hours)
+    if hours is None:
+        return calendar
+    return replace(calendar, weekend=tuple(n for n, spans in enumerate(hours.days) if not spans))
 
 
 def days_off(country: str) -> Callable[[date], bool]:

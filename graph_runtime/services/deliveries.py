@@ -37,7 +37,10 @@ from graph_runtime.telemetry.metrics import POSSIBLY_DUPLICATE, RATE_LIMITED
 
 log = structlog.get_logger(__name__)
 LONGEST_SEND_SECONDS: Final = 25.0
-PER_CHANNEL: Final = 16
+PER_CHANNEL: Final[Mapping[Queue, int]] = {"chat": 16, "bulk": 8}
+"""How many of a queue's places one channel may have."""
+SHORT_WAIT: Final = 0.5
+"""Seconds for which a claimed message waits for its turn where it is: putting it back would cost two writes."""
 _PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
 
 
@@ -56,6 +59,7 @@ class Ticket:
 
     claimed: Claimed
     began: float
+    queue: Queue = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Deliveries:
         self._doors = doors or ChannelDoors()
         self._rules = rules or SendRules()
         self._buttons = buttons
-        self._on_their_way: Counter[str] = Counter()
+        self._on_their_way: Counter[tuple[Queue, str]] = Counter()
         self.on_again: Callable[[float], None] = lambda _: None
 
     async def close(self) -> None:
@@ -116,11 +120,12 @@ class Deliveries:
 
         A receiver that is slow gets no more than PER_CHANNEL at once, so that it holds up nobody else.
         """
-        full = [channel for channel, count in self._on_their_way.items() if count >= PER_CHANNEL]
+        most = PER_CHANNEL[queue]
+        full = [channel for (of, channel), count in self._on_their_way.items() if of == queue and count >= most]
         began = time.monotonic()
-        claimed = await self._store.claim(queue, limit, PER_CHANNEL, [*self._rules.limits.leave_alone(), *full])
-        self._on_their_way.update(str(c.channel_id) for c in claimed)
-        return [Ticket(c, began) for c in claimed]
+        claimed = await self._store.claim(queue, limit, most, [*self._rules.limits.leave_alone(queue), *full])
+        self._on_their_way.update((queue, str(c.channel_id)) for c in claimed)
+        return [Ticket(c, began, queue) for c in claimed]
 
     async def look_after(self) -> int:
         """Take back what dead processes were sending, and give up what is too late; how many."""
@@ -137,15 +142,15 @@ class Deliveries:
 
     async def deliver(self, ticket: Ticket) -> None:
         """One attempt. Never raises for a failing one; a lost claim is noted nowhere but in the log."""
-        channel_id = str(ticket.claimed.channel_id)
+        place = ticket.queue, str(ticket.claimed.channel_id)
         try:
-            ended = await self._attempt(ticket.claimed, ticket.began)
+            ended = await self._attempt(ticket)
             if ended is not None:
                 await self._note(ticket.claimed, ended)
         finally:
-            self._on_their_way[channel_id] -= 1
-            if not self._on_their_way[channel_id]:
-                del self._on_their_way[channel_id]
+            self._on_their_way[place] -= 1
+            if not self._on_their_way[place]:
+                del self._on_their_way[place]
 
     async def _note(self, claimed: Claimed, ended: Ended) -> None:
         if ended.pause > 0:
@@ -161,7 +166,8 @@ class Deliveries:
             self._live.changed(str(claimed.workspace_id), str(claimed.conversation_id))
             self._news.tell(str(claimed.workspace_id), str(claimed.conversation_id), claimed.ordinal)
 
-    async def _attempt(self, claimed: Claimed, began: float) -> Ended | None:
+    async def _attempt(self, ticket: Ticket) -> Ended | None:
+        claimed, began = ticket.claimed, ticket.began
         limits, channel_id = self._rules.limits, str(claimed.channel_id)
         try:
             channel = await self._channels.by_id(str(claimed.workspace_id), channel_id, claimed.channel_revision)
@@ -172,7 +178,7 @@ class Deliveries:
         go = before_sending(channel.offer, claimed)
         if isinstance(go, Ended):
             return go
-        wait = limits.wait(channel.offer, channel.workspace_id, channel_id, claimed.recipient)
+        wait = await self._turn(ticket, channel)
         if wait > 0:
             return Ended("deferred", again=wait)
         if time.monotonic() - began > self._rules.lease_seconds / 2:
@@ -193,6 +199,19 @@ class Deliveries:
             log.exception("send_failed", connector=claimed.connector, outbox_id=str(claimed.id))
             # A connector that raises anything else leaves open how far it came.
             return self._failed(attempt, OutcomeUnknown(f"The connector failed ({type(error).__name__})."))
+
+    async def _turn(self, ticket: Ticket, channel: OpenChannel) -> float:
+        """Wait for the turn of a message; seconds that are still left when that takes too long for staying here."""
+        # One that must not arrive twice goes back: if this process died here, it would be in doubt and given up.
+        left = 0.0 if ticket.claimed.at_most_once else SHORT_WAIT
+        while True:
+            wait = self._rules.limits.wait(
+                channel.offer, channel.workspace_id, channel.id, ticket.claimed.recipient, ticket.queue, patience=left
+            )
+            if wait <= 0 or wait > left:
+                return wait
+            await asyncio.sleep(wait)
+            left -= wait
 
     async def _send(self, attempt: _Attempt, settings: object, *, look_first: bool) -> Ended:
         claimed, offer = attempt.claimed, attempt.channel.offer

@@ -15,6 +15,7 @@ from graph_runtime.telemetry import metrics
 log = structlog.get_logger(__name__)
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 STATES: Final = ("pending", "sending")
+KINDS: Final = ("timers", "steps", "triggers")
 SECONDS: Final = 3.0
 
 
@@ -40,6 +41,8 @@ class Figures:
         found = {(name, label): value for name, label, value in rows}
         for state in STATES:
             metrics.OUTBOX_AGE.labels(state).set(max(0.0, found.get(("outbox_age_seconds", state), 0.0)))
+        for kind in KINDS:
+            metrics.OVERDUE.labels(kind).set(max(0.0, found.get(("overdue_seconds", kind), 0.0)))
         metrics.EVENTS_WAITING.set(found.get(("events_waiting", ""), 0))
         metrics.DEAD_LETTERS.set(found.get(("dead_letters_open", ""), 0))
         metrics.OLD_KEYS.set(found.get(("vault_rows_old_key", ""), 0))
@@ -48,5 +51,6 @@ class Figures:
     @staticmethod
     def _forget() -> None:
         metrics.OUTBOX_AGE.clear()
+        metrics.OVERDUE.clear()
         for gauge in (metrics.EVENTS_WAITING, metrics.DEAD_LETTERS, metrics.OLD_KEYS, metrics.HELD):
             gauge.set(float("nan"))

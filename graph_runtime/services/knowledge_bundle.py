@@ -233,7 +233,7 @@ def _of_csv(content: bytes) -> list[Entry]:
             "The first line must name the columns: question and answer, perhaps category and language.", field="file"
         )
     entries = []
-    for number, row in enumerate(table.rows(), 2):
+    for number, row in table.rows():
         cells = {key: unprotected(cell).strip() for key, cell in zip(keys, row, strict=False) if key}
         entry = Entry("pair", number, cells.get("question", "")[:100])
         try:

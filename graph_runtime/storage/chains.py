@@ -384,12 +384,18 @@ async def done_steps(connection: Connection, enrollment_id: str) -> list[str]:
     return [row["step_id"] for row in await cursor.fetchall()]
 
 
-async def inside_ids(connection: Connection, chain_id: str, limit: int) -> list[str]:
-    """Enrollments that go on."""
+async def in_other_versions(
+    connection: Connection, chain_id: str, version_id: str, ids: Sequence[str] | None, after: str, limit: int
+) -> list[str]:
+    """Enrollments that go on in another version, by id and behind `after`, locked; `ids` None: of everybody."""
     cursor = await connection.execute(
-        "SELECT id::text FROM enrollment WHERE chain_id = %s AND state IN ('active', 'paused') ORDER BY id LIMIT %s",
-        (chain_id, limit),
-    )
+        "SELECT id::text FROM enrollment WHERE chain_id = %(chain)s AND version_id <> %(version)s AND id > %(after)s"
+        " AND state IN ('active', 'paused') AND (%(ids)s::text[] IS NULL OR id::text = ANY (%(ids)s::text[]))"
+        " ORDER BY id LIMIT %(limit)s FOR UPDATE",
+        {
+            "chain": chain_id, "version": version_id, "after": after, "limit": limit, "ids": None if ids is None else [*ids],
+        },
+    )  # fmt: skip
     return [row["id"] for row in await cursor.fetchall()]
 
 
@@ -414,7 +420,7 @@ async def close_note(connection: Connection, note_id: str) -> bool:
 
 
 async def choices(connection: Connection, lines: Sequence[str]) -> list[Row]:
-    """{kind, id, name} of what steps may name: channel, line, agent, member, subscription.
+    """{kind, id, name} of what steps may name: channel, line, agent, flow (agent/flow), member, subscription.
 
     `lines`: connectors whose channels are phone lines.
     """
@@ -426,6 +432,8 @@ _CHOICES = """
            a.name || ' · ' || coalesce(nullif(h.label, ''), h.connector) AS name
         FROM channel h JOIN agent a ON a.id = h.agent_id WHERE h.connector NOT IN ('api', 'test')
     UNION ALL SELECT 'agent', id::text, name FROM agent
+    UNION ALL SELECT 'flow', a.id::text || '/' || f.id::text, a.name || ' · ' || f.name FROM flow f JOIN agent a ON a.id = f.agent_id
+        WHERE f.live_version_id IS NOT NULL AND f.id IS DISTINCT FROM a.main_flow_id
     UNION ALL SELECT 'member', id::text, name FROM member
     UNION ALL SELECT 'subscription', id::text, coalesce(nullif(description, ''), url) FROM event_subscription WHERE is_on
     ORDER BY 1, 3 LIMIT 2000

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from graph_runtime.services.chain_runner import ChainRunner
 from graph_runtime.storage.chain_steps import CHAINS_CHANNEL, ChainSweep
-from graph_runtime.worker.due import DueWork, Listen
+from graph_runtime.worker.due import DueWork, Lanes, Listen
 
-BATCH: Final = 100
+BATCH: Final = 50
 AT_ONCE: Final = 4
 
 
@@ -30,18 +31,12 @@ class ChainTimers(DueWork):
 
     async def once(self) -> int:
         moment = self.moment()
-        places = asyncio.Semaphore(AT_ONCE)
-
-        async def hear(workspace_id: str, signal_id: int) -> bool:
-            async with places:
-                return await self._runner.hear(workspace_id, signal_id, moment)
-
-        async def step(workspace_id: str, enrollment_id: str) -> bool:
-            async with places:
-                return await self._runner.run_step(workspace_id, enrollment_id, moment)
-
-        heard = await asyncio.gather(*(hear(*s) for s in await self._sweep.signals(BATCH)))
-        done = await asyncio.gather(*(step(*e) for e in await self._sweep.due(moment, BATCH)))
+        signals = await self._sweep.signals(BATCH)
+        lanes = Lanes(AT_ONCE, is_backlog=len(signals) == BATCH)
+        heard = await asyncio.gather(*(lanes.do(partial(self._runner.hear, *s, moment)) for s in signals))
+        due = await self._sweep.due(moment, BATCH)
+        lanes = Lanes(AT_ONCE, is_backlog=len(due) == BATCH)
+        done = await asyncio.gather(*(lanes.do(partial(self._runner.run_step, *e, moment)) for e in due))
         return sum(heard) + sum(done)
 
     async def seconds_to_next(self, moment: datetime | None) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
 import structlog
@@ -14,8 +15,28 @@ log = structlog.get_logger(__name__)
 SOONEST = 0.05
 """What somebody else holds stays due: it is looked at again soon, not at once."""
 SHORTEST = 0.001
+REST = 0.05
+"""Seconds, at most, that a lane rests after a piece of a backlog."""
 
 Listen = Callable[..., AsyncIterator[tuple[str, str]]]
+
+
+class Lanes:
+    """`count` pieces of work at once. Of a backlog half as many, and each lane rests as long as it worked: the other half
+    of the time belongs to whoever writes meanwhile."""
+
+    def __init__(self, count: int, *, is_backlog: bool) -> None:
+        self._free = asyncio.Semaphore(max(count // 2, 1) if is_backlog else count)
+        self._is_backlog = is_backlog
+
+    async def do(self, work: Callable[[], Awaitable[bool]]) -> bool:
+        """In the next free lane."""
+        async with self._free:
+            began = time.monotonic()
+            is_done = await work()
+            if self._is_backlog:
+                await asyncio.sleep(min(REST, time.monotonic() - began))
+            return is_done
 
 
 class DueWork(ABC):

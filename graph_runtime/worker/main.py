@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
-from graph_runtime import bootstrap
+from graph_runtime import bootstrap, event_loop
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.channel_keeper import PLACES as LINK_PLACES
 from graph_runtime.services.channel_keeper import ChannelKeeper
@@ -44,12 +46,20 @@ from graph_runtime.worker.triggers import TriggerTimers
 from graph_runtime.worker.update_checks import UpdateLooks
 
 log = structlog.get_logger(__name__)
+NICENESS: Final = 5
 
 
 def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
     logs.set_up(as_json=settings.environment == "production", level=settings.log_level)
-    asyncio.run(serve(settings))
+    give_way()
+    event_loop.run(serve(settings))
+
+
+def give_way() -> None:
+    """Let processes in which somebody waits for an answer go first where they share a machine with this one."""
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
 
 
 async def serve(settings: Settings) -> None:

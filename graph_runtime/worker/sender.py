@@ -14,7 +14,7 @@ from graph_runtime.storage.outbox import OUTBOX_CHANNEL, Queue
 
 log = structlog.get_logger(__name__)
 SECONDS: Final = 2.0
-PLACES: Final[Mapping[Queue, int]] = {"chat": 64, "bulk": 8}
+PLACES: Final[Mapping[Queue, int]] = {"chat": 64, "bulk": 16}
 """How many messages are on their way at once; a broadcast takes no place from replies."""
 
 EVENT_PLACES: Final[Mapping[str, int]] = {"events": 32}

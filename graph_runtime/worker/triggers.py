@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from graph_runtime.services.trigger_runner import TriggerRunner
 from graph_runtime.storage.trigger_runs import TriggerSweep
 from graph_runtime.storage.triggers import TRIGGERS_CHANNEL
-from graph_runtime.worker.due import DueWork, Listen
+from graph_runtime.worker.due import DueWork, Lanes, Listen
 
 BATCH: Final = 100
 AT_ONCE: Final = 4
@@ -31,16 +32,12 @@ class TriggerTimers(DueWork):
 
     async def once(self) -> int:
         moment = self.moment()
-        places = asyncio.Semaphore(AT_ONCE)
-
-        async def one(do: Callable[..., object], workspace_id: str, other_id: str) -> bool:
-            async with places:
-                return bool(await do(workspace_id, other_id, moment))  # type: ignore[misc]
-
         ticks = await self._sweep.ticks(moment, BATCH)
-        done = await asyncio.gather(*(one(self._runner.tick, *t) for t in ticks))
+        lanes = Lanes(AT_ONCE, is_backlog=len(ticks) == BATCH)
+        done = await asyncio.gather(*(lanes.do(partial(self._runner.tick, *t, moment)) for t in ticks))
         waiting = await self._sweep.runs(moment, BATCH)
-        done += await asyncio.gather(*(one(self._runner.run, *r) for r in waiting))
+        lanes = Lanes(AT_ONCE, is_backlog=len(waiting) == BATCH)
+        done += await asyncio.gather(*(lanes.do(partial(self._runner.run, *r, moment)) for r in waiting))
         return sum(done)
 
     async def seconds_to_next(self, moment: datetime | None) -> float:

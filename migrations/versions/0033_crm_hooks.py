@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0033_crm_hooks"
-down_revision = "0039_taken_in_for_others"
+down_revision = "0032_moved_calls"
 branch_labels = None
 depends_on = None
 

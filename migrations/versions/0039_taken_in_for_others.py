@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0039_taken_in_for_others"
-down_revision = "0037_what_is_due"
+down_revision = "0038_overdue"
 branch_labels = None
 depends_on = None
 

@@ -23,7 +23,7 @@ from tests.integration.test_turns import ECHO, THINKING, Model
 NAMES = {
     *("inbound_to_reply_seconds", "ingest_seconds", "outbox_age_seconds", "lease_steals", "effects_replayed"),
     *("dead_letters_open", "possibly_duplicate", "breaker_state", "rate_limited", "llm_cost_microusd"),
-    *("vault_rows_old_key", "webhook_reject"),
+    *("vault_rows_old_key", "webhook_reject", "overdue_seconds"),
 }
 
 
@@ -107,7 +107,14 @@ async def test_what_only_the_database_knows(
         "INSERT INTO data_key (workspace_id, number, wrapped, wrapped_by) VALUES (%s, 1, 'x', 'a former key')",
         (owner.workspace_id,),
     )
+    admin.execute(
+        "INSERT INTO timer (workspace_id, conversation_id, due_at, turn_seq)"
+        " SELECT %s, %s, now() + n * interval '40 seconds', 1 FROM generate_series(-1, 1) n",
+        (access.workspace_id, conversation),
+    )
     found = await told(services)
+    assert 40 <= found["overdue_seconds", "kind=timers"] < 70
+    assert (found["overdue_seconds", "kind=steps"], found["overdue_seconds", "kind=triggers"]) == (0, 0)
     assert 90 <= found["outbox_age_seconds", "state=pending"] < 120
     assert found["outbox_age_seconds", "state=sending"] == 0
     assert found["dead_letters_open", ""] == 1

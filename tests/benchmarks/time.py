@@ -22,6 +22,7 @@ from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.worker.chains import ChainTimers
 from tests.benchmarks.figures import Report, parser
 from tests.benchmarks.time_backlog import measure_backlog
+from tests.benchmarks.time_broadcast import measure_broadcast
 from tests.benchmarks.time_many import measure_many
 from tests.chain_world import chaining
 from tests.delivery_world import Place
@@ -43,7 +44,7 @@ _LATE = """
 """
 
 
-async def measure(rows: int, steps: int, people: int, timers: int = 0) -> Report:
+async def measure(rows: int, steps: int, people: int, timers: int = 0, broadcast: int = 0) -> Report:
     """Fill, run, look."""
     report = Report("time")
     if rows:
@@ -54,6 +55,10 @@ async def measure(rows: int, steps: int, people: int, timers: int = 0) -> Report
         with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "data") as server:
             migrate.upgrade(server.admin_url)
             await measure_backlog(server.app_url, server.admin_url, Path(folder), report, timers)
+    if broadcast:
+        with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "data") as server:
+            migrate.upgrade(server.admin_url)
+            await measure_broadcast(server.app_url, server.admin_url, Path(folder), report, broadcast)
     return report
 
 
@@ -115,9 +120,12 @@ def main(arguments: Sequence[str]) -> int:
     options.add_argument("--steps", type=int, default=1000, help="steps that fall due")
     options.add_argument("--people", type=int, default=100_000, help="rows of the file of contacts; 0 leaves it out")
     options.add_argument("--timers", type=int, default=10_000, help="timers that fall due at once; 0 leaves it out")
+    options.add_argument(
+        "--broadcast", type=int, default=10_000, help="people a chain writes to while somebody chats; 0 leaves it out"
+    )
     chosen = options.parse_args([*arguments])
     shown = [flag for flag in ("--json", "--check") if getattr(chosen, flag[2:])]
-    return uvloop.run(measure(chosen.rows, chosen.steps, chosen.people, chosen.timers)).show(shown)
+    return uvloop.run(measure(chosen.rows, chosen.steps, chosen.people, chosen.timers, chosen.broadcast)).show(shown)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,11 @@ from graph_runtime.contract.chains import (
     Quiet,
     Window,
     Wording,
+    read_chain,
     wording_for,
 )
+from graph_runtime.contract.errors import FlowDamaged
+from graph_runtime.services.days_off import calendar_of
 
 ZONES = [
     "UTC",
@@ -111,6 +114,39 @@ def test_quiet_hours_hold_for_what_the_contact_notices_only() -> None:
     assert when(message(), night, chain=chain).due_at == local("2026-03-07T09:00")
     note = NotifyStep(id="n", text="Call")
     assert due(chain, note, NOBODY, night, night, Calendar(ZoneInfo("Europe/Kyiv"))).due_at == night
+
+
+WEEK = {"mon": (("09:00", "13:00"), ("14:00", "18:00")), "sat": (("10:00", "12:00"),)}
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("2026-03-02T08:00", "2026-03-02T09:00"),  # a Monday, before work
+        ("2026-03-02T13:30", "2026-03-02T14:00"),  # lunch
+        ("2026-03-02T18:00", "2026-03-07T10:00"),  # nobody works until Saturday
+        ("2026-03-07T11:59", "2026-03-07T11:59"),
+        ("2026-03-07T12:00", "2026-03-14T10:00"),  # the Monday between is a holiday
+    ],
+)
+def test_working_hours_by_day_of_the_week_hold_for_what_the_contact_notices(base: str, expected: str) -> None:
+    chain = Chain(quiet=None, hours=WEEK)
+    days: dict[str, Any] = {"hours": chain.working_hours, "is_holiday": lambda day: day == date(2026, 3, 9)}
+    assert when(message(delay=Delay(unit="minutes")), local(base), chain=chain, **days).due_at == local(expected)
+    note = NotifyStep(id="n", text="x", delay=Delay(unit="minutes"))
+    calendar = Calendar(ZoneInfo("Europe/Kyiv"), **days)
+    assert due(chain, note, NOBODY, local(base), local(base), calendar).due_at == local(base)
+
+
+def test_days_without_hours_are_no_working_days() -> None:
+    chain = Chain(quiet=None, hours=WEEK, time_zone="Europe/Kyiv")
+    step = message(delay=Delay(amount=1, unit="working_days", at="10:30"))
+    base = local("2026-03-02T12:00")
+    assert due(chain, step, NOBODY, base, base, calendar_of(chain, NOBODY)).due_at == local("2026-03-07T10:30")
+    assert Chain(hours={"mon": ()}).working_hours is None
+    with pytest.raises(FlowDamaged, match="hours"):
+        read_chain({"hours": {"mon": [["18:00", "09:00"]]}})
+    assert Chain(hours=WEEK).content_hash() != Chain().content_hash()
 
 
 def test_dates_in_fields() -> None:

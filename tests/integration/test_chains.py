@@ -178,18 +178,22 @@ async def test_the_night_is_quiet_and_a_channel_has_its_limit(
 ) -> None:
     p.clock.advance_to(datetime(2026, 3, 2, 20, 0, tzinfo=UTC))
     quiet = {"start": "21:00", "end": "09:00"}
-    caps = {"per_contact_day": 0, "spacing_minutes": 0, "per_channel_hour": 2}
+    caps = {"per_contact_day": 0, "spacing_minutes": 0, "per_channel_hour": 2, "per_channel_day": 3}
     chain = await p.chain(place.who, message("m", "Good morning"), quiet=quiet, caps=caps, time_zone="Europe/Kyiv")
-    people = [await p.contact(place, channel, f"u{n}") for n in range(3)]
+    people = [await p.contact(place, channel, f"u{n}") for n in range(4)]
     await p.enroll(place.who, chain, *people)
     await p.pass_until(datetime(2026, 3, 3, 6, 59, tzinfo=UTC))
     assert lane.texts == []
     await p.pass_until(datetime(2026, 3, 3, 7, 1, tzinfo=UTC))
     await until(lambda: len(lane.texts) == 2)
-    (waits,) = await p.chains.people(place.who, chain, state="active")
-    assert waits.note == "channel_hour"
+    waiting = await p.chains.people(place.who, chain, state="active")
+    assert [w.note for w in waiting] == ["channel_hour", "channel_hour"]
     await p.pass_until(datetime(2026, 3, 3, 8, 2, tzinfo=UTC))
     await until(lambda: len(lane.texts) == 3)
+    (last,) = await p.chains.people(place.who, chain, state="active")
+    assert last.note == "channel_day"
+    await p.pass_until(datetime(2026, 3, 4, 7, 2, tzinfo=UTC))
+    await until(lambda: len(lane.texts) == 4)
 
 
 async def test_a_contact_without_a_channel_is_passed_over_visibly(p: ChainProcess, place: Place) -> None:
@@ -302,6 +306,21 @@ async def test_people_keep_their_version_until_they_are_moved(
     await p.pass_until(MONDAY + timedelta(days=5))
     await until(lambda: "New c" in lane.texts)
     assert sorted(lane.texts) == ["New b", "New c", "Old a", "Old a", "Old b"]
+
+
+async def test_everybody_is_moved_however_many(
+    p: ChainProcess, place: Place, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph_runtime.services.chains.BATCH", 2)
+    chain = await p.chain(place.who, message("a", "Old", delay=after(1)))
+    await p.enroll(place.who, chain, *[await p.contact(place, channel, f"u{n}") for n in range(5)])
+    draft = await p.drafts.get(place.who, chain)
+    document = draft.chain.to_json() | {"steps": [message("a", "New", delay=after(2))]}
+    await p.drafts.save(place.who, chain, document, revision=draft.revision)
+    await p.drafts.publish(place.who, chain)
+    assert await p.chains.move_to_live(place.who, chain) == 5
+    assert {r.due_at for r in await p.chains.people(place.who, chain)} == {MONDAY + timedelta(days=2)}
+    assert await p.chains.move_to_live(place.who, chain) == 0
 
 
 async def test_holding_skipping_and_switching_off(p: ChainProcess, place: Place, channel: Channel, lane: Lane) -> None:

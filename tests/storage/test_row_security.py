@@ -122,8 +122,10 @@ documents AS (INSERT INTO knowledge_document (workspace_id, knowledge_base_id, k
 other_documents AS (INSERT INTO knowledge_document (workspace_id, knowledge_base_id, kind, title, public_id)
     SELECT %(w)s, id, 'article', 'O', %(r)s || 'o' FROM bases RETURNING id),
 sources AS (INSERT INTO knowledge_source (document_id, workspace_id, content) SELECT id, %(w)s, 'x' FROM documents),
-passages AS (INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash, word_count,
-        words) SELECT %(w)s, b.id, d.id, 0, 'x', 'h', 1, 'x' FROM bases b, documents d),
+passages AS (INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash)
+    SELECT %(w)s, b.id, d.id, 0, 'x', 'h' FROM bases b, documents d),
+looked_up AS (INSERT INTO knowledge_lookup (passage_id, workspace_id, knowledge_base_id, document_id, word_count, words)
+    SELECT uuidv7(), %(w)s, b.id, d.id, 1, 'x' FROM bases b, documents d),
 known_words AS (INSERT INTO knowledge_word (knowledge_base_id, word, workspace_id) SELECT id, 'x', %(w)s FROM bases),
 said_before AS (INSERT INTO knowledge_version (document_id, number, workspace_id, title, body)
     SELECT id, 1, %(w)s, 'D', 'b' FROM documents),

@@ -18,7 +18,7 @@ export function Beginnings() {
           </li>
         ))}
       </ul>}
-      <a className="pp-link" href={`/agents/${agent.id}`}>{t("inspector.begins_more")}<ExternalLink size={12} aria-hidden="true" /></a>
+      <a className="pp-link" href={`/agents/${agent.id}?tab=triggers`}>{t("inspector.begins_more")}<ExternalLink size={12} aria-hidden="true" /></a>
     </section>
   );
 }

@@ -73,7 +73,7 @@ async def test_every_kind_of_step_comes_back_into_its_form(tab: Tab, services: S
     page = tab.state(ChainPage)
     line, agent = str(uuid4()), str(uuid4())
     forms: dict[str, dict[str, Any]] = {
-        "flow": {"target": agent}, "call": {"target": line, "tries": "3", "again": "30"},
+        "flow": {"target": f"{agent}/{line}"}, "call": {"target": line, "tries": "3", "again": "30"},
         "webhook": {"target": str(uuid4()), "text": "stage"},
         "update": {"name_0": "stage", "value_0": "sent", "add_tags": "vip, new", "remove_tags": "cold"},
     }  # fmt: skip
@@ -82,6 +82,7 @@ async def test_every_kind_of_step_comes_back_into_its_form(tab: Tab, services: S
         await tab.call(ChainPage, "save_step", {"amount": "1", "unit": "hours", "since": "enrollment", **form})
         assert not page.is_step_open, (kind, tab.notice)
         await tab.call(ChainPage, "edit_step", page.steps[-1].id)
+        assert page.form.target == form.get("target", "")
     assert [s.kind for s in page.steps] == ["message", *forms]
     assert (page.form.field_names[0], page.form.texts[0], page.form.add_tags) == ("stage", "sent", "vip, new")
     await tab.call(ChainPage, "save_step", {"amount": "1", "unit": "hours", "since": "previous", "name_0": "two words"})
@@ -103,6 +104,17 @@ async def test_an_unfinished_chain_says_what_is_missing(tab: Tab) -> None:
     await tab.call(ChainPage, "open_rules", True)
     await tab.call(ChainPage, "save_rules", rules)
     assert (page.problem, page.stop_tags, page.quiet) == ("time_zone", "won, lost", "")
+    more = {"hours_mon": "9:00–13:00, 14:00 - 18:00", "stop_field": "stage", "stop_op": "eq", "stop_value": "paid",
+            "per_channel_day": "500"}  # fmt: skip
+    await tab.call(ChainPage, "save_rules", rules | more | {"hours_tue": "from nine"})
+    assert tab.notice == ("error", "error.input_invalid_hours")
+    await tab.call(ChainPage, "save_rules", rules | more)
+    assert (page.has_hours, page.stops_when) == (True, True)
+    await tab.call(ChainPage, "open_rules", True)
+    assert (page.rules.hours["mon"], page.rules.hours["tue"]) == ("9:00–13:00, 14:00–18:00", "")
+    assert (page.rules.stop_field, page.rules.stop_value, page.rules.per_channel_day) == ("stage", "paid", 500)
+    await tab.call(ChainPage, "save_rules", rules | {"stop_field": ""})
+    assert (page.has_hours, page.stops_when) == (False, False)
     await tab.call(ChainPage, "ask_delete", True)
     assert redirected_to(await tab.call(ChainPage, "delete")) == "/follow-ups"
     await tab.call(FollowUps, "load")
