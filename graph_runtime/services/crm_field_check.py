@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -40,7 +40,7 @@ class CrmFieldCheck:
 
     async def _flow(
         self, principal: Principal, agent_id: str, flow: Flow, known: dict[tuple[str, Entity], tuple[RemoteOption, ...]]
-    ) -> Any:
+    ) -> AsyncIterator[Problem]:
         for node_id, node in flow.nodes.items():
             if node.type != STEP or not node.enabled:
                 continue
