@@ -29,7 +29,7 @@ def for_contact(event: LiveEvent) -> LiveEvent | None:
 
 def public_message(message: dict[str, Any]) -> dict[str, Any]:
     """A message without what only the workspace may see."""
-    shown = {k: message[k] for k in _MESSAGE if k in message}
+    shown: dict[str, Any] = {k: message[k] for k in _MESSAGE if k in message}
     if any(part.get("sources") for part in shown.get("parts") or ()):
         shown["parts"] = [_public_part(part) for part in shown["parts"]]
     return shown

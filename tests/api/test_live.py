@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from graph_runtime.api.live import for_contact, public_message
 
 
 def test_of_a_source_only_what_clients_may_open_is_shown() -> None:
     source = {"number": 1, "title": "Prices", "heading": "", "page": 2, "url": "", "text": "", "document_id": "d-1"}
     plain = {"kind": "choices", "text": "Which?", "options": []}
-    message = {
+    message: dict[str, Any] = {
         "seq": 3, "role": "agent", "key": "k", "parts": [{"kind": "text", "text": "Ten [1]", "sources": [source]}, plain],
         "text": "Ten [1]", "node_id": "n_1", "turn_id": "t",
     }  # fmt: skip
