@@ -43,6 +43,7 @@ from graph_runtime.services.conversation_gate import ConversationGate
 from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.credentials import Credentials
+from graph_runtime.services.crm_field_check import CrmFieldCheck
 from graph_runtime.services.crm_hooks import CrmHooks, CrmReading
 from graph_runtime.services.crm_later import CrmLater
 from graph_runtime.services.dead_letters import DeadLetters
@@ -301,6 +302,7 @@ async def build(
     )
     speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
     warming = PhraseWarming(database, catalog, speech, phrases, lines)
+    remote_options = RemoteOptions(database, connections)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -317,7 +319,7 @@ async def build(
         crm_later=CrmLater(database, connections),
         crm_hooks=CrmHooks(database, catalog, connections, settings.public_url, clock),
         crm_reading=CrmReading(database, connections),
-        publishing=Publishing(database, catalog, check, drafts, warming),
+        publishing=Publishing(database, catalog, check, drafts, warming, CrmFieldCheck(remote_options)),
         speech=speech,
         phrases=phrases,
         phrase_warming=warming,
@@ -372,7 +374,7 @@ async def build(
         call_log=CallLog(database, lines),
         rehearsal=Rehearsal(side),
         talks=Talks(side, speech, TypedSpeech(speech)),
-        remote_options=RemoteOptions(database, connections),
+        remote_options=remote_options,
         step_trial=StepTrial(drafts, catalog, connections, door),
         phone_setup=PhoneSetup(database, channel_setup, lines, settings),
         files=files,

@@ -128,6 +128,10 @@ class FakeCrm:
         """Nothing ran before."""
         return False
 
+    async def has_earlier(self) -> bool:
+        """Nothing waits."""
+        return False
+
     async def put_aside(self, write: Mapping[str, Any]) -> None:
         """Keep it."""
         self._go("put_aside", write=dict(write))

@@ -29,7 +29,17 @@ def for_contact(event: LiveEvent) -> LiveEvent | None:
 
 def public_message(message: dict[str, Any]) -> dict[str, Any]:
     """A message without what only the workspace may see."""
-    return {k: message[k] for k in _MESSAGE if k in message}
+    shown: dict[str, Any] = {k: message[k] for k in _MESSAGE if k in message}
+    if any(part.get("sources") for part in shown.get("parts") or ()):
+        shown["parts"] = [_public_part(part) for part in shown["parts"]]
+    return shown
+
+
+def _public_part(part: dict[str, Any]) -> dict[str, Any]:
+    """Which document of a base an answer comes from is its members' business; what clients may open has an address."""
+    if not part.get("sources"):
+        return part
+    return {**part, "sources": [{k: v for k, v in s.items() if k != "document_id"} for s in part["sources"]]}
 
 
 class Feed:

@@ -170,6 +170,10 @@ class CrmKeeper(CrmDoor, Protocol):
         """Whether an earlier run of this turn did so: then nothing more is to be done."""
         ...
 
+    async def has_earlier(self) -> bool:
+        """Whether earlier writes of the conversation still wait: what comes now goes behind them, or they would undo it."""
+        ...
+
     async def put_aside(self, write: Mapping[str, Any]) -> None:
         """Let the program do it, as `crm_writing.CrmWrite.to_json` gave it, as soon as it can be done."""
         ...

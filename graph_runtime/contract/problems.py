@@ -166,6 +166,16 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "ru": "В звонках никто не одобряет сказанное: абонент слышит его сразу. В чатах оно ждёт во «Входящих».",
         "uk": "У дзвінках ніхто не схвалює сказане: абонент чує його одразу. У чатах воно чекає у «Вхідних».",
     },
+    "F034": {
+        "en": "The CRM has no field “{field}” any more. Read the list again in the step, and choose another one.",
+        "ru": "В CRM больше нет поля «{field}». Обновите список в шаге и выберите другое.",
+        "uk": "У CRM більше немає поля «{field}». Оновіть список у кроці й виберіть інше.",
+    },
+    "F035": {
+        "en": "“{value}” does not fit the field “{field}” of the CRM. Write a value of its kind, or one of its choices.",
+        "ru": "«{value}» не подходит полю «{field}» в CRM. Укажите значение его типа или один из его вариантов.",
+        "uk": "«{value}» не пасує полю «{field}» у CRM. Укажіть значення його типу або один з його варіантів.",
+    },
 }
 
 REASONS: Mapping[str, Mapping[str, str]] = {

@@ -108,6 +108,12 @@ class StepCrm:
             await effects.recorded(self._aside_key) is not None or await effects.begun_at(self._aside_key) is not None
         )
 
+    async def has_earlier(self) -> bool:
+        connections = self._turn.doors.connections
+        if self.is_planned or connections is None:
+            return False
+        return await connections.has_put_aside(self._turn.trigger.conversation_id)
+
     async def put_aside(self, write: Mapping[str, Any]) -> None:
         doors = self._turn.doors
         assert doors.connections is not None

@@ -96,6 +96,10 @@ class Connections(Protocol):
         """The customer system behind the slot."""
         ...
 
+    async def has_put_aside(self, conversation_id: str) -> bool:
+        """Whether writes of the conversation wait for a customer system."""
+        ...
+
     async def put_aside(self, slot: str, write: Mapping[str, Any]) -> None:
         """Let the program do a write to the customer system later; the same `key` is put aside once."""
         ...

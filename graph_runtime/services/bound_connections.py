@@ -236,6 +236,11 @@ class BoundConnections:
         async with self._database.workspace(workspace_id) as connection:
             await crm_writes.add(connection, agent_id, slot, write)
 
+    async def has_put_aside(self, workspace_id: str, conversation_id: str) -> bool:
+        """Whether writes of a conversation wait."""
+        async with self._database.workspace(workspace_id) as connection:
+            return await crm_writes.waits(connection, conversation_id)
+
     def way_out(self, credential: OpenCredential) -> CredentialHttp:
         """Requests with this credential."""
         return CredentialHttp(credential, self._doors.guarded, self.oauth, self._limits)
@@ -287,6 +292,10 @@ class AgentConnections:
     async def crm(self, slot: str) -> Crm:
         """Raises: CredentialRejected."""
         return self._bound.crm(await self._bound.open_slot(self._workspace_id, self._agent_id, slot, "crm"))
+
+    async def has_put_aside(self, conversation_id: str) -> bool:
+        """Whether writes of a conversation wait."""
+        return await self._bound.has_put_aside(self._workspace_id, conversation_id)
 
     async def put_aside(self, slot: str, write: Mapping[str, Any]) -> None:
         """For `CrmLater`: see `storage.crm_writes.add`."""

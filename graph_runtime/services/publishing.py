@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from graph_runtime.contract.catalog import Catalog
@@ -15,6 +15,7 @@ from graph_runtime.contract.problems import Problem
 from graph_runtime.engine.compile import compile_flow
 from graph_runtime.engine.upgrade import upgrade
 from graph_runtime.engine.validate import FlowCheck, Surroundings
+from graph_runtime.services.crm_field_check import CrmFieldCheck
 from graph_runtime.services.drafts import Drafts, approves, phones, reachable, readable, with_exits
 from graph_runtime.services.phrase_warming import PhraseWarming
 from graph_runtime.services.principal import Principal
@@ -99,8 +100,10 @@ class Publishing:
         check: FlowCheck,
         drafts: Drafts,
         phrases: PhraseWarming | None = None,
+        crm_fields: CrmFieldCheck | None = None,
     ) -> None:
         self._phrases = phrases
+        self._crm_fields = crm_fields
         self._database = database
         self._catalog = catalog
         self._check = check
@@ -117,11 +120,16 @@ class Publishing:
             live = await self._live(connection, now.main)
             number = await rows.next_number(connection, now.main["id"])
             waiting = await rows.open_conversations(connection, now.main["agent_id"])
+        checks = self._problems(now)
+        if self._crm_fields is not None:
+            flows = (now.flow, *now.bundle.values())
+            more = await self._crm_fields.of(principal, now.main["agent_id"], flows)
+            checks = tuple(replace(c, problems=c.problems + more.get(c.flow_id, ())) for c in checks)
         return PublishPreview(
             number=number,
             live_version=now.main["live_version"],
             revision=now.opened["revision"],
-            checks=self._problems(now),
+            checks=checks,
             changes=self._changes(live, now),
             open_conversations=waiting,
         )

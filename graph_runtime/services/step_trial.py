@@ -137,6 +137,10 @@ class _SeenConnections:
     async def crm(self, slot: str) -> Crm:
         return await self._connections.crm(slot)
 
+    async def has_put_aside(self, conversation_id: str) -> bool:
+        """A trial belongs to no conversation."""
+        return False
+
     async def put_aside(self, slot: str, write: Mapping[str, Any]) -> None:
         """What is tried writes nothing, now or later."""
 

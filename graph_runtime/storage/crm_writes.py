@@ -47,6 +47,14 @@ async def add(connection: Connection, agent_id: str, slot: str, about: Mapping[s
     )
 
 
+async def waits(connection: Connection, conversation_id: str) -> bool:
+    """Whether something of a conversation still waits."""
+    found = await connection.execute(
+        "SELECT FROM crm_write WHERE conversation_id = %s AND state = 'waiting' LIMIT 1", (conversation_id,)
+    )
+    return await found.fetchone() is not None
+
+
 async def add_change(connection: Connection, values: Mapping[str, Any]) -> None:
     """A write of an update rule: key, agent_id, conversation_id, turn_id, credential_id, change_id, write. It is due at once."""
     await connection.execute(

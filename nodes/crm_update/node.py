@@ -73,9 +73,14 @@ async def run(settings: Settings, ctx: NodeContext) -> Leave:
     """Record, note, task, in this order. What was written before something failed is told in “What was written”."""
     ctx.bridge("")
     crm = ctx.crm(settings.connection)
-    if settings.if_away == "later" and await crm.was_put_aside():
-        return _later(ctx, ())
-    made = await carry_out(crm, _write(settings, ctx))
+    write = _write(settings, ctx)
+    if settings.if_away == "later":
+        if await crm.was_put_aside():
+            return _later(ctx, ())
+        if await crm.has_earlier():
+            await crm.put_aside(write.to_json())
+            return _later(ctx, ())
+    made = await carry_out(crm, write)
     ctx.output("done", list(made.done))
     if made.record is not None:
         ctx.output("id", made.record.id)

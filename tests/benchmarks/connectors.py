@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
             report.figures |= uvloop.run(crm_write.measure(server))
             report.goal("crm_write_own_ms", "<=", 5)
             report.goal("crm_outage_ratio", "<=", 1.1)
+            report.goal("crm_put_aside", ">=", 1)
             report.goal("crm_updates_lost", "<=", 0)
         if wanted.only in (None, "bots"):
             asyncio.run(_measure(report, server, fake))

@@ -121,6 +121,36 @@ async def test_what_the_system_refuses_is_given_up_and_said(
     assert "price" in error
 
 
+async def test_what_is_said_when_it_is_back_goes_behind_what_still_waits(
+    postgres: EmbeddedPostgres, admin: Admin, fake: Kommo
+) -> None:
+    admin.execute("DELETE FROM workspace")
+    document = patient().to_json()
+    document["nodes"]["n_crm"]["settings"]["value"] = "+380501112233"
+    document["edges"] |= {"n_done.next": "n_ask", "n_sorry.next": "n_ask"}
+    access = await bound(postgres, fake, load_flow(document))
+    database = Database(postgres.app_url, min_size=1, max_size=4)
+    await database.open()
+    worker = Worker(database)
+    try:
+        async with outside(postgres.app_url) as reach, process(postgres.app_url, reach, CATALOG) as side:
+            conversation = await side.begin(access)
+            fake.fail("server_error", times=1, path="/api")
+            await side.say(access, conversation, "500")
+            await side.say(access, conversation, "600")  # it is back, and 500 still waits
+            assert fake.records["leads"] == {}
+            for _ in range(2):
+                admin.execute("UPDATE crm_write SET next_at = now()")
+                await worker.looks.once()
+            await side.say(access, conversation, "700")
+    finally:
+        await worker.connections.close()
+        await database.close()
+    assert [lead["price"] for lead in fake.records["leads"].values()] == [700]
+    written = [c.body["price"] for c in fake.journal if c.method == "PATCH" and c.accepted]
+    assert written == [600, 700], "in the order in which it was said; 500 was there from the beginning"
+
+
 async def test_a_repeated_turn_puts_nothing_aside_twice() -> None:
     journal, asked = MemoryJournal(), []
 

@@ -55,8 +55,9 @@ async def test_ten_workers_die_and_the_deal_is_there_once(
         for turn, text in enumerate(("", *ANSWERS)):
             if text:
                 await side.conversations.receive(access, conversation, Reply(text=text), dedupe_key=f"key{turn}")
-            # What was accepted elsewhere is left to its process for three seconds; these are over.
+            # What was accepted elsewhere is left to its process for a moment; that is over.
             admin.execute("UPDATE conversation SET pending_since = pending_since - interval '5 seconds'")
+            admin.execute("UPDATE inbox SET received_at = received_at - interval '5 seconds' WHERE state = 'pending'")
             for place in KILLS.get(turn - 1, MORE):
                 heard, told = forks.Pipe(duplex=False)
                 child = forks.Process(target=lead_world.worker, args=(postgres.app_url, *place, told), daemon=True)

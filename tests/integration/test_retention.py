@@ -311,7 +311,12 @@ async def test_no_big_table_is_read_whole(admin: Admin, postgres: EmbeddedPostgr
                 updated_at FROM conversation;
         INSERT INTO crm_write (workspace_id, agent_id, conversation_id, turn_id, node_id, slot, key, write, state, at)
             SELECT workspace_id, agent_id, id, id, 'n', 'crm', id::text, '{{}}', 'done', updated_at FROM conversation;
-        ANALYZE update_check, update_change, crm_write;
+        INSERT INTO data_key (workspace_id, number, wrapped, wrapped_by) SELECT id, 1, 'x', 'k' FROM workspace ON CONFLICT DO NOTHING;
+        INSERT INTO credential (workspace_id, connector, label, data_key_number) SELECT id, 'kommo', 'L', 1 FROM workspace;
+        INSERT INTO crm_record (workspace_id, credential_id, entity, record_id, heard_at)
+            SELECT c.workspace_id, k.id, 'lead', c.id::text, c.updated_at
+            FROM conversation c JOIN credential k ON k.workspace_id = c.workspace_id;
+        ANALYZE update_check, update_change, crm_write, crm_record;
         INSERT INTO chain (workspace_id, name, document) SELECT id, 'C', '{{}}' FROM workspace;
         INSERT INTO chain_version (workspace_id, chain_id, number, document, content_hash)
             SELECT workspace_id, id, 1, '{{}}', '' FROM chain;

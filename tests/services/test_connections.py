@@ -154,3 +154,35 @@ async def test_rates_pauses_and_the_breaker() -> None:
     await limits.turn("e", None)
     limits.ended("e", HttpReply(200))
     await limits.turn("e", None)
+
+
+async def test_fields_and_types_are_checked_before_publishing(
+    services: Services, owner: Principal, fake: Kommo
+) -> None:
+    _, flow_id = await agent_with(services, owner, fake, SETTINGS)
+    values = [
+        ("cf_501", "Fax"), ("cf_501", "Phone"), ("cf_502", "many"), ("cf_502", "{{ var.part }}"), ("price", "1 500,4"),
+        ("cf_777", "x"), ("stage", "1:99"), ("stage", "Won"), ("name", "Roses"),
+    ]  # fmt: skip
+    rows = [{"field": field, "value": value} for field, value in values]
+    node = {"type": "crm_update", "settings": {"connection": "shop", "by": "new", "values": rows}}
+    draft = await services.drafts.open(owner, flow_id)
+    edits = EDITS.validate_python([{"kind": "add_node", "id": "w", "at": [0, 200], "node": node}])
+    await services.drafts.apply(owner, flow_id, client="c", seq=2, base_revision=draft.revision, edits=edits)
+
+    async def found(who: Principal) -> list[tuple[str, str]]:
+        preview = await services.publishing.preview(who, flow_id)
+        return [(p.code, p.field) for c in preview.checks for p in c.problems if p.code in ("F034", "F035")]
+
+    wrong = [
+        ("F035", "values.0.value"),
+        ("F035", "values.2.value"),
+        ("F034", "values.5.field"),
+        ("F035", "values.6.value"),
+    ]
+    assert await found(owner) == wrong
+    viewer = Principal(owner.workspace_id, owner.member_id, "viewer", PERMISSIONS["viewer"])
+    assert await found(viewer) == [], "who may not use the key reads nothing with it"
+    services.remote_options._kept.clear()
+    fake.fail("server_error", times=99, path="custom_fields")
+    assert await found(owner) == [], "an account that is away keeps nobody from publishing"

@@ -50,13 +50,15 @@ DEALS = 20
 OUTAGE_TURNS = 250
 
 
-def talk(*, writes: bool) -> Flow:
-    """Asks, writes the answer into a deal, answers, and asks again; or the same without writing."""
+def talk(*, writes: bool, waits: bool = False) -> Flow:
+    """Asks, writes the answer into a deal, answers, and asks again; or the same without writing. `waits`: what cannot be
+    written now is written when the account is back."""
     crm = {
         "entity": "lead",
         "by": "id",
         "value": "{{ var.deal }}",
         "values": [{"field": "name", "value": "{{ var.x }}"}],
+        "if_away": "later" if waits else "error",
     }
     nodes: dict[str, Any] = {
         "n_start": {"type": "start"},
@@ -98,7 +100,7 @@ class Vendor:
         self.url = self._line()
 
     def tell(self, what: str) -> list[list[Any]]:
-        """Do something; what was asked since the last time: method, path, body."""
+        """Do something; what was asked since the last time: method, path, body, whether it was taken in."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{what}\n")
         self._process.stdin.flush()
@@ -122,7 +124,7 @@ class Vendor:
         found = []
         for _ in range(count):
             began = time.perf_counter()
-            for method, path, body in requests:
+            for method, path, body, _ in requests:
                 line.request(method, path, None if body is None else json.dumps(body), headers)
                 line.getresponse().read()
             found.append((time.perf_counter() - began) * 1000)
@@ -135,13 +137,13 @@ class Talker:
 
     def __init__(self, side: Process, access: ChannelAccess, conversation: str) -> None:
         self._side, self._access, self._conversation = side, access, conversation
+        self.said: list[str] = []
 
     async def turn(self) -> float:
         """Milliseconds from receiving a message to the committed answer."""
-        service, began = self._side.conversations, time.perf_counter()
-        accepted = await service.receive(
-            self._access, self._conversation, Reply(text=uuid4().hex), dedupe_key=uuid4().hex
-        )
+        service, text, began = self._side.conversations, uuid4().hex, time.perf_counter()
+        accepted = await service.receive(self._access, self._conversation, Reply(text=text), dedupe_key=text)
+        self.said.append(text)
         assert await service.wait_for_turn(self._access, self._conversation, accepted.inbox_id, 60) is not None
         return (time.perf_counter() - began) * 1000
 
@@ -157,7 +159,7 @@ class Later:
 
 @asynccontextmanager
 async def opened(
-    postgres: EmbeddedPostgres, url: str
+    postgres: EmbeddedPostgres, url: str, *, waits: bool = False
 ) -> AsyncIterator[tuple[Process, ChannelAccess, ChannelAccess, Later]]:
     """A process, an agent that writes and one that does not. The account's own rate is lifted: it is no cost of ours."""
     catalog = crm_world.CATALOG
@@ -166,7 +168,7 @@ async def opened(
     for name in ("folder", "texts"):
         object.__setattr__(free, name, getattr(catalog.connectors["kommo"], name))
     catalog = Catalog(catalog.nodes, {**catalog.connectors, "kommo": free})
-    writes, plain = (publish(postgres.admin_url, talk(writes=w)) for w in (True, False))
+    writes, plain = (publish(postgres.admin_url, talk(writes=w, waits=waits)) for w in (True, False))
     who = system_principal(writes.workspace_id)
     database = Database(postgres.app_url, min_size=1, max_size=4)
     await database.open()
@@ -193,10 +195,10 @@ async def measure(postgres: EmbeddedPostgres) -> dict[str, float]:
     vendor = Vendor()
     try:
         vendor.tell(f"leads {DEALS}")
-        async with opened(postgres, vendor.url) as (side, writes, plain, later):
-            return await _own_time(side, writes, plain, vendor) | await _outage(
-                side, writes, plain, vendor, (postgres, later)
-            )
+        async with opened(postgres, vendor.url) as (side, writes, plain, _):
+            found = await _own_time(side, writes, plain, vendor)
+        async with opened(postgres, vendor.url, waits=True) as (side, writes, plain, later):
+            return found | await _outage(side, writes, plain, vendor, (postgres, later))
     finally:
         vendor.close()
 
@@ -232,6 +234,9 @@ async def _outage(
 ) -> dict[str, float]:
     """Eight people chat while two others talk with the agent that writes; once with the account there, once without."""
 
+    said: list[str] = []
+    taken_in: list[list[Any]] = []
+
     async def chat() -> float:
         over = asyncio.Event()
         others = [Talker(side, writes, await side.begin(writes)) for _ in range(2)]
@@ -253,25 +258,30 @@ async def _outage(
         took = await asyncio.gather(*(say(one) for one in chatting))
         over.set()
         await asyncio.gather(*beside)
+        said.extend(text for one in others for text in one.said)
         return statistics.median([ms for row in took for ms in row])
 
     rounds: dict[str, list[float]] = {"up": [], "down": []}
     for _ in range(3):
         for state, found in rounds.items():
-            vendor.tell(state)
+            taken_in += vendor.tell(state)
             found.append(await chat())
-    vendor.tell("up")
-    lost = await _written_later(*more, side)
+    taken_in += vendor.tell("up")
+    later = await _written_later(*more, side)
+    taken_in += vendor.tell("look")
+    written = {body["name"] for method, _, body, accepted in taken_in if method == "PATCH" and accepted}
     up, down = (statistics.median(found) for found in rounds.values())
     return {
         "chat_while_the_crm_is_there_ms": up,
         "chat_while_it_is_away_ms": down,
         "crm_outage_ratio": down / up,
-    } | lost
+        "crm_updates": len(said),
+        "crm_updates_lost": len({*said} - written),
+    } | later
 
 
 async def _written_later(postgres: EmbeddedPostgres, later: Later, side: Process) -> dict[str, float]:
-    """What was put aside while the account was away: how much, and how much of it is not there when it has been back."""
+    """What was put aside while the account was away: how much, and how much of it still waits when it has been back."""
     later.ahead = 3600  # the hour is over, for the breaker as well
     looks = CrmLooks(CrmWriteSweep(side.database), CrmLater(side.database, later.connections))
     with psycopg.connect(postgres.admin_url, autocommit=True) as admin:
@@ -285,6 +295,6 @@ async def _written_later(postgres: EmbeddedPostgres, later: Later, side: Process
         while await looks.once():
             pass
         return {
-            "crm_put_aside": counted(""), "crm_updates_lost": counted("WHERE state <> 'done'"),
+            "crm_put_aside": counted(""), "crm_still_waiting": counted("WHERE state <> 'done'"),
             "crm_catching_up_s": time.perf_counter() - began,
         }  # fmt: skip

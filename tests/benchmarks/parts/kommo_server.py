@@ -24,7 +24,7 @@ def main() -> None:
                     account.fail("server_error", times=10**9, path="/api")
                 elif what == "up":
                     account.faults.clear()
-                asked = [(c.method, c.path, c.body) for c in account.journal]
+                asked = [(c.method, c.path, c.body, c.accepted) for c in account.journal]
                 account.journal.clear()
             print(json.dumps(asked), flush=True)
 
