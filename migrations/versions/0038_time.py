@@ -1,4 +1,4 @@
-"""The figures tell how late timers, steps and triggers are."""
+"""Chains write to customer systems; the figures tell how late timers, steps and triggers are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0038_overdue"
+revision = "0038_time"
 down_revision = "0037_what_is_due"
 branch_labels = None
 depends_on = None

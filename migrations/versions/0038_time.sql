@@ -1,0 +1,50 @@
+-- How late the work with a time of its own is, so that workers can be added by a figure. What somebody stopped is not late.
+CREATE OR REPLACE FUNCTION figures(p_key text) RETURNS TABLE (name text, label text, value double precision)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT 'outbox_age_seconds', state, extract(epoch FROM clock_timestamp() - min(created_at))::float8
+        FROM outbox WHERE state IN ('pending', 'sending') GROUP BY state
+    UNION ALL SELECT 'events_waiting', '', count(*)::float8 FROM event_delivery WHERE state IN ('pending', 'sending')
+    UNION ALL SELECT 'dead_letters_open', '', count(*)::float8 FROM dead_letter WHERE resolved_at IS NULL
+    UNION ALL SELECT 'vault_rows_old_key', '', count(*)::float8 FROM data_key WHERE wrapped_by <> p_key
+    UNION ALL SELECT 'held_by_restore', '', (
+        SELECT count(*) FROM outbox WHERE state = 'held') + (SELECT count(*) FROM inbox WHERE state = 'held')
+        + (SELECT count(*) FROM event_delivery WHERE state = 'held')
+        + (SELECT count(*) FROM timer WHERE due_at = 'infinity')::float8
+    UNION ALL SELECT 'overdue_seconds', late.kind, coalesce(extract(epoch FROM clock_timestamp() - late.since), 0)::float8 FROM (VALUES
+        ('timers', (SELECT t.due_at FROM timer t WHERE t.due_at <= (SELECT clock_timestamp())
+            AND array_position((SELECT paused_in('timers')), t.workspace_id) IS NULL ORDER BY t.due_at, t.id LIMIT 1)),
+        ('steps', (SELECT e.due_at FROM enrollment e WHERE e.state = 'active' AND e.due_at <= (SELECT clock_timestamp())
+            AND array_position((SELECT paused_in('timers')), e.workspace_id) IS NULL ORDER BY e.due_at, e.id LIMIT 1)),
+        ('triggers', (SELECT r.next_at FROM trigger_run r WHERE r.state = 'waiting' AND r.next_at <= (SELECT clock_timestamp())
+            ORDER BY r.next_at, r.id LIMIT 1))
+    ) late (kind, since)
+$$;
+
+-- What a chain writes belongs to a contact and to no conversation.
+ALTER TABLE crm_write ALTER COLUMN conversation_id DROP NOT NULL, ALTER COLUMN turn_id DROP NOT NULL,
+    ADD COLUMN contact_id uuid REFERENCES contact ON DELETE CASCADE,
+    ADD CHECK (conversation_id IS NOT NULL OR contact_id IS NOT NULL);
+CREATE INDEX crm_write_of_contact ON crm_write (contact_id, id) WHERE contact_id IS NOT NULL;
+
+CREATE OR REPLACE FUNCTION claim_crm_writes(p_limit integer, p_seconds integer)
+RETURNS TABLE (workspace_id uuid, write_id uuid, attempts integer)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE crm_write SET leased_until = clock_timestamp() + make_interval(secs => p_seconds), attempts = attempts + 1
+        WHERE id = ANY (ARRAY(
+            SELECT w.id FROM crm_write w
+            WHERE w.state = 'waiting' AND w.next_at <= clock_timestamp()
+              AND (w.leased_until IS NULL OR w.leased_until < clock_timestamp())
+              AND NOT EXISTS (SELECT FROM crm_write e WHERE e.conversation_id = w.conversation_id AND e.state = 'waiting'
+                AND e.id < w.id)
+              AND NOT EXISTS (SELECT FROM crm_write e WHERE e.contact_id = w.contact_id AND e.state = 'waiting' AND e.id < w.id)
+              AND NOT EXISTS (SELECT FROM restore_guard g WHERE g.state = 'held')
+            ORDER BY w.next_at, w.id LIMIT p_limit FOR UPDATE SKIP LOCKED))
+        RETURNING crm_write.workspace_id, crm_write.id, crm_write.attempts
+$$;
+
+-- What is to be sent is found by its index, however many wait. Believing that the table is as small as it was when it was last
+-- looked at, the planner reads and sorts the whole backlog of a broadcast for each claim.
+ALTER FUNCTION claim_deliveries(bigint, text, integer, integer, uuid[])
+    SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off;
+ALTER FUNCTION claim_events(bigint, integer, integer, uuid[])
+    SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off;
