@@ -65,6 +65,20 @@ if [ -n "${PATCHCORD_MANAGER_SECRET:-}" ]; then
     printf '[patchcord]\nsecret = %s\nread = call\nwrite = originate,call\ndeny = 0.0.0.0/0.0.0.0\npermit = 127.0.0.0/8\npermit = 10.0.0.0/8\npermit = 172.16.0.0/12\npermit = 192.168.0.0/16\n' \
         "$PATCHCORD_MANAGER_SECRET" > "$conf/manager_secrets.conf"
 fi
+# Asterisk's REST interface, for calls that an application of your own holds.
+: > "$conf/ari_secrets.conf"
+if [ -n "${PATCHCORD_REST_PASSWORD:-}" ]; then
+    need PATCHCORD_REST_PASSWORD
+    sed -i -e 's|^enabled = .*|enabled = yes|' -e "s|^bindaddr = .*|bindaddr = ${REST_BIND:-127.0.0.1}|" "$conf/http.conf"
+    sed -i 's|^enabled = .*|enabled = yes|' "$conf/ari.conf"
+    printf '[patchcord]\ntype = user\nread_only = no\npassword = %s\n' "$PATCHCORD_REST_PASSWORD" > "$conf/ari_secrets.conf"
+    [ -e "$conf/websocket_client.conf" ] || : > "$conf/websocket_client.conf"
+    for name in res_http_websocket res_websocket_client res_stasis res_stasis_answer res_stasis_playback \
+        res_stasis_recording res_stasis_snoop app_stasis res_ari_model res_ari res_ari_applications res_ari_events \
+        res_ari_channels res_ari_bridges chan_audiosocket; do
+        printf '\nload = %s.so\n' "$name" >> "$conf/modules.conf"
+    done
+fi
 
 [ "${1:-}" = --only-write ] && exit 0
 exec "${ASTERISK:-asterisk}" -f -n -C "$conf/asterisk.conf"

@@ -193,7 +193,7 @@ def connector_item(connector: Connector, language: str) -> ConnectorItem:
 
 @dataclass(frozen=True)
 class FieldItem:
-    """A field of the form of a key. `kind` is text or password."""
+    """A field of the form of a key. `kind` is text or password; `options`: [value, label] of a choice."""
 
     key: str
     label: str
@@ -203,6 +203,7 @@ class FieldItem:
     default: str
     is_required: bool
     is_advanced: bool
+    options: list[list[str]] = field(default_factory=list)
 
 
 def field_items(connector: Connector, language: str) -> list[FieldItem]:
@@ -222,6 +223,7 @@ def field_items(connector: Connector, language: str) -> list[FieldItem]:
             default="" if f.key in secrets else str(f.default or ""),
             is_required=f.required,
             is_advanced=f.advanced,
+            options=[[str(value), said(label)] for value, label in f.options],
         )
         for f in form_fields(connector.settings)
     ]
@@ -267,44 +269,6 @@ def form_items(
         for f in form
         if f.advanced is advanced and is_shown(f, known)
     ]
-
-
-@dataclass(frozen=True)
-class LinkedItem:
-    """A connection: everything but its secrets. `state`: works, fails, unknown, none (not connected), needs_reconnect."""
-
-    id: str
-    connector_label: str
-    label: str
-    details: str
-    state: str
-    message: str
-    checked_at: str
-    used_at: str
-    agents: str
-    used_by: int
-    signs_in: bool
-    is_model: bool
-
-
-def linked_item(row: Any, connector: Connector | None, language: str, *, is_model: bool) -> LinkedItem:
-    """From the services' row; `connector` is None when it is not installed."""
-    checked = "unknown" if row.check_ok is None else "works" if row.check_ok else "fails"
-    texts = connector.texts if connector else {}
-    return LinkedItem(
-        id=str(row.id),
-        connector_label=translate(texts, connector.label, language) if connector else row.connector,
-        label=row.label,
-        details=str(row.settings.get("base_url") or "").removeprefix("https://").rstrip("/"),
-        state=row.access if row.access in ("none", "needs_reconnect") else checked,
-        message=translate(texts, row.check_message or "", language),
-        checked_at=moment(row.checked_at),
-        used_at=moment(row.last_used_at),
-        agents=", ".join(row.agents),
-        used_by=row.used_by,
-        signs_in=bool(row.access),
-        is_model=is_model,
-    )
 
 
 @dataclass(frozen=True)

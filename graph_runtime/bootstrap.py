@@ -43,6 +43,7 @@ from graph_runtime.services.conversation_gate import ConversationGate
 from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.credentials import Credentials
+from graph_runtime.services.crm_hooks import CrmHooks, CrmReading
 from graph_runtime.services.crm_later import CrmLater
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.deliveries import Deliveries
@@ -64,6 +65,7 @@ from graph_runtime.services.knowledge_exchange import KnowledgeExchange
 from graph_runtime.services.knowledge_ingest import KnowledgeIngest
 from graph_runtime.services.knowledge_questions import KnowledgeQuestions
 from graph_runtime.services.knowledge_relations import KnowledgeRelations
+from graph_runtime.services.knowledge_rerankers import KnowledgeRerankers
 from graph_runtime.services.knowledge_search import KnowledgeSearch
 from graph_runtime.services.live import Live
 from graph_runtime.services.oauth import OAuth
@@ -123,6 +125,8 @@ class Services:
     oauth: OAuth
     connections: BoundConnections
     crm_later: CrmLater
+    crm_hooks: CrmHooks
+    crm_reading: CrmReading
     speech: BoundSpeech
     phrases: PhraseCache
     phrase_warming: PhraseWarming
@@ -186,6 +190,10 @@ class Services:
     update_checks: UpdateChecks
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process was told to end: it is not ready any more."""
+
+    def waiting(self) -> int:
+        """How many wait for this process's connections to the database."""
+        return self.database.waiting + self.conversation_side.receiver.waiting
 
     async def close(self) -> None:
         """Let running turns end, then let go of the database."""
@@ -256,7 +264,9 @@ async def build(
             database, catalog, vault, OAuth(database, catalog, vault, settings.oauth_redirect, clock=clock)
         )
         embedders = KnowledgeEmbedders(database, catalog, vault)
-        knowledge_search = KnowledgeSearch(database, embedders, settings.public_url or "", clock)
+        knowledge_search = KnowledgeSearch(
+            database, embedders, settings.public_url or "", clock, KnowledgeRerankers(connections)
+        )
         outside = Outside(
             runner=runner,
             models=models.chat_model,
@@ -305,6 +315,8 @@ async def build(
         oauth=connections.oauth,
         connections=connections,
         crm_later=CrmLater(database, connections),
+        crm_hooks=CrmHooks(database, catalog, connections, settings.public_url, clock),
+        crm_reading=CrmReading(database, connections),
         publishing=Publishing(database, catalog, check, drafts, warming),
         speech=speech,
         phrases=phrases,
@@ -355,7 +367,7 @@ async def build(
             wakes="redis" if settings.redis_url else "postgresql",
             clock=clock,
         ),
-        phone_calls=PhoneCalls(side, lines, files, CallSounds(files, door, settings.public_url), recordings, clock),
+        phone_calls=PhoneCalls(side, lines, CallSounds(files, door, settings.public_url), recordings, doors, clock),
         call_recordings=recordings,
         call_log=CallLog(database, lines),
         rehearsal=Rehearsal(side),

@@ -48,7 +48,7 @@ from voice.turn_taking import (
     WeWait,
     Words,
 )
-from voice.voice_activity import WINDOW_MS, Ear
+from voice.voice_activity import WINDOW_MS, Ear, Fading
 from voice.voicemail import Message
 
 log = structlog.get_logger(__name__)
@@ -93,6 +93,7 @@ class Call:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._voice_at = 0.0
+        self._fading = Fading()
 
     # the line
 
@@ -323,7 +324,12 @@ class Call:
         self._past.append(window)
         had_hearing = self._hearing
         if is_caller:
-            self._voice_at = self.house.monotonic()
+            if self._fading.voice(window):
+                self._voice_at = self.house.monotonic()
+        elif self.turns.phase is Phase.IDLE:
+            self._fading.forget()
+        else:
+            spoken_ms += WINDOW_MS * self._fading.silence()
         if is_caller or self.turns.phase is not Phase.IDLE:
             self.step(Heard(is_caller, spoken_ms))
         if had_hearing is not None and self._hearing is had_hearing:

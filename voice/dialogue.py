@@ -128,7 +128,9 @@ class Dialogue:
             self._phone.waits = None  # the end of that turn will not be heard of
         found = speaker.heard(flushed) if speaker is not None else None
         if found is not None and self._phone is not None:
-            self._cutting = asyncio.create_task(self._cut(self._phone, *found, after=self._cutting), name="cut")
+            latency = self.latency if self._turn is not None else TurnLatency()
+            cutting = self._cut(self._phone, *found, latency, after=self._cutting)
+            self._cutting = asyncio.create_task(cutting, name="cut")
 
     async def run(self, call_id: str) -> None:
         """The whole call. Raises: BuilderError when it cannot be attached."""
@@ -319,11 +321,15 @@ class Dialogue:
             return False
         return True
 
-    async def _cut(self, phone: PhoneCall, key: str, text: str, *, after: asyncio.Task[None] | None) -> None:
+    async def _cut(
+        self, phone: PhoneCall, key: str, text: str, latency: TurnLatency, *, after: asyncio.Task[None] | None
+    ) -> None:
         if after is not None:
             await asyncio.wait([after])
         try:
             await self._house.phone.heard_until(phone, key, text)
+            if Stamp.FIRST_FRAME in latency.moments:
+                await self._report(phone, latency)
         except BuilderError as error:
             log.warning("interruption_not_kept", call=phone.uuid, reason=type(error).__name__)
 

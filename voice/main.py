@@ -8,14 +8,13 @@ import errno
 import gc
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import structlog
 
-from graph_runtime import bootstrap
+from graph_runtime import bootstrap, event_loop
 from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.settings import Settings
 from graph_runtime.telemetry import logs
@@ -41,12 +40,7 @@ SPARE_AGAIN_SECONDS = 0.05
 def run(settings: Settings) -> None:
     """Hold calls until SIGTERM or SIGINT."""
     logs.set_up(as_json=settings.environment == "production", level=settings.log_level)
-    if sys.platform == "win32":
-        asyncio.run(serve(settings))
-    else:
-        import uvloop
-
-        uvloop.run(serve(settings))
+    event_loop.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import structlog
 
 from graph_runtime.contract.calls import Sound, Voice, Words
@@ -22,6 +23,12 @@ log = structlog.get_logger(__name__)
 
 DEEP = 2
 """Sentences that are synthesised at a time, the one that is played among them."""
+
+STILL = 60
+"""Samples below this (-55 dBFS) at the beginning of an answer are left out; voices begin with up to 200 ms of them."""
+
+LEAD_IN_MS = 10
+MOST_TRIMMED_MS = 300
 
 FIRST_AUDIO_SECONDS = 3.0
 """A voice that has not begun by then counts as failed: the caller hears nothing meanwhile."""
@@ -175,7 +182,8 @@ class Speaker:
         phrases = self._phrases if piece.may_cache else None
         speech = replace(self._speech)
         try:
-            async for audio in speech_of(piece.text, piece.voice, rate, speech, phrases):
+            sound = speech_of(piece.text, piece.voice, rate, speech, phrases)
+            async for audio in from_first_sound(sound, rate) if piece is self._pieces[0] else sound:
                 yield audio
             return
         except ConnectorError as error:
@@ -213,6 +221,24 @@ async def speech_of(
             yield piece
     if resampler is not None and (rest := resampler.finish()):
         yield rest
+
+
+async def from_first_sound(audio: AsyncIterator[bytes], rate: int) -> AsyncIterator[bytes]:
+    """Samples at `rate` without the stillness that they begin with."""
+    most = rate * MOST_TRIMMED_MS // 1000
+    held: bytes | None = b""
+    async for piece in audio:
+        if held is None:
+            yield piece
+            continue
+        held += piece
+        loud = np.flatnonzero(np.abs(np.frombuffer(held, "<i2").astype(np.int32)) > STILL)
+        if len(loud) or len(held) >= most * 2:
+            first = min(int(loud[0]) if len(loud) else most, most)
+            yield held[max(0, first - rate * LEAD_IN_MS // 1000) * 2 :]
+            held = None
+    if held:
+        yield held
 
 
 def _beginning(piece: Piece, part: Heard | None) -> str:

@@ -38,6 +38,10 @@ REST_WINDOWS = 31
 RESTS_AFTER_WINDOWS = 8
 """So many windows that the model was not asked about, and it begins anew."""
 
+FADED = 10 ** (-18 / 10)
+MOST_FADED = 3
+"""More than that may be the quiet end of a word."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -120,6 +124,39 @@ class Ear:
         self.probability = probability
         self.is_speech = probability > (STILL_SPEECH if self.is_speech else SPEECH)
         self.on_window(self.is_speech, audio)
+
+
+class Fading:
+    """How much of what the model took for speech was its end: over a line's noise it goes on for 100 to 200 ms.
+
+    Asked about each window of 32 ms. A window counts as faded that is 18 dB below the loudest of its utterance.
+    """
+
+    __slots__ = ("_loudest", "windows")
+
+    def __init__(self) -> None:
+        self._loudest = 0.0
+        self.windows = 0
+        """Faded ones in a row, at most MOST_FADED."""
+
+    def voice(self, window: bytes) -> bool:
+        """A window of speech; whether anybody still spoke in it."""
+        samples = np.frombuffer(window, dtype="<i2").astype(np.float32)
+        energy = float(samples @ samples)
+        self._loudest = max(self._loudest, energy)
+        is_faded = energy < self._loudest * FADED
+        self.windows = min(self.windows + 1, MOST_FADED) if is_faded else 0
+        return not is_faded
+
+    def silence(self) -> int:
+        """The first window after speech: how many windows of silence there were before it."""
+        faded, self.windows = self.windows, 0
+        return faded
+
+    def forget(self) -> None:
+        """The utterance is over."""
+        self._loudest = 0.0
+        self.windows = 0
 
 
 class Detector:

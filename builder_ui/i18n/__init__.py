@@ -32,6 +32,7 @@ FILES: Final = (
     "knowledge",
     "knowledge_exchange",
     "questions",
+    "rerank",
     "triggers",
     "update_rules",
     "settings",

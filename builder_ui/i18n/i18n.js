@@ -13,13 +13,14 @@ import inbox from "./inbox.json";
 import calls from "./calls.json";
 import letters from "./letters.json";
 import models from "./models.json";
+import rerank from "./rerank.json";
 import settings from "./settings.json";
 import shell from "./shell.json";
 import telegram from "./telegram.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts, ...inbox, ...calls, ...connections };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts, ...inbox, ...calls, ...connections, ...rerank };
 const AREAS = {
   conditions: () => import("./conditions.json"),
   triggers: () => import("./triggers.json"),

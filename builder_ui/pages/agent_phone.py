@@ -248,8 +248,13 @@ def _more(item: rx.Var[FieldItem]) -> rx.Component:
         id=name, name=item.key, default_value=item.default, placeholder=item.placeholder, max_length=400,
         type=rx.cond(item.kind == "password", "password", "text"), auto_complete=False,
     )  # fmt: skip
+    select = rx.el.select(
+        rx.foreach(item.options, lambda o: rx.el.option(o[1], value=o[0])),
+        id=name, name=item.key, default_value=item.default, class_name="ps-select",
+    )  # fmt: skip
+    labeled = rx.fragment(rx.el.label(item.label, html_for=name), rx.cond(item.kind == "select", select, text))
     return rx.el.div(
-        rx.cond(item.kind == "switch", switch, rx.fragment(rx.el.label(item.label, html_for=name), text)),
+        rx.cond(item.kind == "switch", switch, labeled),
         rx.cond(item.help != "", rx.el.p(item.help, class_name="ps-hint", style={"margin": 0})),
         rx.cond(item.kind == "password", rx.el.p(t("phone.secret_stays"), class_name="ps-hint", style={"margin": 0})),
         class_name="ps-field",

@@ -104,7 +104,8 @@ class PhoneLines(Session):
                 is_on = settings.get(item.key, switches[item.key])
                 items.append(replace(item, kind="switch", default="on" if is_on else ""))
             elif item.key not in _HAS_PLACE:
-                items.append(replace(item, default=str(settings.get(item.key, item.default) or "")))
+                kind = "select" if item.options else item.kind
+                items.append(replace(item, kind=kind, default=str(settings.get(item.key, item.default) or "")))
         return items
 
     async def _refresh(self, who: Principal) -> None:

@@ -9,7 +9,7 @@ import reflex as rx
 from builder_ui.browser import When
 from builder_ui.components.parts import card, confirm, empty, field
 from builder_ui.i18n import t, t_of
-from builder_ui.pages.agent_rules_state import AgentRules
+from builder_ui.pages.agent_rules_state import NONE, AgentRules
 from builder_ui.pages.update_changes import changes, proposals
 from builder_ui.pages.update_rows import FIELDS, RuleItem
 from graph_runtime.contract.forms import FormField
@@ -200,7 +200,7 @@ def _dialog() -> rx.Component:
                     ),
                 ),
                 _trial(),
-                _problems(),
+                _problems_of(""),
                 class_name="ps-form",
                 style={"max_width": "none"},
             ),
@@ -219,7 +219,7 @@ def _dialog() -> rx.Component:
 def _drawn(fields: list[FormField]) -> list[rx.Component]:
     """The settings in their order, short ones side by side."""
     parts = {f.key: _field(f) for f in fields}
-    for first, second in (("field", "source"), ("overwrite", "least_percent")):
+    for first, second in (("field", "source"), ("overwrite", "least_percent"), ("crm_entity", "crm_field")):
         parts[first] = rx.el.div(parts[first], parts.pop(second), class_name="ps-form-two")
     return [*parts.values()]
 
@@ -229,7 +229,12 @@ def _field(one: FormField) -> rx.Component:
     field_id = f"rule-{one.key}"
     label = t(f"update_rules.f_{one.key}")
     hint = t(f"update_rules.h_{one.key}") if one.help or one.key == "field" else None
-    drawn = field(label, _control(one, field_id, label), field_id=field_id, hint=hint)
+    drawn = rx.el.div(
+        field(label, _control(one, field_id, label), field_id=field_id, hint=hint), _problems_of(one.key),
+        style={"display": "grid", "gap": "6px", "min_width": 0},
+    )  # fmt: skip
+    if one.key in ("crm_entity", "crm_field"):
+        drawn = rx.cond(AgentRules.form["crm"] != "", drawn)
     for key, values in one.show_when.items():
         shown = AgentRules.form[key] == values[0]
         for value in values[1:]:
@@ -249,6 +254,19 @@ def _control(one: FormField, field_id: str, label: rx.Var[str]) -> rx.Component:
             field_id, label, value, put,
             *[rx.select.item(t(f"update_rules.o_{one.key}_{v}"), value=str(v)) for v, _ in one.options],
         )  # fmt: skip
+    if one.key == "crm":
+        nothing = rx.select.item(t("update_rules.crm_none"), value=NONE)
+        items = rx.foreach(AgentRules.crms, lambda crm: rx.select.item(crm.label, value=crm.id))
+        return rx.fragment(
+            _select(field_id, label, rx.cond(value == "", NONE, value), put, nothing, items),
+            rx.cond(
+                AgentRules.crm_problem != "",
+                rx.el.p(AgentRules.crm_problem, class_name="ps-hint", style={"margin": "4px 0 0", "color": "var(--red-11)"}),
+            ),
+        )  # fmt: skip
+    if one.key == "crm_field":
+        items = rx.foreach(AgentRules.crm_fields, lambda one_field: rx.select.item(one_field.label, value=one_field.id))
+        return _select(field_id, label, value, put, items, placeholder=t("update_rules.choose_field"))
     if one.widget == "remote":
         items = rx.foreach(AgentRules.targets, lambda target: rx.select.item(target.label, value=target.key))
         return _select(field_id, label, value, put, items, placeholder=t("update_rules.choose_field"))
@@ -325,20 +343,23 @@ def _trial() -> rx.Component:
     )  # fmt: skip
 
 
-def _problems() -> rx.Component:
-    return rx.cond(
-        AgentRules.problems.length() > 0,
-        rx.el.div(
-            rx.foreach(
-                AgentRules.problems,
-                lambda p: rx.callout.root(
-                    rx.callout.icon(rx.icon(rx.cond(p.is_warning, "info", "triangle-alert"), size=15)),
-                    rx.callout.text(p.message),
-                    color_scheme=rx.cond(p.is_warning, "blue", "amber"), high_contrast=True, size="1",
+def _problems_of(key: str) -> rx.Component:
+    """What is wrong with one field, under it; "": with none of them."""
+    return rx.el.div(
+        rx.foreach(
+            AgentRules.problems,
+            lambda problem: rx.cond(
+                problem.field == key,
+                rx.el.p(
+                    rx.icon("triangle-alert", size=14, flex="none", margin_top="2px", custom_attrs={"aria-hidden": "true"}),
+                    rx.el.span(problem.message),
+                    style={
+                        "display": "flex", "gap": "6px", "margin": 0, "font_size": "13px",
+                        "color": rx.cond(problem.is_warning, "var(--blue-11)", "var(--red-11)"),
+                    },
                 ),
             ),
-            style={"display": "grid", "gap": "8px"},
-            role="status",
-            data_testid="rule-problems",
         ),
+        role="status",
+        data_testid=f"rule-problems-{key or 'form'}",
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from builder_ui.i18n import text
 from builder_ui.pages.update_changes_state import RuleChanges
 from builder_ui.pages.update_rows import (
     EMPTY_FORM,
@@ -19,13 +20,24 @@ from builder_ui.pages.update_rows import (
     target_item,
 )
 from builder_ui.session import handler, services
-from graph_runtime.contract.errors import InputInvalid, NotFound
+from graph_runtime.contract.errors import ConnectorError, InputInvalid, NotFound
 
 if TYPE_CHECKING:
+    from graph_runtime.contract.crm import Entity
     from graph_runtime.services.principal import Principal
 
-QUIET: Final = ("when", "field", "value")
+QUIET: Final = ("when", "field", "value", "crm_field")
+NONE: Final = "-"
+"""The choice of nothing: an empty one cannot be chosen."""
 """Problems of a form that is not filled in yet."""
+
+
+@dataclass(frozen=True)
+class CrmItem:
+    """A customer system, or a field of one."""
+
+    id: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,9 @@ class AgentRules(RuleChanges):
     may_edit: bool = False
     form: dict[str, str] = EMPTY_FORM
     options: list[str] = []
+    crms: list[CrmItem] = []
+    crm_fields: list[CrmItem] = []
+    crm_problem: str = ""
     problems: list[ProblemItem] = []
     trial: TrialItem = TrialItem()
     is_form_open: bool = False
@@ -94,8 +109,30 @@ class AgentRules(RuleChanges):
         await self._refresh(who)
         self.form = form_of(row) if row else EMPTY_FORM
         self.trial = TrialItem()
+        await self._read_crm(who)
         await self._look(who)
         self.is_form_open = True
+
+    async def _read_crm(self, who: Principal) -> None:
+        """The customer systems there are, and the fields of the chosen one."""
+        self.crms, self.crm_fields, self.crm_problem = [], [], ""
+        if "credential.use" not in who.scopes:
+            return
+        kinds = {c.id: c.kinds for c in services().credentials.connectors()}
+        found = await services().credentials.list(who)
+        self.crms = [CrmItem(str(r.id), r.label) for r in found if "crm" in kinds.get(r.connector, ())]
+        if not self.form["crm"]:
+            return
+        if self.form["crm"] not in {c.id for c in self.crms}:
+            self.crm_problem = text(self.me.language or "en", "update_rules.crm_gone")
+            return
+        entity: Entity = "lead" if self.form["crm_entity"] == "lead" else "contact"
+        try:
+            options = await services().remote_options.of_connection(who, self.form["crm"], "crm.fields", entity)
+        except ConnectorError as error:
+            self.crm_problem = error.message
+            return
+        self.crm_fields = [CrmItem(o.id, o.label) for o in options if o.id != "tags"]
 
     async def _look(self, who: Principal) -> None:
         """What is wrong with the form as it is."""
@@ -118,8 +155,11 @@ class AgentRules(RuleChanges):
     async def put(self, who: Principal, name: str, value: str) -> None:
         """One field was filled in."""
         if name in EMPTY_FORM and name != "id":
-            self.form = {**self.form, name: str(value)[:2000]}
+            self.form = {**self.form, name: "" if value == NONE else str(value)[:2000]}
             self.trial = TrialItem()
+            if name in ("crm", "crm_entity"):
+                self.form = {**self.form, "crm_field": ""}
+                await self._read_crm(who)
             await self._look(who)
 
     @handler

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from graph_runtime.services.principal import Principal
 
 SCOPES: Final = (
-    "conversations:write", "conversations:read", "conversations:answer", "flows:read", "flows:write", "flows:publish", "events:read", "events:write",
+    "conversations:write", "conversations:read", "conversations:answer", "flows:read", "flows:write", "flows:publish",
+    "knowledge:read", "knowledge:write", "events:read", "events:write",
 )  # fmt: skip
 FRESH_FIELD: Final = "fresh_key"
 

@@ -190,7 +190,8 @@ def rules_form(chain: Chain, key: str) -> RulesForm:
     quiet, caps = chain.quiet or Quiet(), chain.caps
     return RulesForm(
         key=key, on_reply=chain.stop.on_reply, tags=", ".join(chain.stop.tags), results=", ".join(chain.stop.results),
-        has_quiet=chain.quiet is not None, quiet_start=quiet.start, quiet_end=quiet.end, per_day=caps.per_contact_day,
+        stages=", ".join(chain.stop.stages), has_quiet=chain.quiet is not None, quiet_start=quiet.start,
+        quiet_end=quiet.end, per_day=caps.per_contact_day,
         spacing=caps.spacing_minutes, per_hour=caps.per_channel_hour, per_channel_day=caps.per_channel_day,
         zone=chain.time_zone, country=chain.country, jitter=chain.jitter_minutes,
         hours={day: ", ".join("–".join(span) for span in chain.hours.get(day, ())) for day in WEEKDAYS},
@@ -204,7 +205,7 @@ def read_rules(form: dict[str, Any], chain: Chain) -> dict[str, Any]:
     document = chain.to_json()
     document["stop"] = {
         **document["stop"], "on_reply": bool(form.get("on_reply")), "tags": words(form, "tags"),
-        "results": words(form, "results"),
+        "results": words(form, "results"), "stages": words(form, "stages"),
     }  # fmt: skip
     if "stop_field" in form:
         document["stop"]["when"] = _one_comparison(form, "stop")

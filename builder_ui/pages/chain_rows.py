@@ -345,6 +345,7 @@ class RulesForm:
     on_reply: bool = True
     tags: str = ""
     results: str = ""
+    stages: str = ""
     has_quiet: bool = True
     quiet_start: str = "21:00"
     quiet_end: str = "09:00"

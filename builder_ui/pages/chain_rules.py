@@ -27,6 +27,7 @@ def rules_dialog() -> rx.Component:
                         check("on_reply", RULES.on_reply, "chains.stop_reply"),
                         line("tags", RULES.tags, "chains.stop_tags", "chains.tags_hint"),
                         line("results", RULES.results, "chains.stop_results", "chains.stop_results_hint"),
+                        line("stages", RULES.stages, "chains.stop_stages", "chains.stop_stages_hint"),
                         rx.cond(RULES.is_stop_kept, rx.el.p(t("chains.stop_kept"), class_name="ps-hint"), _stop_condition()),
                         class_name="ps-fieldset",
                     ),

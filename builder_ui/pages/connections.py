@@ -10,8 +10,9 @@ from builder_ui.browser import When
 from builder_ui.components.parts import confirm, empty, field, head, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
+from builder_ui.pages.connection_rows import LinkedItem
 from builder_ui.pages.connections_state import Connections
-from builder_ui.rows import ConnectorItem, FormItem, LinkedItem
+from builder_ui.rows import ConnectorItem, FormItem
 
 
 def connections_page() -> rx.Component:
@@ -111,6 +112,7 @@ def _link(link: rx.Var[LinkedItem]) -> rx.Component:
                 ),
                 class_name="ps-sub",
             ),
+            rx.cond(link.hears != "", _hears(link)),
             style={"min_width": 0},
         ),
         rx.cond(link.is_model, rx.link(t("links.managed"), href="/models", size="1"), _actions(link)),
@@ -118,6 +120,43 @@ def _link(link: rx.Var[LinkedItem]) -> rx.Component:
         role="listitem",
         key=link.id,
     )
+
+
+def _hears(link: rx.Var[LinkedItem]) -> rx.Component:
+    """Whether what people change there is heard, and what to do about it."""
+    failed = link.hears == "failed"
+    words = rx.match(
+        link.hears,
+        ("told", t("links.hears_told")),
+        ("by_hand", t("links.hears_by_hand")),
+        ("failed", link.hears_problem),
+        t("links.hears_off"),
+    )
+    icon = rx.cond(
+        failed,
+        rx.icon("triangle-alert", size=14),
+        rx.cond(link.hears == "off", rx.icon("ear-off", size=14), rx.icon("ear", size=14)),
+    )
+    return rx.el.div(
+        rx.flex(
+            rx.box(icon, style={"flex": "none", "padding_top": "2px"}, aria_hidden="true"),
+            rx.el.span(
+                words,
+                rx.cond(link.heard_at != "", rx.fragment(" · ", t("links.heard"), " ", When.create(iso=link.heard_at))),
+            ),
+            spacing="2",
+            align="start",
+        ),
+        rx.cond(
+            link.hook != "",
+            rx.el.code(
+                Connections.hook_base + link.hook, class_name="ps-mono", style={"overflow_wrap": "anywhere", "font_size": "12px"}
+            ),
+        ),
+        class_name="ps-sub",
+        style=rx.cond(failed, {"color": "var(--red-11)"}, {}),
+        data_testid="link-hears",
+    )  # fmt: skip
 
 
 def _actions(link: rx.Var[LinkedItem]) -> rx.Component:
@@ -146,6 +185,20 @@ def _actions(link: rx.Var[LinkedItem]) -> rx.Component:
                 link.signs_in & ~waits,
                 rx.dropdown_menu.item(
                     rx.icon("rotate-cw", size=15), t("links.connect_again"), on_select=Connections.connect(link.id)
+                ),
+            ),
+            rx.cond(
+                (link.hears == "off") | (link.hears == "failed"),
+                rx.dropdown_menu.item(
+                    rx.icon("ear", size=15), t("links.listen"), disabled=waits, on_select=Connections.listen(link.id)
+                ),
+            ),
+            rx.cond(
+                (link.hears != "") & (link.hears != "off"),
+                rx.dropdown_menu.item(
+                    rx.icon("ear-off", size=15),
+                    t("links.listen_no_more"),
+                    on_select=Connections.listen_no_more(link.id),
                 ),
             ),
             rx.dropdown_menu.separator(),

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import reflex as rx
 
+from builder_ui.pages.connection_rows import LinkedItem, linked_item
 from builder_ui.pages.models_state import FOR_MODELS
-from builder_ui.rows import ConnectorItem, FormItem, LinkedItem, connector_item, form_items, linked_item
+from builder_ui.rows import ConnectorItem, FormItem, connector_item, form_items
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
@@ -37,6 +38,7 @@ class Connections(Session):
     fields: list[FormItem] = []
     extra_fields: list[FormItem] = []
     redirect: str = ""
+    hook_base: str = ""
     checking_id: str = ""
     doomed_id: str = ""
     doomed_name: str = ""
@@ -58,6 +60,7 @@ class Connections(Session):
             key=lambda c: (order.get(c.id, 2), c.label),
         )
         self.offers = [connector_item(c, self.me.language) for c in offered]
+        self.hook_base = services().crm_hooks.address("")
         self.may_manage = "credential.manage" in who.scopes
         self.is_loaded = True
 
@@ -73,6 +76,7 @@ class Connections(Session):
             if found is not None:
                 self._tell("links.connected", name=found.label)
                 await services().credentials.check(who, found.id)
+                await self._hear(who, found.id)
                 await self._refresh(who)
             return rx.redirect("/connections", replace=True)
         if "failed" in back:
@@ -142,6 +146,7 @@ class Connections(Session):
                 raise InputInvalid("Choose what to connect.", field="connector")
             values = self._values(connector, form)
             label = text_of(form, "label", limit=80) or self.changing_name or connector.label
+            is_new = not self.changing_id
             if self.changing_id:
                 row = await services().credentials.replace_secret(who, self.changing_id, values, label=label)
             else:
@@ -151,7 +156,7 @@ class Connections(Session):
                 await self._refresh(who)
                 self._tell("links.saved_connect", name=row.label)
             else:
-                await self._check(who, str(row.id))
+                await self._check(who, str(row.id), is_new=is_new)
         finally:
             self.is_saving = False
 
@@ -186,8 +191,42 @@ class Connections(Session):
         finally:
             self.checking_id = ""
 
-    async def _check(self, who: Principal, link_id: str) -> None:
+    async def _hear(self, who: Principal, link_id: str) -> None:
+        """A connection that was just made is told where to post what changes, where that is ours to tell."""
+        row = await services().credentials.get(who, link_id)
+        kind = self._connectors().get(row.connector)
+        if (
+            row.hears == "off"
+            and kind is not None
+            and kind.crm_hooks is not None
+            and kind.crm_hooks.subscribe is not None
+        ):
+            await services().crm_hooks.listen(who, link_id)
+
+    @handler
+    async def listen(self, who: Principal, link_id: str) -> None:
+        """Hear from now on what people change in the system."""
+        await services().crm_hooks.listen(who, link_id)
+        row = await services().credentials.get(who, link_id)
+        if row.hears == "failed":
+            kind = self._connectors().get(row.connector)
+            reason = linked_item(row, kind, self.me.language, is_model=False).hears_problem
+            self._tell("links.hears_not", level="error", name=row.label, reason=reason)
+        else:
+            self._tell("links.hears_now", name=row.label)
+        await self._refresh(who)
+
+    @handler
+    async def listen_no_more(self, who: Principal, link_id: str) -> None:
+        """Changes in the system start nothing any more."""
+        await services().crm_hooks.stop(who, link_id)
+        self._tell("links.hears_no_more")
+        await self._refresh(who)
+
+    async def _check(self, who: Principal, link_id: str, *, is_new: bool = False) -> None:
         result = await services().credentials.check(who, link_id)
+        if is_new and result.ok:
+            await self._hear(who, link_id)
         row = await services().credentials.get(who, link_id)
         if result.ok:
             self._tell("links.works", name=row.label)
@@ -217,6 +256,7 @@ class Connections(Session):
         """Delete the connection that was asked about."""
         doomed, self.doomed_id = self.doomed_id, ""
         if doomed:
+            await services().crm_hooks.stop(who, doomed)
             await services().credentials.delete(who, doomed, even_if_used=True)
             self._tell("links.deleted", name=self.doomed_name)
             await self._refresh(who)

@@ -7,7 +7,7 @@ from typing import Any
 import reflex as rx
 
 from builder_ui.browser import DropFiles, Ticker, When
-from builder_ui.components.parts import card, confirm, empty, field, head, search_box, skeleton
+from builder_ui.components.parts import confirm, empty, head, search_box, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.knowledge_base_state import CategoryItem, DocumentItem, KnowledgeBase
@@ -16,6 +16,7 @@ from builder_ui.pages.knowledge_exchange import travel_dialog, travel_line, trav
 from builder_ui.pages.knowledge_form import category_dialog, document_dialog, versions_dialog
 from builder_ui.pages.knowledge_passages import passages_dialog
 from builder_ui.pages.knowledge_questions import questions_tab, tab_label
+from builder_ui.pages.knowledge_settings import settings_tab
 from builder_ui.pages.knowledge_try import try_tab
 
 KINDS = (("article", "file-text"), ("pair", "messages-square"), ("page", "globe"))
@@ -72,7 +73,7 @@ def _content() -> rx.Component:
             rx.tabs.content(_documents(), value="documents", padding_top="18px"),
             rx.tabs.content(questions_tab(), value="questions", padding_top="18px"),
             rx.tabs.content(try_tab(), value="try", padding_top="18px"),
-            rx.tabs.content(_settings(), value="settings", padding_top="18px"),
+            rx.tabs.content(settings_tab(), value="settings", padding_top="18px"),
             value=KnowledgeBase.tab,
             on_change=KnowledgeBase.show,
         ),
@@ -400,89 +401,3 @@ def _questions() -> tuple[rx.Component, ...]:
             on_close=KnowledgeBase.keep,
         ),
     )
-
-
-def _settings() -> rx.Component:
-    return rx.el.div(
-        card(
-            t("knowledge.about"),
-            rx.form(
-                rx.el.div(
-                    field(
-                        t("knowledge.name"),
-                        rx.text_field(
-                            id="set-name", name="name", required=True, max_length=200, default_value=KnowledgeBase.base.name
-                        ),
-                        field_id="set-name",
-                    ),
-                    field(
-                        t("knowledge.description"),
-                        rx.text_field(
-                            id="set-description", name="description", max_length=1000,
-                            default_value=KnowledgeBase.base.description,
-                        ),
-                        field_id="set-description",
-                    ),
-                    rx.el.label(
-                        rx.checkbox(
-                            name="is_public", size="2", default_checked=KnowledgeBase.base.is_public,
-                            aria_label=t("knowledge.is_public"),
-                        ),
-                        rx.el.span(
-                            t("knowledge.is_public"),
-                            rx.el.span(t("knowledge.is_public_hint"), class_name="ps-hint", style={"display": "block"}),
-                        ),
-                        class_name="ps-check ps-check-two",
-                    ),
-                    rx.button(t("common.save"), type="submit", width="fit-content"),
-                    class_name="ps-form",
-                ),
-                on_submit=KnowledgeBase.save_settings,
-            ),
-        ),
-        card(
-            t("knowledge.meaning"),
-            rx.cond(
-                (KnowledgeBase.embedders.length() > 0) | (KnowledgeBase.base.embedder != ""),
-                rx.form(
-                    rx.el.div(
-                        field(
-                            t("knowledge.embedder"),
-                            rx.select.root(
-                                rx.select.trigger(id="set-embedder"),
-                                rx.select.content(
-                                    rx.select.item(t("knowledge.by_words"), value="none"),
-                                    rx.foreach(KnowledgeBase.embedders, lambda e: rx.select.item(e.name, value=e.id)),
-                                ),
-                                name="embedder",
-                                default_value=rx.cond(KnowledgeBase.base.embedder == "", "none", KnowledgeBase.base.embedder),
-                            ),
-                            field_id="set-embedder",
-                        ),
-                        field(
-                            t("knowledge.embedder_model"),
-                            rx.text_field(
-                                id="set-model", name="model", max_length=200, placeholder="text-embedding-3-small",
-                                default_value=KnowledgeBase.base.embedder_model,
-                            ),
-                            field_id="set-model",
-                            hint=t("knowledge.embedder_model_hint"),
-                        ),
-                        rx.button(t("common.save"), type="submit", width="fit-content"),
-                        class_name="ps-form",
-                    ),
-                    on_submit=KnowledgeBase.save_embedder,
-                ),
-                rx.link(t("knowledge.add_key"), href="/models"),
-            ),
-            hint=t("knowledge.meaning_hint"),
-        ),
-        card(
-            t("knowledge.delete_base"),
-            rx.button(
-                t("knowledge.delete_base"), color_scheme="red", variant="soft", on_click=KnowledgeBase.ask_delete_base
-            ),
-            hint=t("knowledge.delete_base_hint"),
-        ),
-        style={"max_width": "760px"},
-    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,8 @@ class DocumentItem:
     unhelpful: int = 0
 
 
+TOLD_WITHIN: Final = 5.0
+"""Seconds."""
 NO_USE: Final = UsageRow(0, 0, 0)
 
 
@@ -128,6 +131,8 @@ class KnowledgeBase(Session):
     category_form: str = ""
     category_name: str = ""
     opened: DocumentItem = DocumentItem()
+    _wanted: str = ""
+    _wanted_at: float = 0.0
     passages: list[PassageItem] = []
     aged: DocumentItem = DocumentItem()
     versions: list[VersionItem] = []
@@ -135,6 +140,7 @@ class KnowledgeBase(Session):
     is_deleting_base: bool = False
     deleting_category: CategoryItem = CategoryItem()
     embedders: list[NamedItem] = []
+    rerankers: list[NamedItem] = []
     models: list[str] = []
 
     @rx.var
@@ -162,7 +168,7 @@ class KnowledgeBase(Session):
         """The page was opened."""
         self.is_missing = self.is_saving = False
         self.tab, self.category, self.search, self.form_kind = "documents", "", "", ""
-        self.opened, self.deleting, self.is_deleting_base = DocumentItem(), DocumentItem(), False
+        self.deleting, self.is_deleting_base = DocumentItem(), False
         self.aged, self.versions = DocumentItem(), []
         self.deleting_category = CategoryItem()
         self.may_edit = "knowledge.edit" in who.scopes
@@ -170,9 +176,14 @@ class KnowledgeBase(Session):
             self._usage = await services().knowledge_questions.usage(who, self.base_id)
             await self._refresh(who)
             wanted = str(dict(self.router.url.query_parameters).get("document") or "")
-            if wanted:
-                with contextlib.suppress(NotFound):
-                    await self._look(who, wanted)
+            # One opening of the page is told more than once; a document that was closed meanwhile stays closed.
+            is_told_again = bool(wanted) and wanted == self._wanted and time.monotonic() - self._wanted_at < TOLD_WITHIN
+            self._wanted, self._wanted_at = wanted, time.monotonic()
+            if not is_told_again:
+                self.opened, self.passages = DocumentItem(), []
+                if wanted:
+                    with contextlib.suppress(NotFound):
+                        await self._look(who, wanted)
         except NotFound:
             self.is_missing, self.is_working = True, False
         self.is_loaded = True
@@ -189,6 +200,7 @@ class KnowledgeBase(Session):
         if self.tab == "settings":
             choices = await services().knowledge_bases.embedders(who)
             self.embedders = [NamedItem(c.credential_id, c.label) for c in choices]
+            self.rerankers = [NamedItem(*r) for r in await services().knowledge_bases.rerankers(who)]
             self.models = list(dict.fromkeys(name for c in choices for name, _ in c.models))
 
     @handler
@@ -421,6 +433,14 @@ class KnowledgeBase(Session):
         )
         self.base = base_item(row)
         self.is_working = row.working > 0
+        self._tell("knowledge.saved")
+
+    @handler
+    async def save_reranker(self, who: Principal, form: dict[str, Any]) -> None:
+        """Order what is found with a key, or leave it as it is."""
+        key = str(form.get("reranker") or "none")
+        row = await services().knowledge_bases.set_reranker(who, self.base_id, "" if key == "none" else key)
+        self.base = base_item(row)
         self._tell("knowledge.saved")
 
     @handler

@@ -24,6 +24,7 @@ class BaseItem:
     path: str = ""
     embedder: str = ""
     embedder_model: str = ""
+    reranker: str = ""
     is_public: bool = False
     documents: int = 0
     passages: int = 0
@@ -36,7 +37,7 @@ def base_item(row: BaseRow, questions: int = 0) -> BaseItem:
     """From the services' row."""
     return BaseItem(
         id=row.id, name=row.name, description=row.description, path=f"/knowledge/{row.id}", embedder=row.embedder,
-        embedder_model=row.embedder_model, is_public=row.is_public, documents=row.documents, passages=row.passages,
+        embedder_model=row.embedder_model, reranker=row.reranker, is_public=row.is_public, documents=row.documents, passages=row.passages,
         working=row.working, failed=row.failed, questions=questions,
     )  # fmt: skip
 

@@ -106,6 +106,16 @@ def _results() -> rx.Component:
             ),
         ),
         rx.cond(
+            KnowledgeTry.unranked != "",
+            rx.callout(
+                t("rerank.unranked", about=KnowledgeTry.unranked),
+                icon="triangle-alert",
+                color_scheme="amber",
+                size="1",
+                data_testid="unranked",
+            ),
+        ),
+        rx.cond(
             KnowledgeTry.found.length() > 0,
             rx.fragment(
                 rx.el.div(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.errors import InputInvalid
-from graph_runtime.services.knowledge_search import SearchSettings
+from graph_runtime.services.knowledge_search import TOTAL, SearchSettings
 
 if TYPE_CHECKING:
     from graph_runtime.services.knowledge_search import Tried
@@ -65,6 +65,7 @@ class KnowledgeTry(Session):
     words: str = ""
     corrected: list[str] = []
     trouble: str = ""
+    unranked: str = ""
     prompt: str = ""
     going: int = 0
     ms: str = ""
@@ -99,7 +100,8 @@ class KnowledgeTry(Session):
             self.words = ", ".join(result.words)
             self.corrected = [f"{word} → {', '.join(known)}" for word, known in result.corrected.items()]
             self.trouble, self.prompt, self.going = result.trouble, trial.prompt, len(result.results)
-            self.ms = str(round(sum(result.ms.values())))
+            self.unranked = result.unranked
+            self.ms = str(round(result.ms[TOTAL])) if result.ms else "0"
             self.is_asked = True
         finally:
             self.is_asking = False

@@ -47,15 +47,22 @@ def _letter(letter: rx.Var[LetterItem]) -> rx.Component:
             ),
             rx.cond(letter.error != "", rx.el.p(letter.error, class_name="ps-hint", style={"margin": "0 0 4px"})),
             rx.el.div(
-                rx.cond(letter.is_incoming, t("letters.incoming"), t("letters.outgoing")),
+                rx.match(
+                    letter.source, ("inbox", t("letters.incoming")), ("crm", t("letters.to_crm")), t("letters.outgoing")
+                ),
                 rx.cond(letter.contact != "", rx.fragment(" · ", letter.contact)),
                 " · ", letter.agent, " · ",
                 rx.cond(
-                    letter.channel != "",
-                    letter.channel,
-                    t_of(letter.channel_kind, "talks.channel_", otherwise=letter.channel_kind),
+                    letter.source != "crm",
+                    rx.fragment(
+                        rx.cond(
+                            letter.channel != "",
+                            letter.channel,
+                            t_of(letter.channel_kind, "talks.channel_", otherwise=letter.channel_kind),
+                        ),
+                        " · ",
+                    ),
                 ),
-                " · ",
                 t("letters.attempts", n=letter.attempts), " · ", When.create(iso=letter.last_at),
                 class_name="ps-sub",
             ),

@@ -20,7 +20,7 @@ class LetterItem:
     """A row of the list. `alike`: how many open letters share its source, reason and channel."""
 
     id: str
-    is_incoming: bool
+    source: str
     reason: str
     error: str
     text: str
@@ -39,7 +39,7 @@ def letter_item(letter: DeadLetter, alike: int) -> LetterItem:
     """From the service's row."""
     return LetterItem(
         id=letter.id,
-        is_incoming=letter.source == "inbox",
+        source=letter.source,
         reason=letter.reason,
         error=letter.error,
         text=letter.text,

@@ -111,7 +111,7 @@ class ProblemItem:
 EMPTY_FORM: Final[dict[str, str]] = {
     "id": "", "kind": "message", "name": "", "match": "words", "texts": "", "channel": "", "interrupts": "", "every": "weekday",
     "at": "09:00", "on": "", "weekdays": "0", "day": "1", "cron": "0 9 * * mon-fri", "zone": "UTC", "catch_up": "once",
-    "audience": "contacts", "segment_id": "", "event": "flow.finished", "results": "", "tags": "", "auth": "signature",
+    "audience": "contacts", "segment_id": "", "event": "flow.finished", "results": "", "tags": "", "stages": "", "auth": "signature",
     "channel_id": "", "dedupe": "", "creates_contacts": "1", "amount": "1", "unit": "1440", "ended": "",
     "per_contact": "1", "contact_period": "day", "total": "0", "total_period": "day",
 }  # fmt: skip
@@ -156,7 +156,7 @@ def sentence(trigger: Trigger, language: str, names: Mapping[str, str]) -> str:
         }
     elif when.kind == "event":
         key = f"event_{when.event}"
-        params["what"] = ", ".join(when.results or when.tags)
+        params["what"] = ", ".join(when.results or when.tags or when.stages)
         if params["what"] and f"triggers.when_{key}_of" in TEXTS:
             key += "_of"
     elif when.kind == "inactivity":
@@ -237,7 +237,12 @@ def form_of(
         form |= {"match": when.match, "texts": "\n".join(when.texts), "channel": (*when.channels, "")[0]}
         form["interrupts"] = "1" if when.interrupts else ""
     elif when.kind == "event":
-        form |= {"event": when.event, "results": ", ".join(when.results), "tags": ", ".join(when.tags)}
+        form |= {
+            "event": when.event,
+            "results": ", ".join(when.results),
+            "tags": ", ".join(when.tags),
+            "stages": ", ".join(when.stages),
+        }
     elif when.kind == "webhook":
         form |= {"auth": when.auth, "channel_id": when.channel_id, "dedupe": when.dedupe}
         form["creates_contacts"] = "1" if when.creates_contacts else ""
@@ -302,6 +307,7 @@ def _when(form: Mapping[str, str], uses: Mapping[str, tuple[str, str]]) -> dict[
             "kind": kind, "event": form["event"],
             "results": _lines(form["results"]) if form["event"] == "flow.finished" else [],
             "tags": _lines(form["tags"]) if form["event"] == "contact.tag_added" else [],
+            "stages": _lines(form["stages"]) if form["event"] == "crm.stage_changed" else [],
         }  # fmt: skip
     if kind == "webhook":
         return {

@@ -59,6 +59,14 @@ def when_part(state: Any) -> rx.Component:
         rx.cond(
             state.form["event"] == "contact.tag_added", text_row(state, "tags", t("triggers.tags"), hint=t("triggers.tags_hint"))
         ),
+        rx.cond(
+            state.form["event"] == "crm.stage_changed",
+            text_row(state, "stages", t("triggers.stages"), hint=t("triggers.stages_hint"), placeholder="Won"),
+        ),
+        rx.cond(
+            state.form["event"].startswith("crm."),
+            rx.el.p(t("triggers.crm_hint"), " ", rx.link(t("nav.connections"), href="/connections"), ".", class_name="ps-hint"),
+        ),
     )  # fmt: skip
     silence = rx.fragment(
         two(

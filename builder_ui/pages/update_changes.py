@@ -83,6 +83,20 @@ def _row(state: Any, item: rx.Var[ChangeItem], *, with_contact: bool) -> rx.Comp
                 class_name="ps-sub ps-num",
                 style={"overflow_wrap": "anywhere"},
             ),
+            rx.cond(
+                item.crm != "",
+                rx.el.div(
+                    rx.icon(
+                        rx.match(item.crm, ("done", "check"), ("waiting", "hourglass"), ("dropped", "undo-2"), "triangle-alert"),
+                        size=13, flex="none", margin_top="3px", custom_attrs={"aria-hidden": "true"},
+                    ),
+                    rx.el.span(
+                        t_of(item.crm, "update_rules.crm_"),
+                        rx.cond(item.crm == "failed", rx.fragment(" ", item.crm_error, " ", rx.link(t("nav.letters"), href="/letters"))),
+                    ),
+                    class_name="ps-sub", style={"display": "flex", "gap": "5px"}, data_testid="change-crm",
+                ),
+            ),
             style={"min_width": 0, "display": "grid", "gap": "4px"},
         ),
         rx.cond(state.may_decide, rx.match(

@@ -10,6 +10,7 @@ from builder_ui.i18n import TEXTS, text
 from builder_ui.rows import moment
 from graph_runtime.contract.forms import form_fields
 from graph_runtime.contract.update_rules import STANDARD_TARGETS, UpdateRule
+from graph_runtime.services.crm_later import NOT_THERE
 
 if TYPE_CHECKING:
     from graph_runtime.contract.update_rules import RuleProblem, Target
@@ -66,6 +67,8 @@ class ChangeItem:
     member: str = ""
     percent: int = 0
     by_model: bool = False
+    crm: str = ""
+    crm_error: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class ProblemItem:
     code: str = ""
     message: str = ""
     is_warning: bool = False
+    field: str = ""
 
 
 def label_of(key: str, label: str, language: str) -> str:
@@ -101,7 +105,8 @@ def rule_item(row: UpdateRuleRow, language: str) -> RuleItem:
 def problem_item(problem: RuleProblem, language: str) -> ProblemItem:
     """In the page's own words, where there are some."""
     key = f"update_rules.problem_{problem.code}"
-    return ProblemItem(problem.code, text(language, key) if key in TEXTS else problem.message, problem.is_warning)
+    message = text(language, key) if key in TEXTS else problem.message
+    return ProblemItem(problem.code, message, problem.is_warning, problem.field)
 
 
 def target_item(target: Target, language: str) -> TargetItem:
@@ -122,6 +127,7 @@ def change_item(change: Change, language: str) -> ChangeItem:
         state=change.state, at=moment(change.closed_at or change.applied_at or change.created_at),
         when=when_of(change.document, language), talk_path=talk, member=change.member,
         percent=round(change.confidence * 100), by_model=bool(change.by_model),
+        crm="not_there" if change.crm_error == NOT_THERE else change.crm, crm_error=change.crm_error,
     )  # fmt: skip
 
 

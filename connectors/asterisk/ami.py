@@ -1,4 +1,4 @@
-"""Asterisk's manager interface (AMI), as far as a call out needs it: log in, originate, hear how it ended."""
+"""Asterisk's manager interface (AMI), as far as calls out and transfers need it: log in, originate, redirect."""
 
 from __future__ import annotations
 
@@ -68,6 +68,28 @@ async def place(settings: Settings, call: OutgoingCall) -> OutgoingResult:
                 "Asterisk did not say how the call ended. Look at its log before you call again.",
                 reason=type(error).__name__,
             ) from None
+
+
+async def redirect(settings: Settings, channel: str, extension: str) -> None:
+    """Send a channel, by name or unique id, into an extension of the line's context, out of whatever it runs.
+
+    Raises: Unreachable, CredentialRejected, Refused (it was not moved); OutcomeUnknown (it may have been).
+    """
+    async with _connected(settings) as (reader, writer):
+        await _log_in(settings, reader, writer)
+        place = [("Context", settings.context), ("Exten", extension), ("Priority", "1")]
+        writer.write(request("Redirect", [("ActionID", "redirect"), ("Channel", channel), *place]))
+        try:
+            await writer.drain()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while (message := await read(reader)).get("actionid") != "redirect":
+                    pass
+        except (OSError, EOFError, ValueError, TimeoutError) as error:
+            raise OutcomeUnknown(
+                "Asterisk did not say whether it moved the call.", reason=type(error).__name__
+            ) from None
+    if message.get("response") != "Success":
+        raise Refused(f"Asterisk does not move this call: {message.get('message', '')[:200]}")
 
 
 @contextlib.asynccontextmanager

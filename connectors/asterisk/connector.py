@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.asterisk.ami import place
 from connectors.asterisk.line import Settings, line
+from connectors.asterisk.moving import move, private_host
 from graph_runtime.contract.capabilities import Capabilities
 from graph_runtime.contract.channels import ChannelOffer
 from graph_runtime.contract.connectors import Connector
@@ -14,6 +15,8 @@ OFFER = ChannelOffer(
     secret_is_address=True,
     line=line,
     place=place,
+    move=move,
+    private_host=private_host,
 )
 
 CONNECTOR = Connector(

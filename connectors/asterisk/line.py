@@ -6,7 +6,7 @@ import re
 from typing import Final, Literal
 from zoneinfo import available_timezones
 
-from pydantic import SecretStr, field_validator
+from pydantic import SecretStr, ValidationInfo, field_validator
 
 from graph_runtime.contract.calls import DayHours, LineSettings
 from graph_runtime.contract.connectors import CredentialSettings
@@ -49,11 +49,25 @@ class Settings(CredentialSettings):
     )  # fmt: skip
     manager_address: str = setting(
         "Manager address", default="", max_length=200,
-        help="HOST:PORT of Asterisk's manager interface, for calls out. Empty: the line only takes calls.",
+        help="HOST:PORT of Asterisk's manager interface, for calls out and transfers. Empty: the line only takes calls.",
     )  # fmt: skip
     manager_user: str = setting("Manager name", default="patchcord", max_length=60)
     manager_secret: SecretStr = setting("Manager secret", default=SecretStr(""))
-    context: str = setting("Context of calls out", default="patchcord", max_length=60)
+    context: str = setting("Patchcord's context in the dialplan", default="patchcord", max_length=60)
+    ari_address: str = setting(
+        "REST address", default="", max_length=200, placeholder="http://10.0.0.5:8088/ari",
+        help="Of Asterisk's REST interface, for transfers through it alone.",
+    )  # fmt: skip
+    ari_user: str = setting("REST name", default="patchcord", max_length=60)
+    ari_password: SecretStr = setting("REST password", default=SecretStr(""))
+    moves_by: Literal["dialplan", "manager", "rest"] = setting(
+        "Who begins a transfer", default="dialplan",
+        options={
+            "dialplan": "The dialplan asks (usual)", "manager": "Patchcord, through the manager (AMI)",
+            "rest": "Patchcord, through REST (ARI)",
+        },
+        help="The last two need the newest dialplan; ARI is for calls that an application of your own holds.",
+    )  # fmt: skip
     caller_id: str = setting("Number shown to those called", default="", max_length=80)
     hangs_up_on_machines: bool = setting("Hang up on answering machines", default=True)
     substitute: str = setting(
@@ -111,7 +125,24 @@ class Settings(CredentialSettings):
             raise ValueError("write HOST:PORT, as in 10.0.0.5:5038")
         return value
 
-    @field_validator("manager_user", "context", "caller_id")
+    @field_validator("ari_address")
+    @classmethod
+    def _rest_address(cls, value: str) -> str:
+        value = value.strip()
+        if value and not re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?(/[\w.-]+)*/?", value):
+            raise ValueError("write it as in http://10.0.0.5:8088/ari")
+        return value
+
+    @field_validator("moves_by")
+    @classmethod
+    def _has_a_way(cls, value: str, info: ValidationInfo) -> str:
+        if value == "manager" and not info.data.get("manager_address"):
+            raise ValueError("fill in the manager's address first")
+        if value == "rest" and not info.data.get("ari_address"):
+            raise ValueError("fill in the REST address first")
+        return value
+
+    @field_validator("manager_user", "ari_user", "context", "caller_id")
     @classmethod
     def _one_line(cls, value: str) -> str:
         if not value.isprintable():
@@ -147,6 +178,7 @@ def line(settings: Settings) -> LineSettings:
         time_zone=settings.time_zone,
         desk=settings.desk,
         can_call=bool(settings.manager_address),
+        moves_calls=settings.moves_by != "dialplan",
         caller_id=settings.caller_id,
         hangs_up_on_machines=settings.hangs_up_on_machines,
         recording_notice=settings.recording_notice.strip(),

@@ -73,12 +73,25 @@ class KommoCrm:
                 return record(entity, data, self._base_url)
         return None
 
+    async def contact_of(self, lead: CrmRecord) -> CrmRecord | None:
+        data = await self._get(f"/api/v4/leads/{quote(lead.id, safe='')}?with=contacts")
+        people = ((data or {}).get("_embedded") or {}).get("contacts") or ()
+        main = next((p for p in people if p.get("is_main")), next(iter(people), None))
+        return await self.find(CrmQuery("contact", "id", str(main["id"]))) if main else None
+
     async def create(self, entity: Entity, values: Mapping[str, Any], *, key: str, contact: str = "") -> CrmRecord:
         body = payload(values, await self._kinds(entity, values), key) | {"request_id": key}
         await self._ensure_key_field(entity)
         if contact and entity == "lead":
             body.setdefault("_embedded", {})["contacts"] = [{"id": int(contact)}]
-        data = await self._send("POST", f"/api/v4/{PLURAL[entity]}", [body])
+        try:
+            data = await self._send("POST", f"/api/v4/{PLURAL[entity]}", [body])
+        except Refused:
+            # Somebody may have deleted the field for our key. Nothing was made, so it is safe to ask again.
+            _known_key_fields.discard((self._base_url, entity))
+            if not await self._ensure_key_field(entity):
+                raise
+            data = await self._send("POST", f"/api/v4/{PLURAL[entity]}", [body])
         made = ((data or {}).get("_embedded") or {}).get(PLURAL[entity]) or ()
         if not made:
             raise BadAnswer(errors.UNREADABLE)
@@ -151,12 +164,14 @@ class KommoCrm:
         custom = await self._list(f"{PLURAL[entity]}/custom_fields", {"limit": "250"}, "custom_fields")
         return {f.id: f for f in described(entity, custom, ())}
 
-    async def _ensure_key_field(self, entity: Entity) -> None:
+    async def _ensure_key_field(self, entity: Entity) -> bool:
+        """Whether it had to be made."""
         place = (self._base_url, entity)
         if place in _known_key_fields:
-            return
+            return False
         custom = await self._list(f"{PLURAL[entity]}/custom_fields", {"limit": "250"}, "custom_fields")
-        if not any(field.get("code") == KEY_CODE for field in custom):
+        is_there = any(field.get("code") == KEY_CODE for field in custom)
+        if not is_there:
             body = [{"name": "Patchcord ID", "type": "text", "code": KEY_CODE, "is_api_only": True}]
             try:
                 await self._send("POST", f"/api/v4/{PLURAL[entity]}/custom_fields", body)
@@ -165,6 +180,7 @@ class KommoCrm:
                 if not any(field.get("code") == KEY_CODE for field in custom):
                     raise  # nobody else made it at the same moment either
         _known_key_fields.add(place)
+        return not is_there
 
     async def _list(self, path: str, query: Mapping[str, str], name: str = "") -> list[dict[str, Any]]:
         data = await self._get(f"/api/v4/{path}?{urlencode({'limit': str(PAGE), **query})}")

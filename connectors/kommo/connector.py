@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from connectors.kommo import errors
+from connectors.kommo import errors, hooks
 from connectors.kommo.client import KommoCrm
 from graph_runtime.contract.channels import Rate
 from graph_runtime.contract.connectors import (
@@ -18,6 +18,7 @@ from graph_runtime.contract.connectors import (
     OAuthAddresses,
     OAuthOffer,
 )
+from graph_runtime.contract.crm_changes import CrmHookOffer
 from graph_runtime.contract.forms import setting
 from graph_runtime.contract.http import ConnectorHttp, HttpAuth, host_of
 
@@ -86,5 +87,6 @@ CONNECTOR = Connector(
     http=HttpOffer(auth, Rate(messages=6, seconds=1.0, burst=3)),
     oauth=OAuthOffer(addresses, sends_json=True),
     crm=crm,
+    crm_hooks=CrmHookOffer(parse=hooks.parse, subscribe=hooks.subscribe),
     try_out=try_out,
 )

@@ -23,6 +23,18 @@ BUSY: Final = "Kommo asks for a pause. Try again in a moment."
 DOWN: Final = "Kommo has trouble on its own side. Try again later."
 UNCLEAR: Final = "Kommo broke off, and may have saved it all the same."
 UNREADABLE: Final = "Kommo answered with something that cannot be read."
+STAGE_GONE: Final = (
+    "Kommo does not have this stage any more, or it belongs to another pipeline now. Open the step, read the list again and "
+    "choose a stage."
+)
+FIELD_GONE: Final = (
+    "Kommo does not accept the value of a field. It may have been deleted or changed in Kommo: open the step, read the list "
+    "again and choose the field anew."
+)
+NOT_ALLOWED: Final = (
+    "Kommo does not let this user manage webhooks: it takes an administrator, and in some plans a higher one. Changes that "
+    "people make in Kommo start nothing until then."
+)
 WORKS: Final = "Kommo answers."
 
 
@@ -52,6 +64,10 @@ def judge(answer: HttpAnswer, *, is_write: bool) -> Any:
     if status >= 500:
         raise Unreachable(DOWN)
     what, field = _detail(answer.body)
+    if field.rpartition(".")[2] in ("status_id", "pipeline_id"):
+        raise Refused(STAGE_GONE, detail=what, field="stage")
+    if "custom_fields_values" in field:
+        raise Refused(FIELD_GONE, detail=what, field=field)
     raise Refused(f"Kommo does not accept this: {what}.", detail=what, field=field)
 
 

@@ -153,7 +153,8 @@ def record(entity: Entity, data: Mapping[str, Any], base_url: str) -> CrmRecord:
         name = {PHONE: "phone", EMAIL: "email", KEY_CODE: "key"}.get(code or "", f"cf_{field.get('field_id')}")
         values[name] = parts[0] if len(parts) == 1 or code in (PHONE, EMAIL) else parts
     url = f"{base_url.rstrip('/')}/{PLURAL[entity]}/detail/{data['id']}"
-    return CrmRecord(entity, str(data["id"]), str(data.get("name") or ""), values, url)
+    created = float(data["created_at"]) if data.get("created_at") else None
+    return CrmRecord(entity, str(data["id"]), str(data.get("name") or ""), values, url, created)
 
 
 def phones(data: Mapping[str, Any]) -> list[str]:

@@ -56,6 +56,10 @@ class RestCrm:
             entity, await self._call("GET", self._path(s.find_path, entity, by=s.number_field, value=key))
         )
 
+    async def contact_of(self, lead: CrmRecord) -> CrmRecord | None:
+        known = lead.values.get(self._settings.contact_field)
+        return await self.find(CrmQuery("contact", "id", str(known))) if known not in (None, "") else None
+
     async def create(self, entity: Entity, values: Mapping[str, Any], *, key: str, contact: str = "") -> CrmRecord:
         s = self._settings
         body = dict(values) | ({s.number_field: key} if s.number_field else {})

@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from connectors.rest_crm import client
+from connectors.rest_crm import client, hooks
 from connectors.rest_crm.client import RestCrm
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings, HttpOffer
+from graph_runtime.contract.crm_changes import CrmHookOffer
 from graph_runtime.contract.forms import setting
 from graph_runtime.contract.http import ConnectorHttp, HttpAuth, host_of
 from graph_runtime.contract.pointers import Pointer
@@ -64,6 +65,10 @@ class Settings(CredentialSettings):
     lead_name: str = setting("Path name of leads", default="leads", max_length=100, advanced=True)
     note_path: str = setting("Path of notes", default="/{entity}/{id}/notes", max_length=500, advanced=True)
     task_path: str = setting("Path of tasks", default="/{entity}/{id}/tasks", max_length=500, advanced=True)
+    hook_secret: SecretStr = setting(
+        "Secret of its changes", default=SecretStr(""), advanced=True,
+        help="Your system sends it, or signs with it, when it tells us of changes. whsec_…: signed as Standard Webhooks.",
+    )  # fmt: skip
     allow_private_host: bool = setting(
         "The address is inside our own network", default=False, advanced=True,
         help="Only an administrator can switch this on.",
@@ -92,5 +97,6 @@ CONNECTOR = Connector(
     kinds=frozenset({"crm", "http"}),
     http=HttpOffer(auth),
     crm=RestCrm,
+    crm_hooks=CrmHookOffer(parse=hooks.parse, verify=hooks.verify),
     try_out=try_out,
 )

@@ -47,6 +47,9 @@ from graph_runtime.api.routes.v1 import (
     triggers,
     update_rules,
 )
+from graph_runtime.api.routes.v1 import (
+    knowledge as public_knowledge,
+)
 from graph_runtime.api.screens import lifespan_of, not_built
 from graph_runtime.api.visitors import VisitorTokens
 
@@ -54,6 +57,12 @@ if TYPE_CHECKING:
     from graph_runtime.bootstrap import Services
 
 ROUTERS: Final = (
+    # Looked through in this order: first what is asked most.
+    hooks.trigger_routes,
+    hooks.crm_routes,
+    hooks.routes,
+    conversations.writing,
+    conversations.reading,
     health.routes,
     session.open_routes,
     session.routes,
@@ -62,8 +71,6 @@ ROUTERS: Final = (
     editor.routes,
     talk.routes,
     inbox.routes,
-    conversations.writing,
-    conversations.reading,
     hand_offs.routes,
     calls.writing,
     calls.reading,
@@ -77,6 +84,8 @@ ROUTERS: Final = (
     flows.writing,
     flows.publishing,
     flows.open_routes,
+    public_knowledge.reading,
+    public_knowledge.writing,
     events.reading,
     events.writing,
     triggers.reading,
@@ -89,8 +98,6 @@ ROUTERS: Final = (
     chat.pages,
     chat.routes,
     chat.member_routes,
-    hooks.trigger_routes,
-    hooks.routes,
     phone.routes,
     recordings.routes,
     contact_files.routes,
@@ -145,5 +152,5 @@ def create_app(services: Services, screens: ASGIApp | None = None) -> FastAPI:
         SecurityHeaders, public_url=settings.public_url, screens_pages=settings.screens_dir / "build" / "client"
     )
     app.add_middleware(Measured)
-    app.add_middleware(Admission, waiting=lambda: services.database.waiting)  # outermost: a refusal has to be cheap
+    app.add_middleware(Admission, waiting=services.waiting)  # outermost: a refusal has to be cheap
     return app

@@ -31,7 +31,7 @@ def body_limit(path: str) -> int | None:
         return MAX_UPLOAD_BYTES + _ROOM_FOR_MULTIPART
     if path.startswith("/api/builder/knowledge/") and path.endswith("/imports"):
         return 100 * MEGABYTE + _ROOM_FOR_MULTIPART
-    if path.startswith("/api/builder/knowledge/"):
+    if path.startswith("/api/builder/knowledge/") or (path.startswith("/api/v1/") and path.endswith("/files")):
         return 25 * MEGABYTE + _ROOM_FOR_MULTIPART
     if path.endswith("/draft"):
         return 4 * MEGABYTE + _ROOM_FOR_MULTIPART

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 import uvicorn
 
-from graph_runtime import bootstrap
+from graph_runtime import bootstrap, event_loop
 from graph_runtime.api.app import create_app
 from graph_runtime.api.screens import load_screens
 from graph_runtime.bootstrap import Services
@@ -78,8 +78,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     logs.set_up(as_json=settings.environment == "production", level=settings.log_level)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings))
+    event_loop.run(_serve(settings))
 
 
 def server_config(app: object, settings: Settings) -> uvicorn.Config:
@@ -111,11 +110,3 @@ async def _serve(settings: Settings) -> None:
             sys.exit(1)
     finally:
         await services.close()
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:  # not made for Windows
-        return None
-    return uvloop.new_event_loop

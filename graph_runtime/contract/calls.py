@@ -247,7 +247,7 @@ class LineSettings:
 
     `most_calls` at a time, in and out together. `hours` with their time zone: when calls are taken; empty: always.
     `desk`: context,extension,priority of the dialplan for calls that are not taken. `can_call`: calls out are set up;
-    they show `caller_id`.
+    they show `caller_id`. `moves_calls`: transfers are begun by us, not asked for by the dialplan.
     """
 
     dial_template: str
@@ -266,6 +266,7 @@ class LineSettings:
     can_call: bool = False
     caller_id: str = ""
     hangs_up_on_machines: bool = True
+    moves_calls: bool = False
 
 
 OutgoingResult = Literal[

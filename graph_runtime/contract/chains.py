@@ -77,11 +77,13 @@ class Caps(_Data):
 
 
 class StopRules(_Data):
-    """What ends an enrollment before its last step. `results`: how a conversation of the contact ended."""
+    """What ends an enrollment before its last step. `results`: how a conversation of the contact ended; `stages`: to which
+    a deal of theirs came in the CRM, by name or number."""
 
     on_reply: bool = True
     tags: tuple[Tag, ...] = Field(default=(), max_length=20)
     results: tuple[Tag, ...] = Field(default=(), max_length=20)
+    stages: tuple[Tag, ...] = Field(default=(), max_length=20)
     when: Condition | None = None
 
 

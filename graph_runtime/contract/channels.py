@@ -154,6 +154,8 @@ class ChannelOffer:
     nothing is sent, so such a channel needs no `send`.
     `place(settings, call)` of a phone line rings and returns how that ended. Raises: Unreachable, CredentialRejected,
     Refused (nobody was rung), OutcomeUnknown (somebody may have been).
+    `move(settings, channel, http)` of a phone line that `moves_calls`: the telephone system takes a call, by the name it
+    announced, out of its audio and asks whom to ring. Raises: Unreachable, CredentialRejected, Refused, OutcomeUnknown.
     `private_host(settings)`: "host:port" inside the network that an administrator allowed for this channel, or "".
     `identify(settings, http)`: whose account the settings lead to; asked when the channel is set up, and one account
     serves one channel. Raises: CredentialRejected, Unreachable.
@@ -178,6 +180,7 @@ class ChannelOffer:
     secret_is_address: bool = False
     line: Callable[[Any], LineSettings] | None = None
     place: Callable[[Any, OutgoingCall], Awaitable[OutgoingResult]] | None = None
+    move: Callable[[Any, str, ChannelHttp], Awaitable[None]] | None = None
     one_part_per_request: bool = False
     evidence_seconds: float = EVIDENCE_SECONDS
     key_seconds: float | None = None

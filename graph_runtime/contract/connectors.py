@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from graph_runtime.contract.channels import ChannelOffer, Rate
 from graph_runtime.contract.crm import Crm
+from graph_runtime.contract.crm_changes import CrmHookOffer
 from graph_runtime.contract.embedding import EmbedderOffer
 from graph_runtime.contract.http import ConnectorHttp, HttpAuth
 from graph_runtime.contract.models import ChatModel
+from graph_runtime.contract.reranking import RerankerOffer
 from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
 
 
@@ -97,7 +99,7 @@ class Connector:
     `synthesizer`: what it knows about speech, with the kinds of the same names; a credential serves them as it serves models.
     `http`: how its credentials authorise requests (kind "http": steps may use it as it is). `oauth`: how access is
     granted in a browser. `crm(settings, http)` builds a customer system (kind "crm"). `try_out(settings, http)` is
-    `check` for connectors that go out through `http`.
+    `check` for connectors that go out through `http`. `crm_hooks`: how the customer system tells of changes in it.
     """
 
     id: str
@@ -115,9 +117,12 @@ class Connector:
     synthesizer: SynthesizerOffer | None = None
     embedder: EmbedderOffer | None = None
     """What it knows about vectors of texts, for knowledge bases; its kind is "embedder"."""
+    reranker: RerankerOffer | None = None
+    """How it puts passages into a better order; its kind is "reranker", and it goes out through `http`."""
     http: HttpOffer | None = None
     oauth: OAuthOffer | None = None
     crm: Callable[[Any, ConnectorHttp], Crm] | None = None
+    crm_hooks: CrmHookOffer | None = None
     try_out: Callable[[Any, ConnectorHttp], Awaitable[CheckResult]] | None = None
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
     folder: Path | None = None

@@ -42,13 +42,17 @@ class CrmPipeline:
 
 @dataclass(frozen=True, slots=True)
 class CrmRecord:
-    """A contact, company or lead. `values`: field id → value; `url` opens it in the system's own screens."""
+    """A contact, company or lead. `values`: field id → value; `url` opens it in the system's own screens.
+
+    `created`: when it was made, in seconds since 1970; None where the system does not say.
+    """
 
     entity: Entity
     id: str
     name: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
+    created: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -95,6 +99,10 @@ class Crm(Protocol):
 
     async def find_made(self, entity: Entity, key: str) -> CrmRecord | None:
         """The record that `create` made under this key, None when there is none."""
+        ...
+
+    async def contact_of(self, lead: CrmRecord) -> CrmRecord | None:
+        """The contact a lead belongs to, its main one of several; None when there is none."""
         ...
 
     async def create(self, entity: Entity, values: Mapping[str, Any], *, key: str, contact: str = "") -> CrmRecord:

@@ -72,6 +72,7 @@ SENTENCES: Final = {
     "total_limit": "It has fired as often as it may in this period.",
     "result": "The flow ended with another result.",
     "tag": "Another tag was added.",
+    "stage": "The deal came to another stage.",
     "opted_out": "The contact does not want to be written to.",
     "busy": "A conversation with this contact is going on.",
     "no_contact": "It is not known whom this is about.",
@@ -107,6 +108,8 @@ def verdict(trigger: Trigger, facts: Facts) -> str:
             return "result"
         if when.tags and not _among(facts.event.get("tag"), when.tags):
             return "tag"
+        if when.stages and not any(_among(facts.event.get(k), when.stages) for k in ("stage", "stage_id")):
+            return "stage"
     if not evaluate(trigger.condition, facts.resolve, facts.render):
         return "condition"
     limits = trigger.limits

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from graph_runtime.contract.conditions import All, Condition
+from graph_runtime.contract.crm_changes import EVENTS as CRM_EVENTS
 from graph_runtime.contract.schedules import Schedule
 
 Kind = Literal["message", "schedule", "event", "webhook", "inactivity", "manual"]
@@ -20,11 +21,12 @@ EVENTS: Final = (
     "contact.tag_added",
     "contact.opted_out",
     "chain.finished",
+    *CRM_EVENTS,
 )
-"""What happens inside and can start something; migrations 0020 and later write them."""
+"""What happens inside, or in a customer system, and can start something; migrations 0020 and later write them."""
 Awaited = Literal[
     "", "contact.tag_added", "flow.finished", "conversation.started", "conversation.ended", "conversation.handed_off",
-    "message.undeliverable", "contact.opted_out", "chain.finished", "trigger.fired",
+    "message.undeliverable", "contact.opted_out", "chain.finished", "trigger.fired", "crm.stage_changed",
 ]  # fmt: skip
 """What may end a wait of a flow early, when it happens to the contact; "" nothing. Migration 0026 wakes who waits."""
 AWAITED: Final = {
@@ -32,10 +34,16 @@ AWAITED: Final = {
     "conversation.started": "Another conversation began", "conversation.ended": "Another conversation ended",
     "conversation.handed_off": "Another conversation went to a person", "message.undeliverable": "A message could not be delivered",
     "contact.opted_out": "The client opted out", "chain.finished": "Follow-ups came to their end",
-    "trigger.fired": "A trigger fired for the client",
+    "trigger.fired": "A trigger fired for the client", "crm.stage_changed": "The client's deal changes its stage in the CRM",
 }  # fmt: skip
-AWAITED_BY_NAME: Final = ("contact.tag_added", "flow.finished", "conversation.ended", "trigger.fired")
-"""Those that name a tag, a result or a trigger, so that a wait may ask for one of them only."""
+AWAITED_BY_NAME: Final = (
+    "contact.tag_added",
+    "flow.finished",
+    "conversation.ended",
+    "trigger.fired",
+    "crm.stage_changed",
+)
+"""Those that name a tag, a result, a trigger or a stage, so that a wait may ask for one of them only."""
 MAX_DEPTH: Final = 5
 """So many triggers may cause one another in a row; the next one stops."""
 MOST_PER_HOUR: Final = 20
@@ -70,12 +78,13 @@ class OnSchedule(_Data):
 
 
 class OnEvent(_Data):
-    """Something happened inside. `results`: of a finished flow; `tags`: that were added; empty: whichever."""
+    """Something happened. `results`: of a finished flow; `tags`: that were added; `stages`: of a deal; empty: whichever."""
 
     kind: Literal["event"] = "event"
     event: str = "flow.finished"
     results: tuple[str, ...] = Field(default=(), max_length=50)
     tags: tuple[str, ...] = Field(default=(), max_length=50)
+    stages: tuple[str, ...] = Field(default=(), max_length=50)
 
 
 class Use(_Data):

@@ -67,6 +67,14 @@ class UpdateRule(NodeSettings):
     least_percent: int = setting(
         "Least confidence, %", default=75, ge=0, le=100, help="What the model is less sure of is not used."
     )
+    crm: str = setting(
+        "Also write it to", default="", widget="remote", of="crm.connections", max_length=64,
+        help="To the client's record there, found by their phone or e-mail. When the CRM is away, it is written later.",
+    )  # fmt: skip
+    crm_entity: Literal["contact", "lead"] = setting(
+        "Of the client's", default="contact", options={"contact": "contact", "lead": "newest open deal"},
+    )  # fmt: skip
+    crm_field: str = setting("Field there", default="", widget="remote", of="crm.fields", max_length=200)
     words: tuple[str, ...] = setting(
         "Words to listen for", default=(), max_length=30, advanced=True,
         help="Needed only without a model: in what the client says, or for “agrees” in the question before it.",
@@ -109,6 +117,11 @@ def rule_problems(
         found.append(RuleProblem("value", "value", "Write the value to set."))
     elif rule.source == "fixed" and target is not None and not fits:
         found.append(RuleProblem("value_unfit", "value", f"“{rule.value}” does not fit the field “{target.label}”."))
+    if rule.crm and not rule.crm_field:
+        found.append(RuleProblem("crm_field", "crm_field", "Choose the field in the CRM."))
+    elif rule.crm and rule.crm_field == "tags":
+        text = "A rule cannot add to the tags of a CRM without taking others away. Choose another field."
+        found.append(RuleProblem("crm_tags", "crm_field", text))
     if target is not None and not has_model and not works_without_model(rule, target):
         text = "This rule needs a model, and none is connected. Connect one, or add words to listen for."
         found.append(RuleProblem("needs_model", "words", text, is_warning=True))

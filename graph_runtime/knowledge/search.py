@@ -11,13 +11,9 @@ from typing import Any, Final, Literal
 from graph_runtime.contract.errors import ConnectorError
 from graph_runtime.knowledge.packing import fuse, within_budget
 from graph_runtime.knowledge.words import (
-    STOP_WORDS,
     is_kin,
-    normal,
-    plain,
     query_words,
     stem,
-    tokens,
     typo_distance,
     typo_weight,
 )
@@ -29,8 +25,12 @@ Mode = Literal["hybrid", "keyword", "semantic"]
 WORDS: Final = "words"
 TYPOS: Final = "typos"
 VECTORS: Final = "vectors"
+RERANKED: Final = "reranked"
+TOTAL: Final = "total"
 CANDIDATES: Final = 50
 """Of each retriever."""
+RERANKED_MOST: Final = 20
+"""Of the fused list a reranker is sent so many."""
 MOST_EDITS: Final = 2
 KIN_WEIGHT: Final = 0.6
 LONGEST_QUERY: Final = 2000
@@ -38,6 +38,8 @@ MOST_WORDINGS: Final = 5
 
 Embed = Callable[[str], Awaitable[tuple[str, list[float]]]]
 """Query → (name of the model, vector). Raises: ConnectorError."""
+Rerank = Callable[[str, Sequence[str]], Awaitable[list[float]]]
+"""Query and texts → how well each text answers, in order. Raises: ConnectorError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,16 @@ class Found:
 class SearchResult:
     """`found`: everything that was considered, best first; those with `goes` are the results.
 
-    `words`: what was searched; `corrected`: word → what it was taken for; `trouble`: why meaning was left out.
+    `words`: what was searched; `corrected`: word → what it was taken for; `trouble`: why meaning was left out;
+    `unranked`: why a reranker did not change the order; `best`: how sure the surest of all considered passages is.
     """
 
     found: tuple[Found, ...]
     words: tuple[str, ...] = ()
     corrected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trouble: str = ""
+    unranked: str = ""
+    best: float = 0.0
     ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -101,14 +106,20 @@ class SearchResult:
         return tuple(f for f in self.found if f.goes)
 
 
+Ranked = Sequence[tuple[str, float, float, tuple[str, ...]]]
+"""(passage, score, sure, words), best first."""
+
+
 @dataclass(slots=True)
 class _Gathered:
     rankings: dict[str, list[str]] = field(default_factory=dict)
     votes: dict[str, dict[str, Vote]] = field(default_factory=dict)
     sure: dict[str, float] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    corrected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trouble: str = ""
 
-    def add(self, retriever: str, ranked: Sequence[tuple[str, float, float, tuple[str, ...]]]) -> None:
-        """`ranked`: (passage, score, sure, words), best first."""
+    def add(self, retriever: str, ranked: Ranked) -> None:
         self.rankings[retriever] = [p for p, _, _, _ in ranked]
         for rank, (passage, score, sure, words) in enumerate(ranked, 1):
             self.votes.setdefault(passage, {})[retriever] = Vote(rank, score, words)
@@ -132,54 +143,102 @@ async def search(
     *,
     also: Sequence[str] = (),
     meaning: str = "",
+    rerank: Rerank | None = None,
+    is_explained: bool = True,
 ) -> SearchResult:
     """`embeds`: (bases, embedder) pairs; bases without one are searched by words alone, in every mode.
 
     `also`: other wordings, searched the same way and fused with the first. `meaning`: what gets a vector in its place.
+    `rerank`: puts the first of the fused list in its own order. Not `is_explained`: only the results are told.
     """
     settings = settings or SearchSettings()
     query = query[:LONGEST_QUERY].replace("\0", " ")
     if not scope.base_ids or not query.strip():
         return SearchResult(())
-    gathered = _Gathered()
     ms: dict[str, float] = {}
-    words: tuple[str, ...] = ()
-    corrected: dict[str, tuple[str, ...]] = {}
-    trouble = ""
-    embedded = {base for bases, _ in embeds for base in bases}
-    plain_bases = [b for b in scope.base_ids if b not in embedded]
-    by_words = scope if settings.mode != "semantic" else replace(scope, base_ids=plain_bases)
-    vectors = (
-        asyncio.ensure_future(_vectors(embeds, meaning or query)) if embeds and settings.mode != "keyword" else None
-    )
-    try:
-        if by_words.base_ids:
-            began = time.perf_counter()
-            words, corrected = await _by_words(database, workspace_id, by_words, query, gathered)
-            ms[WORDS] = _ms(began)
-        if vectors is not None:
-            began = time.perf_counter()
-            asked, trouble = await vectors
-            await _by_vectors(database, workspace_id, scope, asked, gathered)
-            ms[VECTORS] = _ms(began)
-            if trouble and not by_words.base_ids:
-                by_words = scope
-                words, corrected = await _by_words(database, workspace_id, by_words, query, gathered)
-    finally:
-        if vectors is not None and not vectors.done():
-            vectors.cancel()
-    for number, wording in enumerate(also[:MOST_WORDINGS], 2):
-        by_meaning = embeds if settings.mode != "keyword" and not trouble else ()
-        gathered.take(await _other_wording(database, workspace_id, (scope, by_words), wording, by_meaning), str(number))
+    started = time.perf_counter()
+    gathered = await _gathered(database, workspace_id, (scope, settings.mode), (query, meaning, also), embeds, ms)
     ranked = fuse(gathered.rankings)[:CANDIDATES]
+    if not is_explained:
+        most = max(settings.top_k, RERANKED_MOST) if rerank else settings.top_k
+        ranked = [(p, score) for p, score in ranked if gathered.sure[p] >= settings.threshold][:most]
+    unranked = ""
     async with database.workspace(workspace_id) as connection:
-        shown = await rows.shown(connection, [p for p, _ in ranked])
-        found = [_found(shown[p], score, gathered) for p, score in ranked if p in shown]
-        chosen = [f for f in found if f.sure >= settings.threshold][: settings.top_k]
-        texts = await _with_neighbors(connection, chosen, settings.neighbors)
+        shown = await rows.shown(connection, [p for p, _ in ranked]) if ranked else {}
+    found = [_found(shown[p], score, gathered) for p, score in ranked if p in shown]
+    if rerank is not None:
+        began = time.perf_counter()
+        found, unranked = await _reranked(rerank, query, found)
+        ms[RERANKED] = _ms(began)
+    chosen = [f for f in found if f.sure >= settings.threshold][: settings.top_k]
+    texts = {f.id: f.text for f in chosen}
+    if settings.neighbors and chosen:
+        async with database.workspace(workspace_id) as connection:
+            texts = await _with_neighbors(connection, chosen, settings.neighbors)
     fits = {p["id"] for p in within_budget([_sized(f, texts[f.id]) for f in chosen], settings.tokens)}
     complete = tuple(replace(f, text=texts[f.id], goes=True) if f.id in fits else f for f in found)
-    return SearchResult(complete, words, corrected, trouble, ms)
+    ms[TOTAL] = _ms(started)
+    best = round(max(gathered.sure.values(), default=0.0), 3)
+    return SearchResult(complete, gathered.words, gathered.corrected, gathered.trouble, unranked, best, ms)
+
+
+async def _gathered(
+    database: Database,
+    workspace_id: str,
+    where: tuple[Scope, Mode],
+    asked: tuple[str, str, Sequence[str]],
+    embeds: Sequence[tuple[Sequence[str], Embed]],
+    ms: dict[str, float],
+) -> _Gathered:
+    """What all retrievers bring. `asked`: the query, what gets a vector in its place, other wordings."""
+    (scope, mode), (query, meaning, also) = where, asked
+    embedded = {base for bases, _ in embeds for base in bases}
+    plain_bases = [b for b in scope.base_ids if b not in embedded]
+    by_words = scope if mode != "semantic" else replace(scope, base_ids=plain_bases)
+    by_meaning = embeds if mode != "keyword" else ()
+    gathered = _Gathered()
+    worded = asyncio.ensure_future(_worded(database, workspace_id, by_words, query, ms))
+    try:
+        near: Ranked | None = None
+        if by_meaning:  # at the same time as the words, on a connection of its own
+            began = time.perf_counter()
+            vectors, gathered.trouble = await _vectors(by_meaning, meaning or query)
+            near = await _by_vectors(database, workspace_id, scope, vectors) if vectors else None
+            ms[VECTORS] = _ms(began)
+        found = await worded
+    finally:
+        if not worded.done():
+            worded.cancel()
+            await asyncio.gather(worded, return_exceptions=True)
+    if gathered.trouble and not by_words.base_ids:
+        by_words = scope
+        found = await _worded(database, workspace_id, scope, query, ms)
+    gathered.words, gathered.corrected = found.words, found.corrected
+    for retriever, ranked in found.rankings.items():
+        gathered.add(retriever, ranked)
+    if near is not None:
+        gathered.add(VECTORS, near)
+    for number, wording in enumerate(also[:MOST_WORDINGS], 2):
+        further = by_meaning if not gathered.trouble else ()
+        other = await _other_wording(database, workspace_id, (scope, by_words), wording, further)
+        gathered.take(other, str(number))
+    return gathered
+
+
+async def _reranked(rerank: Rerank, query: str, found: Sequence[Found]) -> tuple[list[Found], str]:
+    """The first in the order of a reranker, and why it could not be had; the others after them."""
+    first, others = found[:RERANKED_MOST], found[RERANKED_MOST:]
+    if len(first) < 2:
+        return list(found), ""
+    try:
+        scores = await rerank(query, [f"{f.heading}\n{f.text}".strip() for f in first])
+    except ConnectorError as error:
+        return list(found), error.message
+    order = sorted(range(len(first)), key=lambda n: (-scores[n], n))
+    better = [
+        replace(first[n], votes={**first[n].votes, RERANKED: Vote(rank, scores[n])}) for rank, n in enumerate(order, 1)
+    ]
+    return [*better, *others], ""
 
 
 async def _other_wording(
@@ -190,40 +249,50 @@ async def _other_wording(
     embeds: Sequence[tuple[Sequence[str], Embed]],
 ) -> _Gathered:
     """`scopes`: all, and what of it is searched by words."""
-    other, wording = _Gathered(), wording[:LONGEST_QUERY]
-    if scopes[1].base_ids:
-        await _by_words(database, workspace_id, scopes[1], wording.replace("\0", " "), other)
+    other, wording = _Gathered(), wording[:LONGEST_QUERY].replace("\0", " ")
+    found = await _worded(database, workspace_id, scopes[1], wording, {})
+    for retriever, ranked in found.rankings.items():
+        other.add(retriever, ranked)
     if embeds:
         asked, _ = await _vectors(embeds, wording)
-        await _by_vectors(database, workspace_id, scopes[0], asked, other)
+        if asked:
+            other.add(VECTORS, await _by_vectors(database, workspace_id, scopes[0], asked))
     return other
 
 
-async def _by_words(
-    database: Database, workspace_id: str, scope: Scope, query: str, gathered: _Gathered
-) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+@dataclass(slots=True)
+class _ByWords:
+    """`rankings`: retriever → what it ranked."""
+
+    words: tuple[str, ...] = ()
+    corrected: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rankings: dict[str, Ranked] = field(default_factory=dict)
+
+
+async def _worded(database: Database, workspace_id: str, scope: Scope, query: str, ms: dict[str, float]) -> _ByWords:
     words = query_words(query)
-    if not words:
-        return (), {}
+    if not words or not scope.base_ids:
+        return _ByWords()
+    began = time.perf_counter()
+    found = _ByWords(tuple(words))
     terms = [(w, stem(w), 1.0) for w in words]
     async with database.workspace(workspace_id) as connection:
         hits = await rows.by_words(connection, scope, terms, CANDIDATES)
-        gathered.add(WORDS, [_word_hit(row, words) for row in hits])
+        found.rankings[WORDS] = [_word_hit(row, words) for row in hits]
         seen = hits[0]["found"] if hits else [0] * len(words)
         unknown = [w for w, count in zip(words, seen, strict=True) if not count and len(w) >= 4]
-        if not unknown:
-            return tuple(words), {}
-        corrected = await _corrections(connection, scope, unknown)
-        if not corrected:
-            return tuple(words), {}
-        better = [
-            (corrected[w][0], stem(corrected[w][0]), corrected[w][1]) if w in corrected else (w, stem(w), 1.0)
-            for w in words
-        ]
-        hits = await rows.by_words(connection, scope, better, CANDIDATES)
-        names = [corrected[w][0] if w in corrected else w for w in words]
-        gathered.add(TYPOS, [_word_hit(row, names) for row in hits])
-    return tuple(words), {word: (known,) for word, (known, _) in corrected.items()}
+        corrected = await _corrections(connection, scope, unknown) if unknown else {}
+        if corrected:
+            better = [
+                (corrected[w][0], stem(corrected[w][0]), corrected[w][1]) if w in corrected else (w, stem(w), 1.0)
+                for w in words
+            ]
+            hits = await rows.by_words(connection, scope, better, CANDIDATES)
+            names = [corrected[w][0] if w in corrected else w for w in words]
+            found.rankings[TYPOS] = [_word_hit(row, names) for row in hits]
+            found.corrected = {word: (known,) for word, (known, _) in corrected.items()}
+    ms[WORDS] = _ms(began)
+    return found
 
 
 async def _corrections(connection: Any, scope: Scope, unknown: Sequence[str]) -> dict[str, tuple[str, float]]:
@@ -260,17 +329,17 @@ async def _by_vectors(
     workspace_id: str,
     scope: Scope,
     vectors: Sequence[tuple[Sequence[str], str, list[float]]],
-    gathered: _Gathered,
-) -> None:
-    ranked: list[tuple[str, float, float, tuple[str, ...]]] = []
+) -> Ranked:
+    if not vectors:
+        return []
+    ranked = []
     async with database.workspace(workspace_id) as connection:
         for bases, model, vector in vectors:
             within = replace(scope, base_ids=[b for b in scope.base_ids if b in bases])
             for row in await rows.by_vector(connection, within, model, vector, CANDIDATES):
                 similarity = max(0.0, row["similarity"])
                 ranked.append((row["passage_id"], similarity, similarity, ()))
-    if vectors:
-        gathered.add(VECTORS, sorted(ranked, key=lambda r: -r[1])[:CANDIDATES])
+    return sorted(ranked, key=lambda r: -r[1])[:CANDIDATES]
 
 
 def _found(row: Row, score: float, gathered: _Gathered) -> Found:
@@ -284,8 +353,6 @@ def _found(row: Row, score: float, gathered: _Gathered) -> Found:
 
 async def _with_neighbors(connection: Any, chosen: Sequence[Found], reach: int) -> dict[str, str]:
     """Each passage's text, with what stands before and after it in the document; nothing is said twice."""
-    if not reach or not chosen:
-        return {f.id: f.text for f in chosen}
     shown = await rows.shown(connection, [f.id for f in chosen])
     taken = {(f.document_id, shown[f.id]["place"]) for f in chosen}
     wanted: dict[str, list[tuple[str, int]]] = {}
@@ -305,35 +372,6 @@ async def _with_neighbors(connection: Any, chosen: Sequence[Found], reach: int) 
 
 def _sized(found: Found, text: str) -> dict[str, Any]:
     return {"id": found.id, "title": found.title, "heading": found.heading, "text": text}
-
-
-def marks(text: str, words: Sequence[str]) -> list[tuple[str, bool]]:
-    """A text in pieces: (piece, whether it is one of the words in any of its forms). For highlighting."""
-    wanted = {stem(normal(w)) for w in words} | {normal(w) for w in words}
-    beginnings = tuple(w[: max(4, len(w) - 3)] for w in (normal(x) for x in words) if len(w) >= 5)
-    pieces: list[tuple[str, bool]] = []
-    for part in _runs(plain(text)):
-        word = normal(part)
-        same = word in wanted or stem(word) in wanted or (len(word) >= 4 and word.startswith(beginnings))
-        hit = bool(part.strip()) and word not in STOP_WORDS and bool(tokens(word)) and same
-        if pieces and pieces[-1][1] == hit:
-            pieces[-1] = (pieces[-1][0] + part, hit)
-        else:
-            pieces.append((part, hit))
-    return pieces
-
-
-def _runs(text: str) -> list[str]:
-    runs: list[str] = []
-    is_word = False
-    for c in text:
-        now = c.isalnum() or c in "'’ʼ-_"
-        if runs and now == is_word:
-            runs[-1] += c
-        else:
-            runs.append(c)
-        is_word = now
-    return runs
 
 
 def _ms(began: float) -> float:

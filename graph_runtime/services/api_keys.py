@@ -26,6 +26,8 @@ SCOPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "flows:read": frozenset({"agent.read"}),
         "flows:write": frozenset({"agent.read", "flow.edit"}),
         "flows:publish": frozenset({"agent.read", "flow.publish"}),
+        "knowledge:read": frozenset({"knowledge.read"}),
+        "knowledge:write": frozenset({"knowledge.read", "knowledge.edit"}),
         "events:read": frozenset({"event.read"}),
         "events:write": frozenset({"event.read", "event.manage"}),
     }

@@ -27,12 +27,13 @@ from graph_runtime.engine.breaker import Breakers
 from graph_runtime.engine.http import HttpDoor
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.channel_doors import ChannelDoors
+from graph_runtime.services.crm_own_writes import noted
 from graph_runtime.services.oauth import Access, OAuth
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.send_limits import Buckets
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as rows
-from graph_runtime.storage import crm_writes
+from graph_runtime.storage import crm_hooks, crm_writes
 from graph_runtime.storage.database import Connection, Database, Row
 from graph_runtime.storage.encryption import VaultLocked
 
@@ -222,6 +223,14 @@ class BoundConnections:
                 raise NotFound("There is no such connection. It may have been deleted; reload the list.")
             return await self._opened(connection, principal.workspace_id, row, kind)
 
+    async def open_known(self, workspace_id: str, credential_id: str, kind: str) -> OpenCredential:
+        """For services that keep the id of a credential with what uses it. Raises: CredentialRejected."""
+        async with self._database.workspace(workspace_id) as connection:
+            row = await rows.get_credential(connection, credential_id)
+            if row is None:
+                raise CredentialRejected("The key is gone. Choose another one in the settings.")
+            return await self._opened(connection, workspace_id, row, kind)
+
     async def put_aside(self, workspace_id: str, agent_id: str, slot: str, write: Mapping[str, Any]) -> None:
         """Keep a write for when the system behind the slot is back."""
         async with self._database.workspace(workspace_id) as connection:
@@ -234,7 +243,15 @@ class BoundConnections:
     def crm(self, credential: OpenCredential) -> Crm:
         """The customer system of this credential."""
         assert credential.kind.crm is not None
-        return credential.kind.crm(credential.settings, self.way_out(credential))
+        opened = credential.kind.crm(credential.settings, self.way_out(credential))
+        if credential.kind.crm_hooks is None:
+            return opened
+
+        async def note(write: Mapping[str, Any]) -> None:
+            async with self._database.workspace(credential.workspace_id) as connection:
+                await crm_hooks.note_own(connection, credential.id, write)
+
+        return noted(opened, note)
 
     async def _opened(self, connection: Connection, workspace_id: str, row: Row, wanted: str) -> OpenCredential:
         kind = self._catalog.connectors.get(row["connector"])

@@ -30,7 +30,7 @@ class CallSounds:
     """One for a process. Files at addresses are the same for every caller and kept for five minutes."""
 
     def __init__(self, files: Files, http: Fetches, public_url: str) -> None:
-        self._files = files
+        self.files = files
         self._http = http
         self._host = urlsplit(public_url).netloc
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
@@ -39,7 +39,7 @@ class CallSounds:
         """The file as it was stored. Raises: NotFound, InputInvalid (no such place), Refused, Unreachable."""
         file_id = sound.file_id or self._own_file(sound.url)
         if file_id:
-            return (await self._files.read(access, file_id)).content
+            return (await self.files.read(access, file_id)).content
         if not sound.url:
             raise InputInvalid("This message has no recording in it. Give the step an address.", field="recording_url")
         found = self._kept.get(sound.url)

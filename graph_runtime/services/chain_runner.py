@@ -19,6 +19,7 @@ from graph_runtime.services.chain_progress import end, go_on
 from graph_runtime.services.days_off import calendar_of
 from graph_runtime.storage import chain_steps as rows
 from graph_runtime.storage.chain_steps import Claim
+from graph_runtime.storage.crm_hooks import had_stage
 from graph_runtime.storage.database import Connection, Database
 
 log = structlog.get_logger(__name__)
@@ -171,6 +172,8 @@ class ChainRunner:
             return "replied"
         if stop.results and await rows.had_result(connection, claimed.id, claimed.contact_id, [*stop.results]):
             return "result"
+        if stop.stages and await had_stage(connection, claimed.id, claimed.contact_id, stop.stages):
+            return "stage"
         return ""
 
     async def _put_off(

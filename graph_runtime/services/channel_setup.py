@@ -321,7 +321,7 @@ def _usual_address(kind: Connector) -> str:
 
 def _require_admin(principal: Principal, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """To reach into the network, or to turn a channel that may to another address, takes an administrator."""
-    if after.get("manager_address") and before.get("manager_address") != after["manager_address"]:
+    if any(after.get(key) and before.get(key) != after[key] for key in ("manager_address", "ari_address")):
         principal.require("settings.manage")
     if "base_url" in after and before.get("base_url") != after["base_url"]:
         principal.require("settings.manage")

@@ -48,6 +48,11 @@ class CredentialRow:
     access: str = ""
     """Of OAuth: "none", "ready" or "needs_reconnect"; "" when nothing is granted in a browser."""
     last_used_at: datetime | None = None
+    hears: str = ""
+    """Whether changes in a customer system are heard: "off", "told", "by_hand" or "failed"; "" where it cannot tell of any."""
+    hook_id: str = ""
+    hook_problem: str = ""
+    heard_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +267,10 @@ class Credentials:
             created_at=row["created_at"],
             access=(row["access_state"] or "none") if kind is not None and _signs_in(kind, row["public"]) else "",
             last_used_at=row["last_used_at"],
+            hears=(row["hook_state"] or "off") if kind is not None and kind.crm_hooks is not None else "",
+            hook_id=row["hook_id"] or "",
+            hook_problem=row["hook_problem"] or "",
+            heard_at=row["heard_at"],
         )
 
     def _connector(self, connector: str) -> Connector:

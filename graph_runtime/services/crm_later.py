@@ -14,7 +14,8 @@ import structlog
 from graph_runtime.contract.crm import Crm, CrmQuery, CrmRecord, CrmTask, Entity
 from graph_runtime.contract.crm_writing import CrmWrite, carry_out
 from graph_runtime.contract.errors import ConnectorError, CredentialRejected, OutcomeUnknown
-from graph_runtime.services.bound_connections import BoundConnections
+from graph_runtime.services.bound_connections import BoundConnections, OpenCredential
+from graph_runtime.services.principal import system_principal
 from graph_runtime.storage import crm_writes as rows
 from graph_runtime.storage.database import Database, Row
 
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 PAUSES: Final = (5.0, 15.0, 30.0, 60.0)
 """Seconds between attempts; the last one from then on. The system's breaker keeps most of them inside."""
 OLDEST: Final = timedelta(days=7)
+NOT_THERE: Final = "The CRM has no such record of this client."
+REASONS: Final = {"refused": "refused", "credential_rejected": "credential_rejected"}
 EARLIER: Final = timedelta(minutes=15)
 """So long before it was put aside the turn may have begun to write it."""
 
@@ -42,11 +45,11 @@ class CrmLater:
         began, rest = time.perf_counter(), CrmWrite.from_json(row["write"])
         error: ConnectorError | None
         try:
-            opened = await self._connections.open_slot(workspace_id, row["agent_id"], row["slot"], "crm")
-            made = await carry_out(LaterCrm(self._connections.crm(opened), row), rest)
+            made = await carry_out(LaterCrm(self._connections.crm(await self._open(workspace_id, row)), row), rest)
             error, rest = made.error, made.rest or rest
+            is_there = made.record is not None or error is not None
         except CredentialRejected as problem:
-            error = problem
+            error, is_there = problem, True
         ms = round((time.perf_counter() - began) * 1000, 1)
         async with self._database.workspace(workspace_id) as connection:
             if error is not None and may_pass(error) and not row["is_too_old"]:
@@ -54,11 +57,20 @@ class CrmLater:
                 more = {"seconds": max(pause, getattr(error, "retry_after", None) or 0.0), "error": error.message}
                 await rows.put_off(connection, write_id, attempt, rest.to_json(), more)
                 return
-            await rows.finish(connection, write_id, attempt, error=error.message if error else "")
-            outcome = error.code if error else "ok"
+            missing = "" if is_there or row["change_id"] is None else NOT_THERE
+            await rows.finish(connection, write_id, attempt, error=error.message if error else missing)
+            if error is not None:
+                reason = "expired" if may_pass(error) else REASONS.get(error.code, "refused")
+                await rows.give_up(connection, row, reason, error.message)
+            outcome = error.code if error else "not_found" if missing else "ok"
             await rows.note(connection, row, {"what": f"later: {rest.entity}", "outcome": outcome, "ms": ms})
         if error is not None:
             log.error("crm_write_given_up", conversation_id=row["conversation_id"], code=error.code)
+
+    async def _open(self, workspace_id: str, row: Row) -> OpenCredential:
+        if row["credential_id"] is not None:
+            return await self._connections.open_credential(system_principal(workspace_id), row["credential_id"], "crm")
+        return await self._connections.open_slot(workspace_id, row["agent_id"], row["slot"], "crm")
 
 
 def may_pass(error: ConnectorError) -> bool:

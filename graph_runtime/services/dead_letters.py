@@ -11,7 +11,7 @@ from graph_runtime.contract.errors import Conflict, NotFound
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.principal import Principal
-from graph_runtime.storage import audit
+from graph_runtime.storage import audit, crm_writes
 from graph_runtime.storage import dead_letters as rows
 from graph_runtime.storage.database import Connection, Database, Row
 
@@ -34,13 +34,14 @@ RunPending = Callable[[str, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One letter. `source` "inbox": something that came in and failed; "outbox": a message that did not arrive.
+    """One letter. `source` "inbox": something that came in and failed; "outbox": a message that did not arrive; "crm": what a
+    customer system did not take.
 
     `text`: what was said, `options`: its buttons. `error`: an English sentence that is safe to show, or "".
     """
 
     id: str
-    source: Literal["inbox", "outbox"]
+    source: Literal["inbox", "outbox", "crm"]
     reason: str
     error: str
     text: str
@@ -141,8 +142,8 @@ class DeadLetters:
     async def _revive(self, connection: Connection, principal: Principal, letter: Row) -> bool:
         if not letter["can_replay"]:
             return False
-        revive = rows.revive_trigger if letter["source"] == "inbox" else rows.requeue_message
-        if not await revive(connection, letter["ref"]):
+        revive = {"inbox": rows.revive_trigger, "outbox": rows.requeue_message, "crm": crm_writes.revive}
+        if not await revive[letter["source"]](connection, letter["ref"]):
             return False
         await rows.resolve(connection, letter["id"], "replayed", principal.actor)
         await self._note(connection, principal, "dead_letter.replayed", letter)
@@ -169,6 +170,13 @@ def _id(value: str | None) -> str | None:
     return value if value and is_uuid(value) else None
 
 
+def _write(write: dict[str, Any] | None) -> str:
+    """What was to be written, a line for each field."""
+    told = {**(write or {}).get("values", {}), "note": (write or {}).get("note"), "task": (write or {}).get("task")}
+    head = " ".join(str((write or {}).get(k) or "") for k in ("entity", "known")).strip()
+    return "\n".join([head, *(f"{name}: {value}" for name, value in told.items() if value not in (None, ""))])
+
+
 def _shown(row: Row) -> DeadLetter:
     parts = row["parts"] or [row["reply"]]
     texts = [str(p.get("text") or p.get("caption") or "") for p in parts]
@@ -178,7 +186,7 @@ def _shown(row: Row) -> DeadLetter:
         source=row["source"],
         reason=row["reason"],
         error=row["error"],
-        text="\n".join(t for t in texts if t)[:SHOWN_CHARACTERS],
+        text=(_write(row["write"]) if row["source"] == "crm" else "\n".join(t for t in texts if t))[:SHOWN_CHARACTERS],
         options=tuple(str(o.get("label", "")) for p in parts for o in p.get("options") or ()),
         kind=row["kind"],
         conversation_id=row["conversation_id"],

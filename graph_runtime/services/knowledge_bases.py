@@ -24,14 +24,15 @@ DEEPEST_CATEGORY: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class BaseRow:
-    """A knowledge base. `embedder`: id of the credential that makes its vectors, "" without; `working`: documents that
-    are being read now; `failed`: those that could not be."""
+    """A knowledge base. `embedder`: id of the credential that makes its vectors, `reranker`: of the one that orders what
+    is found, "" without; `working`: documents that are being read now; `failed`: those that could not be."""
 
     id: str
     name: str
     description: str
     embedder: str
     embedder_model: str
+    reranker: str
     is_public: bool
     documents: int
     passages: int
@@ -151,6 +152,31 @@ class KnowledgeBases:
                     choices.append(EmbedderChoice(str(row["id"]), row["label"], kind.embedder.models))
         return choices
 
+    async def set_reranker(self, principal: Principal, base_id: str, credential_id: str) -> BaseRow:
+        """Order what is found with this key, or leave it as it is (an empty id). Raises: AccessDenied, NotFound, InputInvalid."""
+        principal.require("knowledge.edit", "credential.use")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            base = await found_base(connection, base_id)
+            if credential_id:
+                row = await keys.get_credential(connection, credential_id) if is_uuid(credential_id) else None
+                kind = self._catalog.connectors.get(row["connector"]) if row else None
+                if kind is None or kind.reranker is None:
+                    raise InputInvalid("Choose a key of a reranker.", field="reranker")
+            if (base["reranker"] or "") != credential_id:
+                await rows.change(connection, "knowledge_base", base_id, {"reranker": credential_id or None})
+                await self._note(connection, principal, "reranker_changed", base_id)
+            return _shown(await found_base(connection, base_id))
+
+    async def rerankers(self, principal: Principal) -> Sequence[tuple[str, str]]:
+        """(id, label) of keys of rerankers. Raises: AccessDenied."""
+        principal.require("knowledge.read")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            found = await keys.list_credentials(connection)
+        known = self._catalog.connectors
+        return [
+            (str(r["id"]), r["label"]) for r in found if (k := known.get(r["connector"])) and k.reranker is not None
+        ]
+
     async def delete(self, principal: Principal, base_id: str) -> None:
         """Delete it with its documents. Raises: AccessDenied, NotFound."""
         principal.require("knowledge.edit")
@@ -232,6 +258,6 @@ def _description(text: str) -> str:
 def _shown(row: Row) -> BaseRow:
     return BaseRow(
         id=row["id"], name=row["name"], description=row["description"], embedder=row["embedder"] or "",
-        embedder_model=row["embedder_model"], is_public=row["is_public"], documents=row["documents"],
+        embedder_model=row["embedder_model"], reranker=row["reranker"] or "", is_public=row["is_public"], documents=row["documents"],
         passages=row["passages"], working=row["working"], failed=row["failed"], updated_at=row["updated_at"],
     )  # fmt: skip

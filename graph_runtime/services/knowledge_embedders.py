@@ -14,8 +14,7 @@ from graph_runtime.knowledge.search import Embed
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as keys
-from graph_runtime.storage import passages as rows
-from graph_runtime.storage.database import Database
+from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.encryption import VaultLocked
 
 QUERY_SECONDS: Final = 4.0
@@ -54,15 +53,13 @@ class KnowledgeEmbedders:
                     self._kept.popitem(last=False)
         return self._kept[key]
 
-    async def for_queries(self, workspace_id: str, base_ids: Sequence[str]) -> list[tuple[Sequence[str], Embed]]:
-        """(bases, embedder) for each model that these bases use."""
-        async with self._database.workspace(workspace_id) as connection:
-            found = await rows.embedders(connection, list(base_ids))
+    def for_queries(self, workspace_id: str, bases: Sequence[Row]) -> list[tuple[Sequence[str], Embed]]:
+        """(bases, embedder) for each model that these bases use. `bases`: rows of `storage.passages.embedders`."""
         by_model: dict[tuple[str, str], list[str]] = {}
-        for row in found:
+        for row in bases:
             if row["embedder"]:
                 by_model.setdefault((row["embedder"], row["embedder_model"]), []).append(row["id"])
-        return [(bases, self._asks(workspace_id, *place)) for place, bases in by_model.items()]
+        return [(ids, self._asks(workspace_id, *place)) for place, ids in by_model.items()]
 
     def _asks(self, workspace_id: str, credential_id: str, model: str) -> Embed:
         async def embed(query: str) -> tuple[str, list[float]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,6 +70,8 @@ class KnowledgeIngest:
         self._pages = pages
         self._owner = owner
         self.reader = reader or Reader()
+        self._lexemes = rows.Lexemes()
+        self._known = _KnownWords()
 
     async def close(self) -> None:
         """End the reading process."""
@@ -164,7 +167,7 @@ class KnowledgeIngest:
         read = await self._passages(document, content)
         job.progress = 40
         language = document["told_language"] or read.language
-        made, words = await asyncio.to_thread(_prepared, document, read)
+        made, stems = await asyncio.to_thread(_prepared, document, read)
         job.progress = 60
         values: dict[str, Any] = {
             "state": "embedding", "read_hash": digest, "content_hash": digest, "passages": len(made), "language": language,
@@ -175,7 +178,8 @@ class KnowledgeIngest:
         if document["kind"] == "page":
             values["title"] = (read.title or document["url"])[:500]
         async with self._database.workspace(claimed.workspace_id) as connection:
-            await rows.replace(connection, document, language, made)
+            await rows.replace(connection, document, language, made, await self._lexemes.of(connection, stems))
+            words = self._known.new(document["knowledge_base_id"], filter(_may_be_mistyped, stems))
             await rows.add_words(connection, document["knowledge_base_id"], words)
             locked = await rows.to_read(connection, claimed, for_update=True)
             if locked is None:
@@ -185,6 +189,7 @@ class KnowledgeIngest:
             await documents.change(
                 connection, "knowledge_document", document["id"], values | {"read_at": await rows.moment(connection)}
             )
+        self._known.keep(document["knowledge_base_id"], words)
         job.progress = 90
 
     async def _content(self, claimed: Claimed, document: Row) -> tuple[bytes, str]:
@@ -264,17 +269,38 @@ class KnowledgeIngest:
         return len(some)
 
 
-def _prepared(document: Row, read: Read) -> tuple[Sequence[NewPassage], set[str]]:
-    """Passages with the words they are found by, and all words for recognising typos."""
+class _KnownWords:
+    """Words that this process has written for a base, so that a further document writes only what is new."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, set[str]] = OrderedDict()
+
+    def new(self, base_id: str, words: Iterable[str]) -> set[str]:
+        """Those that may not be there yet."""
+        return set(words) - self._of.get(base_id, set())
+
+    def keep(self, base_id: str, words: set[str]) -> None:
+        """They are written, and stay for as long as the base does."""
+        known = self._of.setdefault(base_id, set())
+        known |= words
+        self._of.move_to_end(base_id)
+        while len(self._of) > 1 and sum(map(len, self._of.values())) > rows.LEXEMES_KEPT:
+            self._of.popitem(last=False)
+
+
+def _may_be_mistyped(word: str) -> bool:
+    return SHORTEST_WORD <= len(word) <= WORDS_KEPT and word.isalpha()
+
+
+def _prepared(document: Row, read: Read) -> tuple[Sequence[NewPassage], Mapping[str, str]]:
+    """Passages with the words they are found by, and the stem of each word."""
     title = read.title or document["title"]
-    known: set[str] = set()
+    stems: dict[str, str] = {}
     made = []
     for passage in read.passages:
         heading = passage.heading or (title if document["kind"] != "pair" else document["title"])
-        searched = normal(plain(f"{title}\n{heading if heading != title else ''}\n{passage.text}"))
-        words = tokens(searched)
-        distinct = set(words)
-        known.update(w for w in distinct if SHORTEST_WORD <= len(w) <= WORDS_KEPT and w.isalpha())
-        extra = " ".join(s for w in distinct if (s := stem(w)) != w)
-        made.append(NewPassage(passage.text, heading, passage.page, searched, extra, len(words)))
-    return made, known
+        words = tokens(normal(plain(f"{title}\n{heading if heading != title else ''}\n{passage.text}")))
+        distinct = dict.fromkeys(words)
+        stems.update((w, stem(w)) for w in distinct if w not in stems)
+        made.append(NewPassage(passage.text, heading, passage.page, distinct, len(words)))
+    return made, stems

@@ -9,20 +9,22 @@ from typing import Any, Final
 
 from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery
+from graph_runtime.knowledge.marks import marks
 from graph_runtime.knowledge.packing import as_data
-from graph_runtime.knowledge.search import Found, SearchResult, SearchSettings, marks, search
+from graph_runtime.knowledge.search import TOTAL, Found, SearchResult, SearchSettings, search
 from graph_runtime.knowledge.words import stem, telling_words
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.knowledge_bases import found_base
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
+from graph_runtime.services.knowledge_rerankers import KnowledgeRerankers
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import knowledge as rows
 from graph_runtime.storage import passages
-from graph_runtime.storage.database import Database
+from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.passages import Scope
 
-__all__ = ["KnowledgeSearch", "SearchSettings", "Trial", "Tried"]
+__all__ = ["TOTAL", "KnowledgeSearch", "SearchSettings", "Trial", "Tried"]
 
 EXCERPT: Final = 700
 
@@ -48,8 +50,14 @@ class KnowledgeSearch:
     """`for_flow` is for the engine, inside the program: there is no principal, a published flow asks."""
 
     def __init__(
-        self, database: Database, embedders: KnowledgeEmbedders, public_url: str = "", clock: Clock = system_clock
+        self,
+        database: Database,
+        embedders: KnowledgeEmbedders,
+        public_url: str = "",
+        clock: Clock = system_clock,
+        rerankers: KnowledgeRerankers | None = None,
     ) -> None:
+        self._rerankers = rerankers
         self._database = database
         self._clock = clock
         self._embedders = embedders
@@ -72,9 +80,13 @@ class KnowledgeSearch:
             raise InputInvalid("Write a question first.", field="query")
         async with self._database.workspace(principal.workspace_id) as connection:
             await found_base(connection, base_id)
+            bases = await passages.embedders(connection, [base_id])
             categories = await rows.with_children(connection, [category_id]) if is_uuid(category_id) else None
         scope = Scope([base_id], categories, [language] if language else None, self._since(newest_days))
-        result = await self._search(principal.workspace_id, scope, query, settings or SearchSettings())
+        asked = KnowledgeQuery(query)
+        result = await self._search(
+            principal.workspace_id, scope, asked, settings or SearchSettings(), bases, is_explained=True
+        )
         words = [*result.words, *(w for known in result.corrected.values() for w in known)]
         tried = tuple(Tried(f, tuple(marks(_excerpt(f.text), words))) for f in result.found)
         numbered = [self._passage(n, f) for n, f in enumerate(result.results, 1)]
@@ -84,19 +96,19 @@ class KnowledgeSearch:
         """What a step asked for. Bases that are gone are left out; no base named means all of the workspace."""
         wanted = [b for b in query.bases if is_uuid(b)]
         async with self._database.workspace(workspace_id) as connection:
-            known = [row["id"] for row in await passages.embedders(connection, wanted if query.bases else None)]
+            bases = await passages.embedders(connection, wanted if query.bases else None)
+            known = [row["id"] for row in bases]
             within = None
             if query.categories:
                 named = await rows.categories_named(connection, known, list(query.categories))
                 within = await rows.with_children(connection, named)
         scope = Scope(known, within, list(query.languages) or None, self._since(query.newest_days))
         settings = SearchSettings(query.mode, query.top_k, query.threshold, query.neighbors, query.tokens)
-        result = await self._search(workspace_id, scope, query.text, settings, query.also, query.meaning)
+        result = await self._search(workspace_id, scope, query, settings, bases, is_explained=False)
         found = tuple(self._passage(n, f) for n, f in enumerate(result.results, 1))
         context = as_data([_for_prompt(p) for p in found])
-        best = max((f.sure for f in result.found), default=0.0)
         terms = tuple(dict.fromkeys(stem(word) for word in telling_words(query.text)))
-        return KnowledgeAnswer(found, context, best, result.trouble, tuple(known), terms)
+        return KnowledgeAnswer(found, context, result.best, result.trouble, tuple(known), terms)
 
     def _since(self, days: int) -> datetime | None:
         return self._clock() - timedelta(days=days) if days else None
@@ -105,15 +117,20 @@ class KnowledgeSearch:
         self,
         workspace_id: str,
         scope: Scope,
-        query: str,
+        query: KnowledgeQuery,
         settings: SearchSettings,
-        also: Sequence[str] = (),
-        meaning: str = "",
+        bases: Sequence[Row],
+        *,
+        is_explained: bool,
     ) -> SearchResult:
-        embeds: Sequence[Any] = ()
-        if settings.mode != "keyword" and scope.base_ids:
-            embeds = await self._embedders.for_queries(workspace_id, scope.base_ids)
-        return await search(self._database, workspace_id, scope, query, settings, embeds, also=also, meaning=meaning)
+        """`bases`: rows of `passages.embedders`."""
+        by_meaning = settings.mode != "keyword"
+        embeds = self._embedders.for_queries(workspace_id, bases) if by_meaning else []
+        rerank = self._rerankers.for_queries(workspace_id, bases) if self._rerankers else None
+        return await search(
+            self._database, workspace_id, scope, query.text, settings, embeds, also=query.also, meaning=query.meaning,
+            rerank=rerank, is_explained=is_explained,
+        )  # fmt: skip
 
     def _passage(self, number: int, found: Found) -> KnowledgePassage:
         url = found.url or (f"{self._public_url}/sources/{found.public_id}" if found.public_id else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from graph_runtime.contract.answering import Answering, MayBeApproved
+from graph_runtime.contract.answering import Answering
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.engine.program import CompiledFlow
 from graph_runtime.engine.run import TurnResult
@@ -35,7 +35,7 @@ class Manner:
         if step is None or step.type is None or self._has_a_person():
             return False
         return self.answering.must_approve(
-            step=step.settings.approval if isinstance(step.settings, MayBeApproved) else "agent", is_model_text=step.type.says_model_text,
+            step=getattr(step.settings, "approval", "agent"), is_model_text=step.type.says_model_text,
             channel=self.turn.channel_kind,
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import asdict, replace
 from typing import Final
@@ -28,6 +29,7 @@ from graph_runtime.contract.calls import (
 from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.services.call_endings import CallEndings
+from graph_runtime.services.call_moving import CallMoving
 from graph_runtime.services.call_operators import CallOperators
 from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
@@ -35,9 +37,9 @@ from graph_runtime.services.call_speaking import Speaking
 from graph_runtime.services.call_triggers import CallTriggers
 from graph_runtime.services.call_turns import CallTurns, PhoneCall
 from graph_runtime.services.channel_access import ChannelAccess
+from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_side import ConversationSide
-from graph_runtime.services.files import Files
 from graph_runtime.services.open_channels import OpenChannel
 from graph_runtime.services.phone_lines import PhoneLines, dial_string
 from graph_runtime.services.principal import system_principal
@@ -56,6 +58,9 @@ _DIALED: Final[dict[str, TransferOutcome]] = {
 """Asterisk's DIALSTATUS, and DECLINED of our own whisper."""
 
 
+_PBX_CHANNEL: Final = re.compile(r"[\w.;:@/+-]{1,150}", re.ASCII)
+
+
 class PhoneCalls:
     """The way in for telephone systems and the media process. All that matters is committed before it is spoken of.
 
@@ -63,24 +68,24 @@ class PhoneCalls:
     """
 
     def __init__(
-        self, side: ConversationSide, lines: PhoneLines, files: Files, sounds: CallSounds, recordings: CallRecordings,
-        clock: Clock = system_clock,
+        self, side: ConversationSide, lines: PhoneLines, sounds: CallSounds, recordings: CallRecordings,
+        doors: ChannelDoors, clock: Clock = system_clock,
     ) -> None:  # fmt: skip
         self._side = side
         self._sounds = sounds
         self._recordings = recordings
         self._lines = lines
-        self._files = files
         self._clock = clock
         self._rows = PhoneCallRows(side.database)
         self._cutting: set[asyncio.Task[bool]] = set()
         self._triggers = CallTriggers(side.store, side.starts, side.live)
         self._operators = CallOperators(self._rows, lines)
         self._endings = CallEndings(self._rows, self._triggers)
+        self._moving = CallMoving(self._rows, lines, doors)
         self._turns = CallTurns(self._rows, side.reader, side.live, self._triggers, clock)
 
-    async def announce(self, secret: str, uuid: str, from_number: str, did: str) -> None:
-        """A call is about to arrive. Told twice, it is known once.
+    async def announce(self, secret: str, uuid: str, from_number: str, did: str, channel: str = "") -> None:
+        """A call is about to arrive. Told twice, it is known once. `channel`: its name or id in the telephone system.
 
         Raises: NotFound (secret), InputInvalid (uuid), Conflict (nobody answers; `reason` is told to the dialplan, whose
         own desk takes the call), DatabaseAway.
@@ -101,6 +106,7 @@ class PhoneCalls:
             values = {
                 "id": _uuid(uuid), "agent_id": line.agent_id, "channel_id": line.id,
                 "from_number": _number(from_number), "did": _number(did), "most_calls": settings.most_calls,
+                "pbx_channel": channel if _PBX_CHANNEL.fullmatch(channel) else "",
             }  # fmt: skip
             refused = await self._rows.announce(line.workspace_id, values)
             if refused == "full":
@@ -240,6 +246,8 @@ class PhoneCalls:
             decision = "hangup"
         if not await self._rows.decide(call.workspace_id, call.uuid, call.epoch, decision, target):
             log.info("call_let_go_too_late", call=call.uuid)
+        elif decision == "transfer":
+            await self._moving.begin(call)
 
     async def next(self, secret: str, uuid: str, dial_status: str = "") -> str:
         """What the dialplan does now: "transfer|DIALSTRING|SECONDS[|warm]", "hangup", "again" (connect at once: closed on
@@ -284,7 +292,7 @@ class PhoneCalls:
 
     async def keep_recording(self, call: PhoneCall, wav: bytes) -> str:
         """Store a recording of the caller; its file id, for `Recorded`. Raises: TooLarge, InputInvalid."""
-        return (await self._files.add(call.access, call.conversation_id, wav)).file_id
+        return (await self._sounds.files.add(call.access, call.conversation_id, wav)).file_id
 
     async def sound(self, call: PhoneCall, sound: Sound) -> bytes:
         """The file of a recording inside a message. Raises: NotFound, InputInvalid, Refused, Unreachable."""

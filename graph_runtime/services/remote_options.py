@@ -11,7 +11,7 @@ from typing import Final
 
 from graph_runtime.contract.crm import Entity
 from graph_runtime.contract.errors import NotFound
-from graph_runtime.services.bound_connections import BoundConnections
+from graph_runtime.services.bound_connections import BoundConnections, OpenCredential
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage.agents import get_agent
 from graph_runtime.storage.database import Database
@@ -55,6 +55,17 @@ class RemoteOptions:
         if agent is None:
             raise NotFound("This agent does not exist any more. Go back to the list of agents.")
         opened = await self._connections.open_slot(principal.workspace_id, agent_id, slot, "crm")
+        return await self._of(opened, what, entity, refresh=refresh)
+
+    async def of_connection(
+        self, principal: Principal, credential_id: str, what: str, entity: Entity
+    ) -> tuple[RemoteOption, ...]:
+        """As `of`, of a connection itself. Raises: AccessDenied, NotFound, ConnectorError."""
+        return await self._of(await self._connections.open_credential(principal, credential_id, "crm"), what, entity)
+
+    async def _of(
+        self, opened: OpenCredential, what: str, entity: Entity, *, refresh: bool = False
+    ) -> tuple[RemoteOption, ...]:
         key = (opened.id, what, entity)
         known = self._kept.get(key)
         if known is not None and not refresh and self._clock() - known[0] < KEPT_SECONDS:

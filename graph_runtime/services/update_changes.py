@@ -12,8 +12,8 @@ from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.contacts import found
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.principal import Principal
-from graph_runtime.services.update_writing import put_value, targets_of, value_at
-from graph_runtime.storage import audit
+from graph_runtime.services.update_writing import put_value, said_value, targets_of, value_at, write_to_crm
+from graph_runtime.storage import audit, crm_writes
 from graph_runtime.storage import update_rules as rows
 from graph_runtime.storage.database import Connection, Database, Row
 
@@ -27,6 +27,7 @@ class Change:
 
     `state`: "applied", "proposed" (waits for a member), "rejected", "replaced" (by a newer proposal), "undone", "noted" (the
     rule never writes). `member`: who decided last. `applied_by`: an actor, "rule:<id>" where nobody was asked.
+    `crm`: how it is written to the CRM, "waiting", "done", "failed" (`crm_error` says why) or "dropped"; "" where it is not.
     """
 
     id: str
@@ -52,6 +53,8 @@ class Change:
     closed_at: datetime | None
     closed_by: str
     member: str
+    crm: str = ""
+    crm_error: str = ""
 
 
 Changes = list[Change]
@@ -104,6 +107,8 @@ class UpdateChanges:
             before, after = value_at(contact, row["field"]), row["after"]
             if row["field"] == "tags":
                 after = sorted({*contact["tags"], *_added(row)})
+            change = {**row, "before": before, "after": after}
+            await write_to_crm(connection, _rule(row), {**change, "value": said_value(change)}, contact)
             await put_value(connection, contact, row["field"], after)
             await rows.apply_change(connection, change_id, principal.actor, before, after)
             await self._note(connection, principal, "accepted", row)
@@ -136,6 +141,10 @@ class UpdateChanges:
                 raise _changed_since(row, now)
             else:
                 restored = row["before"]
+            is_there = not await crm_writes.drop_of_change(connection, change_id)
+            if is_there and row["before"] is not None and row["field"] != "tags":
+                change = {**row, "what": "undo", "value": said_value({**row, "after": row["before"], "before": None})}
+                await write_to_crm(connection, _rule(row), change, contact)
             await put_value(connection, contact, row["field"], restored)
             await rows.close_change(connection, change_id, "undone", principal.actor)
             await self._note(connection, principal, "undone", row)
@@ -145,6 +154,10 @@ class UpdateChanges:
         # No contact: lines of the audit log stay, and people can be erased.
         ids = {"rule": row["rule_id"], "change": row["id"]}
         await audit.append(connection, principal.actor, f"update_change.{what}", ids, self._clock())
+
+
+def _rule(row: Row) -> UpdateRule:
+    return UpdateRule.model_validate(row["rule"])
 
 
 def _added(row: Row) -> set[str]:
@@ -179,6 +192,9 @@ async def _locked(connection: Connection, change_id: str, state: str) -> tuple[R
 
 
 def _shown(row: Row) -> Change:
-    document = UpdateRule.model_validate(row["rule"])
-    keys = Change.__dataclass_fields__.keys() - {"rule", "document"}
-    return Change(**{k: row[k] for k in keys}, rule=sentence(document, row["label"]), document=document)
+    document = _rule(row)
+    keys = Change.__dataclass_fields__.keys() - {"rule", "document", "crm", "crm_error"}
+    return Change(
+        **{k: row[k] for k in keys}, rule=sentence(document, row["label"]), document=document, crm=row["crm_state"] or "",
+        crm_error=row["crm_error"] or "",
+    )  # fmt: skip

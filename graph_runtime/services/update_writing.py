@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from graph_runtime.contract.crm_writing import CrmWrite
 from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.contract.update_rules import STANDARD_TARGETS, Target, UpdateRule
 from graph_runtime.services.contact_values import STANDARD, clean_tags
 from graph_runtime.services.update_reading import Reading
-from graph_runtime.storage import contacts
+from graph_runtime.storage import contacts, crm_writes
 from graph_runtime.storage import update_rules as rows
 from graph_runtime.storage.database import Connection, Row
 
@@ -77,8 +78,47 @@ async def carry_out(
         "field": target.key, "label": target.label, "before": before, "after": after, "sentence": reading.sentence,
         "confidence": reading.confidence, "by_model": by_model[:200], "state": state,
     }  # fmt: skip
-    if not await rows.add_change(connection, values):
+    change_id = await rows.add_change(connection, values)
+    if change_id is None:
         return "done_before"
     if state == "applied":
+        written = {**values, "id": change_id, "turn_id": check["inbox_id"], "value": reading.value}
+        await write_to_crm(connection, rule, written, contact)
         await put_value(connection, contact, target.key, after)
     return state
+
+
+async def write_to_crm(
+    connection: Connection, rule: UpdateRule, change: Mapping[str, Any], contact: Mapping[str, Any]
+) -> None:
+    """Put a change aside for the CRM that the rule names, in the transaction in which it is made. `contact`: before it.
+
+    `change`: id, agent_id, conversation_id, turn_id, field, value. It is carried out as `services.crm_later` does.
+    """
+    if not rule.crm or not rule.crm_field or change["conversation_id"] is None:
+        return
+    # By what was known until now: a number that was only just given is in no record yet.
+    known = {"phone": contact["phone"], "email": contact["email"]}
+    by = next((name for name, value in known.items() if value), "")
+    if not by:
+        by = change["field"] if change["field"] in known else "phone"
+        known[by] = str(change["value"]) if change["field"] in known else ""
+    write = CrmWrite(
+        entity=rule.crm_entity, by="email" if by == "email" else "phone", known=known[by], creates=False,
+        values={rule.crm_field: change["value"]},
+    )  # fmt: skip
+    await crm_writes.add_change(
+        connection,
+        {
+            "key": f"rule/{change['id']}/{change.get('what', 'set')}", "agent_id": change["agent_id"],
+            "conversation_id": change["conversation_id"], "turn_id": change["turn_id"] or change["id"], "credential_id": rule.crm,
+            "change_id": change["id"], "write": write.to_json(),
+        },
+    )  # fmt: skip
+
+
+def said_value(change: Mapping[str, Any]) -> Any:
+    """What a change writes: of tags only those that it adds."""
+    if change["field"] != "tags":
+        return change["after"]
+    return ", ".join(sorted({*change["after"]} - {*(change["before"] or [])}))

@@ -14,7 +14,9 @@ _LIST = (
     "SELECT c.*, coalesce((SELECT array_agg(DISTINCT a.name ORDER BY a.name) FROM agent_connection b"
     " JOIN agent a ON a.id = b.agent_id WHERE b.credential_id = c.id), '{}') AS used_by,"
     " (SELECT o.state FROM oauth_access o WHERE o.credential_id = c.id) AS access_state,"
-    " (SELECT o.problem FROM oauth_access o WHERE o.credential_id = c.id) AS access_problem FROM credential c"
+    " (SELECT o.problem FROM oauth_access o WHERE o.credential_id = c.id) AS access_problem,"
+    " l.public_id AS hook_id, l.state AS hook_state, l.problem AS hook_problem, l.heard_at"
+    " FROM credential c LEFT JOIN crm_link l ON l.credential_id = c.id"
 )
 
 

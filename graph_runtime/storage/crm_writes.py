@@ -15,7 +15,7 @@ CLAIM_SECONDS: Final = 180
 """Longer than a record, a note and a task may take."""
 _FOUND: Final = """
     SELECT id::text, agent_id::text, conversation_id::text, turn_id::text, node_id, slot, key, write, made_under, attempts, at,
-        at < clock_timestamp() - make_interval(secs => %s) AS is_too_old
+        credential_id::text, change_id::text, coalesce(revived_at, at) < clock_timestamp() - make_interval(secs => %s) AS is_too_old
     FROM crm_write WHERE id = %s AND state = 'waiting' AND attempts = %s
 """
 
@@ -57,6 +57,57 @@ async def add_of_contact(
         " ON CONFLICT (key) DO NOTHING",
         {"agent": agent_id, "contact": contact_id, "slot": slot, "key": key, "write": Jsonb(write)},
     )
+
+
+async def add_change(connection: Connection, values: Mapping[str, Any]) -> None:
+    """A write of an update rule: key, agent_id, conversation_id, turn_id, credential_id, change_id, write. It is due at once."""
+    await connection.execute(
+        "INSERT INTO crm_write (workspace_id, agent_id, conversation_id, turn_id, node_id, slot, key, write, credential_id, change_id)"
+        " SELECT current_setting('app.workspace_id')::uuid, %(agent_id)s, %(conversation_id)s, %(turn_id)s, '', '', %(key)s,"
+        " %(write)s, c.id, %(change_id)s FROM credential c WHERE c.id::text = %(credential_id)s ON CONFLICT (key) DO NOTHING",
+        {**values, "write": Jsonb(values["write"])},
+    )
+
+
+async def drop_of_change(connection: Connection, change_id: str) -> bool:
+    """Take back what was not written yet; whether there was nothing else to take back."""
+    cursor = await connection.execute(
+        "UPDATE crm_write SET state = 'dropped', write = '{}', done_at = clock_timestamp() WHERE change_id = %s"
+        " AND (state = 'failed' OR state = 'waiting' AND attempts = 0) RETURNING id",
+        (change_id,),
+    )
+    dropped = await cursor.fetchall()
+    await connection.execute(
+        "UPDATE dead_letter SET resolved_at = clock_timestamp(), resolved_how = 'discarded', resolved_by = 'system'"
+        " WHERE source = 'crm' AND ref = ANY (%s::uuid[]) AND resolved_at IS NULL",
+        ([row["id"] for row in dropped],),
+    )
+    left = await connection.execute(
+        "SELECT FROM crm_write WHERE change_id = %s AND state <> 'dropped' LIMIT 1", (change_id,)
+    )
+    return await left.fetchone() is None
+
+
+async def give_up(connection: Connection, row: Row, reason: str, error: str) -> None:
+    """Show it with what is undelivered, until somebody decides; what a chain wrote is shown in the chain's log instead."""
+    if row["conversation_id"] is None:
+        return
+    await connection.execute(
+        "INSERT INTO dead_letter (workspace_id, source, ref, conversation_id, agent_id, channel_kind, reason, error, attempts,"
+        " first_at, last_at) VALUES (current_setting('app.workspace_id')::uuid, 'crm', %s, %s, %s, 'crm', %s, %s, %s, %s,"
+        " clock_timestamp()) ON CONFLICT DO NOTHING",
+        (row["id"], row["conversation_id"], row["agent_id"], reason, error[:500], row["attempts"], row["at"]),
+    )
+
+
+async def revive(connection: Connection, write_id: str) -> bool:
+    """Try once more what was given up; False when it is not there any more."""
+    cursor = await connection.execute(
+        "UPDATE crm_write SET state = 'waiting', next_at = clock_timestamp(), revived_at = clock_timestamp(), error = '',"
+        " done_at = NULL WHERE id = %s AND state = 'failed' AND write <> '{}'",
+        (write_id,),
+    )
+    return cursor.rowcount == 1
 
 
 async def get(connection: Connection, write_id: str, attempt: int, oldest_seconds: float) -> Row | None:

@@ -12,13 +12,15 @@ _FROM = """
     LEFT JOIN channel h ON h.id = d.channel_id
     LEFT JOIN inbox i ON d.source = 'inbox' AND i.id = d.ref
     LEFT JOIN outbox o ON d.source = 'outbox' AND o.id = d.ref
+    LEFT JOIN crm_write w ON d.source = 'crm' AND w.id = d.ref
 """
 _COLUMNS = """
     d.id, d.source, d.ref, d.conversation_id, d.agent_id, a.name AS agent, d.channel_id, d.channel_kind,
     coalesce(h.label, '') AS channel_label, d.reason, d.error, d.attempts, d.first_at, d.last_at,
     d.resolved_at, d.resolved_how, k.fields AS contact,
     coalesce(i.kind, 'message') AS kind, coalesce(i.payload -> 'reply', '{}'::jsonb) AS reply, coalesce(o.parts, '[]'::jsonb) AS parts,
-    CASE d.source WHEN 'inbox' THEN i.id IS NOT NULL ELSE o.id IS NOT NULL AND h.id IS NOT NULL END AS can_replay
+    w.write,
+    CASE d.source WHEN 'inbox' THEN i.id IS NOT NULL WHEN 'crm' THEN w.state = 'failed' ELSE o.id IS NOT NULL AND h.id IS NOT NULL END AS can_replay
 """
 _OPEN = """
     WHERE d.resolved_at IS NULL AND (%(reason)s::text IS NULL OR d.reason = %(reason)s)

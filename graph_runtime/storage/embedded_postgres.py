@@ -42,7 +42,6 @@ SERVER_SETTINGS = {
     "listen_addresses": "",  # only the socket: other accounts of this machine cannot even knock
     "unix_socket_permissions": "0700",
     "max_connections": "120",
-    "shared_buffers": "32MB",
     "work_mem": "4MB",
     "maintenance_work_mem": "64MB",
     "jit": "off",  # compiling costs more than our short queries
@@ -56,6 +55,35 @@ SERVER_SETTINGS = {
     "log_timezone": "UTC",
     "cluster_name": "patchcord",
 }
+
+
+LEAST_BUFFERS_MB, MOST_BUFFERS_MB = 32, 1024
+
+
+def shared_buffers_mb(database_bytes: int, memory_bytes: int) -> int:
+    """What PostgreSQL keeps of the database by itself: half of it, at most an eighth of the machine's memory.
+
+    A page that it has not kept is copied from the system for each look, which is most of a walk through an index of
+    vectors. Memory is taken only as pages are read.
+    """
+    most = min(MOST_BUFFERS_MB, memory_bytes // 8 // 1024**2)
+    return max(LEAST_BUFFERS_MB, min(most, database_bytes // 2 // 1024**2))
+
+
+def _size_of(folder: Path) -> int:
+    found = 0
+    with contextlib.suppress(OSError):
+        for place in os.scandir(folder):
+            found += sum(file.stat().st_size for file in os.scandir(place.path)) if place.is_dir() else 0
+    return found
+
+
+def _memory_bytes() -> int:
+    """Of the machine, or of the container when that has less."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return found
 
 
 class PostgresFailed(DataFolderError):
@@ -228,6 +256,7 @@ class EmbeddedPostgres:
 
     def _launch(self, timeout_seconds: float) -> None:
         options = [f"{name}={value}" for name, value in SERVER_SETTINGS.items()]
+        options.append(f"shared_buffers={shared_buffers_mb(_size_of(self._cluster / 'base'), _memory_bytes())}MB")
         options.append(f'unix_socket_directories="{self._socket_path_of_server()}"')
         arguments = [part for option in options for part in ("-c", option)]
         log_start = self.log_file.stat().st_size if self.log_file.exists() else 0

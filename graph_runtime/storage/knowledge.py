@@ -13,7 +13,7 @@ DOCUMENTS_CHANNEL = "patchcord_documents"
 VERSIONS_KEPT = 50
 
 _BASES = """
-    SELECT b.id, b.name, b.description, b.embedder, b.embedder_model, b.is_public, b.created_at, b.updated_at,
+    SELECT b.id, b.name, b.description, b.embedder, b.embedder_model, b.reranker, b.is_public, b.created_at, b.updated_at,
         coalesce(d.documents, 0)::integer AS documents, coalesce(d.passages, 0)::integer AS passages,
         coalesce(d.working, 0)::integer AS working, coalesce(d.failed, 0)::integer AS failed
     FROM knowledge_base b LEFT JOIN LATERAL (
@@ -242,11 +242,14 @@ async def move_passages(connection: Connection, document_id: str, category_id: s
     await connection.execute(
         "UPDATE knowledge_document SET category_id = %s WHERE attached_to = %s", (category_id, document_id)
     )
-    await connection.execute(
-        "UPDATE knowledge_passage SET category_id = %(category)s WHERE document_id = %(id)s OR document_id IN ("
-        " SELECT id FROM knowledge_document WHERE attached_to = %(id)s)",
-        {"category": category_id, "id": document_id},
-    )
+    for table in ("knowledge_passage", "knowledge_lookup"):
+        await connection.execute(
+            sql.SQL(
+                "UPDATE {} SET category_id = %(category)s WHERE document_id = %(id)s OR document_id IN ("
+                " SELECT id FROM knowledge_document WHERE attached_to = %(id)s)"
+            ).format(sql.Identifier(table)),
+            {"category": category_id, "id": document_id},
+        )
 
 
 async def passages_of(connection: Connection, document_id: str, limit: int) -> list[Row]:

@@ -245,8 +245,9 @@ async def twins(connection: Connection, base_id: str, limit: int) -> list[Row]:
     cursor = await connection.execute(
         """
         WITH shared AS (
-            SELECT p.text_hash, array_agg(DISTINCT p.document_id ORDER BY p.document_id) AS documents FROM knowledge_passage p
-            WHERE p.knowledge_base_id = %(base)s AND p.word_count >= 5 GROUP BY 1
+            SELECT p.text_hash, array_agg(DISTINCT p.document_id ORDER BY p.document_id) AS documents
+            FROM knowledge_passage p JOIN knowledge_lookup l ON l.passage_id = p.id AND l.word_count >= 5
+            WHERE p.knowledge_base_id = %(base)s GROUP BY 1
             HAVING count(DISTINCT p.document_id) BETWEEN 2 AND 5)
         SELECT o.id AS one, o.title AS one_title, t.id AS other, t.title AS other_title, count(*)::integer AS passages
         FROM shared s, unnest(s.documents) a (id), unnest(s.documents) b (id), knowledge_document o, knowledge_document t

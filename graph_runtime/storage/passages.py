@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,22 +18,28 @@ _TO_READ: Final = """
     FROM knowledge_document d JOIN knowledge_base b ON b.id = d.knowledge_base_id WHERE d.id = %s AND d.claim = %s
 """
 WORDS_AT_ONCE: Final = 5000
+LEXEMES_KEPT: Final = 200_000
+_BETWEEN: Final = "\x1f"
 PASSAGES_AT_ONCE: Final = 500
 _INSERT: Final = """
-    INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, category_id, place, page, heading, text,
-        language, text_hash, word_count, words, embedding, embedding_dims, embedding_model)
-    SELECT current_setting('app.workspace_id')::uuid, %(base)s, %(document)s, %(category)s, n.place, n.page, n.heading, n.text,
-        %(language)s, n.text_hash, n.word_count,
-        strip(to_tsvector('simple', n.searched) || to_tsvector('english', n.searched)
-            || to_tsvector('russian', n.searched) || to_tsvector('simple', n.stems)),
-        k.embedding, k.embedding_dims, k.embedding_model
-    FROM unnest(%(places)s::integer[], %(pages)s::integer[], %(headings)s::text[], %(texts)s::text[], %(hashes)s::bytea[],
-            %(counts)s::integer[], %(searched)s::text[], %(stems)s::text[])
-            n (place, page, heading, text, text_hash, word_count, searched, stems)
-        LEFT JOIN (
-            SELECT DISTINCT ON (o.text_hash) o.text_hash, o.embedding, o.embedding_dims, o.embedding_model
-            FROM knowledge_passage o
-            WHERE o.document_id = %(document)s AND o.id = ANY (%(old)s::uuid[]) AND o.embedding IS NOT NULL) k USING (text_hash)
+    WITH made AS (
+        INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, category_id, place, page, heading, text,
+            language, text_hash, embedding, embedding_dims, embedding_model)
+        SELECT current_setting('app.workspace_id')::uuid, %(base)s, %(document)s, %(category)s, n.place, n.page, n.heading, n.text,
+            %(language)s, n.text_hash, k.embedding, k.embedding_dims, k.embedding_model
+        FROM unnest(%(places)s::integer[], %(pages)s::integer[], %(headings)s::text[], %(texts)s::text[], %(hashes)s::bytea[])
+                n (place, page, heading, text, text_hash)
+            LEFT JOIN (
+                SELECT DISTINCT ON (o.text_hash) o.text_hash, o.embedding, o.embedding_dims, o.embedding_model
+                FROM knowledge_passage o
+                WHERE o.document_id = %(document)s AND o.id = ANY (%(old)s::uuid[]) AND o.embedding IS NOT NULL) k USING (text_hash)
+        RETURNING id, place)
+    INSERT INTO knowledge_lookup (passage_id, workspace_id, knowledge_base_id, document_id, category_id, word_count, language, words)
+    SELECT made.id, current_setting('app.workspace_id')::uuid, %(base)s, %(document)s, %(category)s, n.word_count, %(language)s,
+        array_to_tsvector(string_to_array(n.lexemes, chr(31)))
+    FROM unnest(%(places)s::integer[], %(counts)s::integer[], %(lexemes)s::text[])
+            n (place, word_count, lexemes) JOIN made USING (place)
+    ORDER BY place
 """
 
 
@@ -49,13 +55,12 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class NewPassage:
-    """A passage to write. `searched`: what its words are taken from, in normal spelling; `stems`: our own."""
+    """A passage to write. `words`: those it is found by, in normal spelling, each once; `word_count`: how long it is."""
 
     text: str
     heading: str
     page: int | None
-    searched: str
-    stems: str
+    words: Collection[str]
     word_count: int
 
 
@@ -115,8 +120,39 @@ async def moment(connection: Connection) -> datetime:
     return at
 
 
-async def replace(connection: Connection, document: Row, language: str, passages: Sequence[NewPassage]) -> None:
-    """The passages of a document in place of those it had; a text that stays keeps its vector. The row must be locked."""
+class Lexemes:
+    """Word → what it is found by: the word itself, its stems in the configurations, and a stem of our own.
+
+    PostgreSQL is asked once for each word that this process meets, not for each place where it stands.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    async def of(self, connection: Connection, stems: Mapping[str, str]) -> Mapping[str, str]:
+        """Those of each word, in one text. `stems`: word → stem of our own."""
+        if len(self._known) > LEXEMES_KEPT:
+            self._known.clear()
+        new = [w for w in stems if w not in self._known]
+        for at in range(0, len(new), WORDS_AT_ONCE):
+            some = new[at : at + WORDS_AT_ONCE]
+            cursor = await connection.execute(
+                "SELECT array_to_string(tsvector_to_array(to_tsvector('simple', w) || to_tsvector('english', w)"
+                " || to_tsvector('russian', w) || to_tsvector('simple', s)), chr(31)) AS found"
+                " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY u (w, s, n) ORDER BY n",
+                ([_storable(w) for w in some], [_storable(stems[w]) for w in some]),
+            )
+            self._known.update(zip(some, [row["found"] async for row in cursor], strict=True))
+        return self._known
+
+
+async def replace(
+    connection: Connection, document: Row, language: str, passages: Sequence[NewPassage], lexemes: Mapping[str, str]
+) -> None:
+    """The passages of a document in place of those it had; a text that stays keeps its vector. The row must be locked.
+
+    `lexemes`: of all of their words.
+    """
     cursor = await connection.execute("SELECT id FROM knowledge_passage WHERE document_id = %s", (document["id"],))
     old = [row["id"] async for row in cursor]
     about = {
@@ -130,11 +166,12 @@ async def replace(connection: Connection, document: Row, language: str, passages
             "places": [*range(start, start + len(part))], "pages": [p.page for p in part],
             "headings": [h for h, _ in texts], "texts": [t for _, t in texts],
             "hashes": [hashlib.sha256(f"{h}\n{t}".encode()).digest() for h, t in texts],
-            "counts": [p.word_count for p in part], "searched": [_storable(p.searched) for p in part],
-            "stems": [_storable(p.stems) for p in part],
+            "counts": [p.word_count for p in part],
+            "lexemes": [_BETWEEN.join(filter(None, (lexemes[w] for w in p.words))) for p in part],
         }  # fmt: skip
         await connection.execute(_INSERT, about | values)
     if old:
+        await connection.execute("DELETE FROM knowledge_lookup WHERE passage_id = ANY (%s::uuid[])", (old,))
         await connection.execute("DELETE FROM knowledge_passage WHERE id = ANY (%s::uuid[])", (old,))
 
 
@@ -252,9 +289,10 @@ async def neighbors(connection: Connection, places: Sequence[tuple[str, int]]) -
 
 
 async def embedders(connection: Connection, base_ids: Sequence[str] | None) -> list[Row]:
-    """Bases of the workspace (None: all) with what makes their vectors."""
+    """Bases of the workspace (None: all) with what makes their vectors and what reranks."""
     cursor = await connection.execute(
-        "SELECT id, embedder, embedder_model FROM knowledge_base WHERE %s::uuid[] IS NULL OR id = ANY (%s::uuid[])",
+        "SELECT id, embedder, embedder_model, reranker FROM knowledge_base"
+        " WHERE %s::uuid[] IS NULL OR id = ANY (%s::uuid[]) ORDER BY id",
         (_listed(base_ids), _listed(base_ids)),
     )
     return await cursor.fetchall()

@@ -28,8 +28,8 @@ class PhoneCallRows:
         return (row["workspace"], row["channel"]) if row else None
 
     async def announce(self, workspace_id: str, values: Row) -> str:
-        """A call of a line: id, agent_id, channel_id, from_number, did, most_calls. "" or why not: "full", "over" (the id
-        is another line's, or its call has ended).
+        """A call of a line: id, agent_id, channel_id, from_number, did, pbx_channel, most_calls. "" or why not: "full",
+        "over" (the id is another line's, or its call has ended).
 
         Calls of the line whose end nobody told us of are closed after half a day.
         """
@@ -184,7 +184,7 @@ class PhoneCallRows:
         return row is not None and row["cut"] > 0
 
     async def note_times(self, workspace_id: str, conversation_id: str, times: dict[str, Any]) -> Row | None:
-        """Keep the stamps of the turn that was spoken last with its first message: `key`, `node_id` of that."""
+        """Keep the stamps of the turn that was spoken last with its first message, once: `key`, `node_id` of that."""
         return await self._row(workspace_id, _TIMES, {"id": conversation_id, "times": Jsonb(times)})
 
     async def _row(self, workspace_id: str, statement: str, values: Row) -> Row | None:
@@ -224,9 +224,9 @@ _HAS_ROOM = (
 )
 _RESERVE = f"""
     INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, from_number, did, direction, state, request_key,
-                            dial_until)
-    SELECT %(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s,
-           'out', 'dialing', %(key)s, now() + make_interval(secs => %(seconds)s)
+                            dial_until, pbx_channel)
+    SELECT %(id)s::uuid, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s,
+           'out', 'dialing', %(key)s, now() + make_interval(secs => %(seconds)s), %(id)s::uuid::text
     WHERE {_HAS_ROOM} RETURNING *
 """
 _ANSWERED = """
@@ -248,8 +248,9 @@ _ATTACH_OPERATOR = """
     UPDATE phone_call SET whisper = 'heard' WHERE whisper_id = %(leg)s AND whisper = 'asked' AND state = 'moving' RETURNING *
 """
 _ANNOUNCE = f"""
-    INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, from_number, did)
-    SELECT %(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s
+    INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, from_number, did, pbx_channel)
+    SELECT %(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s,
+           %(pbx_channel)s
     WHERE {_HAS_ROOM} ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _OPTED_OUT = "SELECT id FROM contact WHERE phone = %(number)s AND opted_out_at IS NOT NULL LIMIT 1"
@@ -332,5 +333,6 @@ _TIMES = """
         SELECT min(f.seq) FROM message f WHERE f.conversation_id = %(id)s AND f.role = 'agent'
           AND f.turn_id = (SELECT n.turn_id FROM message n WHERE n.conversation_id = %(id)s AND n.role = 'agent'
                            ORDER BY n.seq DESC LIMIT 1))
+      AND NOT m.flags ? 'times'
     RETURNING m.key, m.node_id
 """

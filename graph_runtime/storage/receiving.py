@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +19,7 @@ from graph_runtime.storage import file_fetches
 from graph_runtime.storage.channel_links import MOVE
 from graph_runtime.storage.database import Connection, dumps_json
 from graph_runtime.storage.news import Direct, News
+from graph_runtime.storage.together import Together
 from graph_runtime.storage.turns import LEASE_SECONDS, LeasedTurn
 
 
@@ -90,9 +91,17 @@ class Receiver:
 
     def __init__(self, database: Direct, owner: int, news: News, *, takes: bool = True) -> None:
         self._database = database
-        self._statement = _RECEIVE if takes else _RECEIVE_FOR_OTHERS
+        self._statement, self._of_many = (
+            (_RECEIVE, _RECEIVE_MANY) if takes else (_RECEIVE_FOR_OTHERS, _RECEIVE_MANY_FOR_OTHERS)
+        )
         self._owner = owner
         self._news = news
+        self._together = Together(self._patiently, self._many, _sender)
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for their turn to be stored."""
+        return self._together.waiting
 
     async def receive(
         self, arrival: Arrival, connection: Connection | None = None
@@ -101,40 +110,60 @@ class Receiver:
 
         `connection`: of a transaction that this is a part of.
         """
-        payload: dict[str, Any] = {"reply": arrival.reply, "hash": arrival.body_hash}
-        payload |= {"gather_ms": arrival.gather_ms} if arrival.gather_ms else {}
-        values = (
-            arrival.workspace_id, arrival.channel_id, arrival.revision, arrival.dedupe_key, arrival.external_user_id,
-            _json(arrival.contact), arrival.language, _json(payload), _json(arrival.parts), arrival.text, self._owner,
-            LEASE_SECONDS,
-        )  # fmt: skip
         with or_away():
-            async with nullcontext(connection) if connection else self._database.direct() as used:
-                if arrival.is_plain:
-                    row = await self._store(used, values)
-                else:
-                    async with used.transaction():
-                        row = await self._store_all(used, values, arrival)
+            if connection is None and arrival.is_plain:
+                row = await self._together.do(arrival)
+            else:
+                async with nullcontext(connection) if connection else self._database.direct() as used:
+                    if arrival.is_plain:
+                        row = await self._store(used, arrival)
+                    else:
+                        async with used.transaction():
+                            row = await self._store_all(used, arrival)
         received, turn = Received(*row[:7]), row[7:]
         if received.is_new and received.seq:
             self._news.tell(arrival.workspace_id, str(received.conversation_id), received.seq)
         return received, None if turn[0] is None else LeasedTurn(*turn)
 
-    async def _store(self, connection: Connection, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    async def _patiently(self, arrival: Arrival) -> tuple[Any, ...]:
+        async with self._database.direct() as connection:
+            return await self._store(connection, arrival)
+
+    async def _many(self, arrivals: Sequence[Arrival]) -> Sequence[tuple[Any, ...]]:
+        """All or none. In one order everywhere, so that no two processes wait for each other."""
+        order = sorted(range(len(arrivals)), key=lambda n: _sender(arrivals[n]))
+        columns = zip(*(self._values(arrivals[n]) for n in order), strict=True)
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            await cursor.execute(self._of_many, [*map(list, columns)])
+            rows = {int(row[0]): row[1:] for row in await cursor.fetchall()}
+        found: list[tuple[Any, ...]] = [()] * len(arrivals)
+        for position, n in enumerate(order, start=1):
+            found[n] = rows[position]
+        return found
+
+    def _values(self, arrival: Arrival) -> tuple[Any, ...]:
+        payload: dict[str, Any] = {"reply": arrival.reply, "hash": arrival.body_hash}
+        payload |= {"gather_ms": arrival.gather_ms} if arrival.gather_ms else {}
+        return (
+            arrival.workspace_id, arrival.channel_id, arrival.revision, arrival.dedupe_key, arrival.external_user_id,
+            _json(arrival.contact), arrival.language, _json(payload), _json(arrival.parts), arrival.text, self._owner,
+            LEASE_SECONDS,
+        )  # fmt: skip
+
+    async def _store(self, connection: Connection, arrival: Arrival) -> tuple[Any, ...]:
         cursor = connection.cursor(row_factory=tuple_row, binary=True)
-        await cursor.execute(self._statement, values)
+        await cursor.execute(self._statement, self._values(arrival))
         row = await cursor.fetchone()
         assert row is not None
         return row
 
-    async def _store_all(
-        self, connection: Connection, values: tuple[Any, ...], arrival: Arrival
-    ) -> tuple[Any, ...]:  # fmt: skip
+    async def _store_all(self, connection: Connection, arrival: Arrival) -> tuple[Any, ...]:
         place = (arrival.workspace_id, arrival.channel_id)
         if arrival.begins_anew:
             anew = (*place, arrival.revision, arrival.dedupe_key, arrival.external_user_id)
             await connection.execute(_MAKE_WAY, anew)
-        row = await self._store(connection, values)
+        row = await self._store(connection, arrival)
         received = Received(*row[:7])
         if received.is_new and arrival.files:
             await file_fetches.note(connection, *place, (str(received.conversation_id), received.seq), arrival.files)
@@ -145,14 +174,28 @@ class Receiver:
         return row
 
 
+def _sender(arrival: Arrival) -> tuple[str, str]:
+    return arrival.channel_id, arrival.external_user_id
+
+
 def _json(value: Any) -> Jsonb:
     return Jsonb(value, dumps=dumps_json)
 
 
 _MAKE_WAY = "SELECT make_way(%s::uuid, %s::uuid, %s::integer, %s::text, %s::text)"
-_RECEIVE = (
-    "SELECT problem, conversation_id, inbox_id, seq, is_new, at, must_lease, (leased).* FROM receive_message(%s::uuid, "
-    "%s::uuid, %s::integer, %s::text, %s::text, %s::jsonb, %s::text, %s::jsonb, %s::jsonb, %s::text, %s::bigint, "
-    "%s::integer)"
-)
+_TYPES = (
+    "uuid", "uuid", "integer", "text", "text", "jsonb", "text", "jsonb", "jsonb", "text", "bigint", "integer",
+)  # fmt: skip
+_FOUND = "problem, conversation_id, inbox_id, seq, is_new, at, must_lease, (leased).*"
+_RECEIVE = f"SELECT {_FOUND} FROM receive_message({', '.join(f'%s::{kind}' for kind in _TYPES)})"  # noqa: S608  # of constants
 _RECEIVE_FOR_OTHERS = _RECEIVE.replace("receive_message", "receive_for_others")
+_LOCK_MS = 200
+# The last value depends on the setting, so that it is set before the first event is stored.
+_RECEIVE_MANY = (
+    f"SELECT u.n, {_FOUND} FROM (SELECT set_config('lock_timeout', '{_LOCK_MS}ms', true) AS done) s,"  # noqa: S608
+    f" unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES)}) WITH ORDINALITY"
+    f" u({', '.join(f'v{n}' for n in range(len(_TYPES)))}, n),"
+    f" LATERAL receive_message({', '.join(f'u.v{n}' for n in range(len(_TYPES) - 1))},"
+    f" CASE WHEN s.done <> '' THEN u.v{len(_TYPES) - 1} END)"
+)
+_RECEIVE_MANY_FOR_OTHERS = _RECEIVE_MANY.replace("receive_message", "receive_for_others")

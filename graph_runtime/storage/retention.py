@@ -62,6 +62,11 @@ BY_AGE: Final = {
             SELECT id FROM crm_write WHERE workspace_id = %(workspace)s AND at < %(before)s AND state <> 'waiting'
             ORDER BY at LIMIT %(limit)s))
     """,
+    "crm_record": """
+        DELETE FROM crm_record WHERE id = ANY(ARRAY(
+            SELECT id FROM crm_record WHERE workspace_id = %(workspace)s AND heard_at < %(before)s AND due_at IS NULL
+            ORDER BY heard_at LIMIT %(limit)s))
+    """,
     "update_change": """
         DELETE FROM update_change WHERE id = ANY(ARRAY(
             SELECT id FROM update_change WHERE workspace_id = %(workspace)s AND created_at < %(before)s

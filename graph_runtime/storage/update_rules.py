@@ -69,10 +69,13 @@ async def delete(connection: Connection, rule_id: str) -> None:
 _CHANGE = """
     SELECT u.id::text, u.agent_id::text, u.contact_id::text, u.rule_id::text, u.conversation_id::text, u.message_seq, u.rule,
         u.field, u.label, u.before, u.after, u.sentence, u.confidence, u.by_model, u.state, u.created_at, u.applied_at,
-        u.applied_by, u.closed_at, u.closed_by,
+        u.applied_by, u.closed_at, u.closed_by, w.crm_state, w.crm_error,
+        (SELECT k.inbox_id::text FROM update_check k WHERE k.id = u.check_id) AS turn_id,
         coalesce(nullif(k.name, ''), nullif(k.phone, ''), nullif(k.email, ''), '') AS contact, coalesce(m.name, '') AS member
     FROM update_change u JOIN contact k ON k.id = u.contact_id
     LEFT JOIN member m ON 'member:' || m.id = coalesce(nullif(u.closed_by, ''), u.applied_by)
+    LEFT JOIN LATERAL (SELECT w.state AS crm_state, w.error AS crm_error FROM crm_write w WHERE w.change_id = u.id
+        ORDER BY w.id DESC LIMIT 1) w ON true
 """
 
 
@@ -96,10 +99,11 @@ _CHANGES = f"""
 """
 
 
-async def add_change(connection: Connection, values: dict[str, Any]) -> bool:
-    """A change of a rule in a check; False when that check has one of this rule already."""
+async def add_change(connection: Connection, values: dict[str, Any]) -> str | None:
+    """A change of a rule in a check, its id; None when that check has one of this rule already."""
     row = values | {"rule": json(values["rule"]), "before": json(values["before"]), "after": json(values["after"])}
-    return (await connection.execute(_ADD_CHANGE, row)).rowcount == 1
+    added = await (await connection.execute(_ADD_CHANGE, row)).fetchone()
+    return None if added is None else str(added["id"])
 
 
 _ADD_CHANGE = """
@@ -109,7 +113,7 @@ _ADD_CHANGE = """
         %(conversation_id)s, %(message_seq)s, %(rule)s, %(field)s, %(label)s, %(before)s, %(after)s, %(sentence)s,
         %(confidence)s, %(by_model)s, %(state)s::text, CASE WHEN %(state)s = 'applied' THEN clock_timestamp() END,
         CASE WHEN %(state)s = 'applied' THEN 'rule:' || %(rule_id)s::text ELSE '' END)
-    ON CONFLICT (rule_id, check_id) DO NOTHING
+    ON CONFLICT (rule_id, check_id) DO NOTHING RETURNING id
 """
 
 

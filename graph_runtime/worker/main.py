@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
-from graph_runtime import bootstrap
+from graph_runtime import bootstrap, event_loop
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.channel_keeper import PLACES as LINK_PLACES
 from graph_runtime.services.channel_keeper import ChannelKeeper
@@ -21,6 +23,7 @@ from graph_runtime.services.file_fetching import FileFetching
 from graph_runtime.settings import Settings
 from graph_runtime.storage.chain_steps import ChainSweep
 from graph_runtime.storage.channel_links import LINKS_CHANNEL
+from graph_runtime.storage.crm_hooks import CrmHookSweep
 from graph_runtime.storage.crm_writes import CrmWriteSweep
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.storage.file_fetches import FETCH_CHANNEL
@@ -29,6 +32,7 @@ from graph_runtime.storage.update_checks import CheckSweep
 from graph_runtime.telemetry import logs
 from graph_runtime.worker.approvals import ApprovalTimes
 from graph_runtime.worker.chains import ChainTimers
+from graph_runtime.worker.crm_hooks import CrmReadings
 from graph_runtime.worker.crm_writes import CrmLooks
 from graph_runtime.worker.daily import AccessRenewal, Daily
 from graph_runtime.worker.health import Health
@@ -42,12 +46,20 @@ from graph_runtime.worker.triggers import TriggerTimers
 from graph_runtime.worker.update_checks import UpdateLooks
 
 log = structlog.get_logger(__name__)
+NICENESS: Final = 5
 
 
 def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
     logs.set_up(as_json=settings.environment == "production", level=settings.log_level)
-    asyncio.run(serve(settings))
+    give_way()
+    event_loop.run(serve(settings))
+
+
+def give_way() -> None:
+    """Let processes in which somebody waits for an answer go first where they share a machine with this one."""
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
 
 
 async def serve(settings: Settings) -> None:
@@ -76,6 +88,7 @@ async def serve(settings: Settings) -> None:
             ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
             AccessRenewal(services.oauth).run(),
             CrmLooks(CrmWriteSweep(services.database), services.crm_later).run(),
+            CrmReadings(CrmHookSweep(services.database), services.crm_reading, services.crm_hooks).run(),
             deliveries=services.deliveries,
             events=services.event_sending,
             keeper=services.channel_keeper,

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0037_what_is_due"
-down_revision = "0031_languages"
+down_revision = "0036_reranker"
 branch_labels = None
 depends_on = None
 

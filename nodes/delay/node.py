@@ -48,11 +48,11 @@ class Settings(NodeSettings):
     is_cancelled_by_reply: bool = setting("A message from the client ends the wait", default=False)
     event: Awaited = setting(
         "What happens ends the wait", default="", options=AWAITED,
-        help="Meanwhile, to the client. A trigger that fires may be a program’s request or a change in the CRM.")  # fmt: skip
+        help="Meanwhile, to the client. A trigger that fires may be a program’s request or another change in the CRM.")  # fmt: skip
     event_value: str = setting(
-        "Only with this tag, result or name", default="", max_length=200, widget="line_template",
+        "Only with this tag, result, name or stage", default="", max_length=200, widget="line_template",
         show_when={"event": [*AWAITED_BY_NAME]},
-        help="The tag, the result of the conversation, or the name of the trigger. Empty: any.")  # fmt: skip
+        help="The tag, the result of the conversation, the name of the trigger, or of the stage. Empty: any.")  # fmt: skip
     jitter: str = setting(
         "Longer at random by up to", default="", widget="duration", pattern=DURATION_PATTERN, advanced=True,
         help="So that a thousand clients are not written to in the same second.")  # fmt: skip

@@ -281,3 +281,29 @@ async def test_the_worker_as_it_is_built_delivers_in_both_directions(
 def test_the_address_is_not_there_for_others(address: Address) -> None:
     hooks = [r for r in address.app.router.routes if getattr(r, "path", "").startswith("/hooks/")]
     assert [sorted(r.methods) for r in hooks] == [["POST"], ["POST"]]
+
+
+async def test_many_at_once_are_stored_together_and_wait_for_nobodys_lock(
+    services: Services, ann: Member, other: Other, admin: Any
+) -> None:
+    senders = [f"many{n}" for n in range(24)]
+    begun = await asyncio.gather(*(other.post({"user_id": name, "text": "hello"}) for name in senders))
+    talks = [answer.json()["events"][0]["conversation_id"] for answer in begun]
+    assert len(set(talks)) == len(senders)
+    for talk in talks:
+        await services.conversations.wait_until_idle(ann.who, talk, 10)
+    with admin.transaction():
+        admin.execute("SELECT 1 FROM conversation WHERE id = %s FOR UPDATE", (talks[7],))
+        posts = [
+            asyncio.create_task(other.post({"user_id": name, "text": f"I am {name}"}, key=name)) for name in senders
+        ]
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(*(p for n, p in enumerate(posts) if n != 7))
+        assert {a.status_code for a in answers} == {202}
+        assert not posts[7].done()
+    assert (await posts[7]).json()["events"] == [{"conversation_id": talks[7], "is_new": True}]
+    again = await asyncio.gather(*(other.post({"user_id": n, "text": f"I am {n}"}, key=n) for n in senders))
+    assert [a.json()["events"][0]["is_new"] for a in again] == [False] * len(senders)
+    for name, talk in zip(senders, talks, strict=True):
+        said = [text for role, text in await transcript(services, ann, talk) if role == "contact"]
+        assert said == ["hello", f"I am {name}"]

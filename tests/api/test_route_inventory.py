@@ -25,6 +25,8 @@ SCOPES = (
     "flows:read",
     "flows:write",
     "flows:publish",
+    "knowledge:read",
+    "knowledge:write",
     "events:read",
     "events:write",
 )
@@ -109,6 +111,8 @@ WAYS: dict[str, Way] = {
     "POST /api/builder/channels/{channel_id}/secret": Way("member", other=404),
     "DELETE /api/builder/channels/{channel_id}": Way("member", other=404),
     # Whoever signs with the channel's secret may come in; tests/connectors/test_webhook_hooks.py signs.
+    # Whoever knows the address may say that something changed: it is read before it is believed.
+    "POST /hooks/crm/{crm_public_id}": Way("line", body={}, owner=404, other=404),
     "POST /hooks/trigger/{trigger_public_id}": Way("hook", body={}, owner=401, other=401),
     "POST /hooks/{connector}/{channel_public_id}": Way("hook", body={}, owner=401, other=401),
     # Whoever knows a line's secret, from inside the network; tests/api/test_phone.py does.
@@ -174,6 +178,18 @@ WAYS: dict[str, Way] = {
     "POST /api/v1/update-changes/{change_id}/accept": Way("key", WRITE, owner=409, other=404),
     "POST /api/v1/update-changes/{change_id}/reject": Way("key", WRITE, owner=409, other=404),
     "POST /api/v1/update-changes/{change_id}/undo": Way("key", WRITE, owner=409, other=404),
+    "GET /api/v1/knowledge-bases": Way("key", "knowledge:read"),
+    "GET /api/v1/knowledge-bases/{base_id}/documents": Way("key", "knowledge:read", other=404),
+    "POST /api/v1/knowledge-bases/{base_id}/articles": Way(
+        "key", "knowledge:write", body={"title": "Mine", "text": "Text."}, owner=201, other=404
+    ),
+    "POST /api/v1/knowledge-bases/{base_id}/files": Way("key", "knowledge:write", body={"a": 1}, owner=201, other=404),
+    "POST /api/v1/knowledge-bases/{base_id}/search": Way("key", "knowledge:read", body={"query": "Text"}, other=404),
+    "GET /api/v1/documents/{document_id}": Way("key", "knowledge:read", other=404),
+    # The document of this world is a file; test_v1_knowledge.py changes an article.
+    "PUT /api/v1/documents/{document_id}": Way(
+        "key", "knowledge:write", body={"title": "T", "text": "Text."}, owner=422, other=404
+    ),
     "GET /api/v1/event-subscriptions": Way("key", "events:read"),
     "POST /api/v1/event-subscriptions": Way("key", "events:write", body=SUBSCRIPTION, owner=201, other=201),
     "GET /api/v1/event-subscriptions/{subscription_id}": Way("key", "events:read", other=404),
@@ -191,6 +207,7 @@ WAYS: dict[str, Way] = {
     ),
     "POST /api/v1/event-subscriptions/{subscription_id}/test": Way("key", "events:write", owner=202, other=404),
     "DELETE /api/v1/event-subscriptions/{subscription_id}": Way("key", "events:write", owner=204, other=404),
+    "DELETE /api/v1/documents/{document_id}": Way("key", "knowledge:write", owner=204, other=404),
     # Last, because the session is over afterwards.
     "DELETE /api/session": Way("member", owner=204, other=204),
 }
@@ -281,6 +298,7 @@ async def world(
         "document_id": document.id,
         "trigger_id": trigger.id,
         "change_id": str(change[0]),
+        "crm_public_id": "x" * 43,
         "trigger_public_id": trigger.path.rpartition("/")[2],
         "occasion_id": occasion.id,
         "subscription_id": subscription.id,

@@ -32,6 +32,8 @@ class Asterisk:
     folder: Path
     manager: str
     sip: tuple[str, int] = ("127.0.0.1", 5060)
+    rest: str = ""
+    """Of its REST interface, when PATCHCORD_REST_PASSWORD switched it on."""
 
     async def command(self, text: str) -> str:
         """On its console."""
@@ -63,7 +65,7 @@ class Asterisk:
 @contextlib.asynccontextmanager
 async def asterisk(folder: Path, **environment: str) -> AsyncIterator[Asterisk]:
     """Start one, and end it."""
-    port, sip = free_port(), free_port(socket.SOCK_DGRAM)
+    port, rest, sip = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
     settings = {
         "CONF": str(folder), "FROM": str(FOLDER), "PATH": os.environ["PATH"], "PATCHCORD_LINE_SECRET": "SECRET",
         "PATCHCORD_PHONE_URL": "http://127.0.0.1:8000", "PATCHCORD_PHONE_AUDIO": "127.0.0.1:9092",
@@ -81,6 +83,7 @@ async def asterisk(folder: Path, **environment: str) -> AsyncIterator[Asterisk]:
     changes = {
         "asterisk.conf": ("\n[options]\n", f"\n[directories]\n{lines}\n[options]\n"),
         "manager.conf": ("port = 5038", f"port = {port}"),
+        "http.conf": ("bindport = 8088", f"bindport = {rest}"),
         "pjsip.conf": ("bind = 0.0.0.0:5060", f"bind = 127.0.0.1:{sip}"),
         "logger.conf": ("console =>", "full => dtmf,"),
     }
@@ -92,7 +95,7 @@ async def asterisk(folder: Path, **environment: str) -> AsyncIterator[Asterisk]:
         PROGRAM, "-C", str(folder / "asterisk.conf"), "-f", "-n",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    running = Asterisk(folder, f"127.0.0.1:{port}", ("127.0.0.1", sip))
+    running = Asterisk(folder, f"127.0.0.1:{port}", ("127.0.0.1", sip), f"http://127.0.0.1:{rest}/ari")
     try:
         async with asyncio.timeout(30):
             while "fully booted" not in (await running.command("core waitfullybooted")).lower():

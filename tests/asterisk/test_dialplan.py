@@ -137,7 +137,20 @@ def test_the_end_is_told_with_its_cause() -> None:
 
 def test_what_the_caller_sends_is_encoded() -> None:
     (who,) = [s for s in STEPS if "CALLERID" in s.data]
-    assert who.data == "WHO=from=${URIENCODE(${CALLERID(num)})}&did=${URIENCODE(${CALLERID(dnid)})}"
+    assert (
+        who.data
+        == "WHO=from=${URIENCODE(${CALLERID(num)})}&did=${URIENCODE(${CALLERID(dnid)})}&channel=${URIENCODE(${UNIQUEID})}"
+    )
+
+
+def test_a_call_that_we_took_out_of_its_audio_asks_what_is_next() -> None:
+    steps = [s for s in STEPS if s.exten == "transfer"]
+    assert steps[-1].app == "Goto"
+    assert steps[-1].data == "s,asked"
+    assert MAIN[place("/next?uuid=${CALL})")].label == "asked"
+    assert not [s for s in steps if s.data.startswith("CALL=")], "a call keeps its UUID"
+    # It may come from an application that has never been in `s`.
+    assert {"APP", "AUDIO", "DESK", "TRIES"} <= {s.data.partition("=")[0] for s in steps}
 
 
 def test_every_question_names_the_call() -> None:
@@ -166,7 +179,9 @@ async def test_the_copy_for_a_line_is_filled_in(services: Services, owner: Princ
     steps = parsed(text)
     assert steps[0].data == "APP=http://10.0.0.5:8000/phone/s3cret"
     assert steps[1].data == "AUDIO=10.0.0.5:9092"
-    assert [s.data for s in steps[2:] if "APP=" not in s.data] == [s.data for s in STEPS[2:] if "APP=" not in s.data]
+    ours, theirs = ([s.data for s in some[2:] if not s.data.startswith(("APP=", "AUDIO="))] for some in (steps, STEPS))
+    assert ours == theirs
+    assert {s.data for s in steps if s.data.startswith("AUDIO=")} == {"AUDIO=10.0.0.5:9092"}
     assert "SECRET" not in text
     assert "/phone/SECRET" in setup.dialplan(owner)
     setup._settings = setup._settings.model_copy(update={"phone_url": "http://web:80/", "phone_audio": "voice:9099"})

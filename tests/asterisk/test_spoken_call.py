@@ -207,12 +207,15 @@ async def test_a_whole_spoken_call(services: Services, owner: Principal, pair: V
     assert row is not None
     found = await services.conversations.transcript(owner, row["id"], limit=500)
     said = [("> " if m["role"] == "contact" else "") + m["text"] for m in found.messages]
-    assert row["state"] == "ended"
-    assert {"> Tuesday", "> 12"} <= set(said)
-    assert any("Parking is free" in text for text in said)
-    assert said[-1] == "Nobody is there. Goodbye."
-    assert any(m["flags"].get("interrupted") for m in found.messages), "the long message was cut to what was heard"
     if os.environ.get("PATCHCORD_FIGURES"):
         print(f"\nRTP at the phone: {figures}")
         for name, value in one.figures.items():
             print(f"{value:8.0f}  {name}")
+        for message in found.messages:
+            if times := message["flags"].get("times"):
+                print(f"{message['text'][:30]:30} {times}")
+    assert row["state"] == "ended"
+    assert {"> Tuesday", "> 12"} <= set(said)
+    assert any("Parking is free" in text for text in said), said
+    assert said[-1] == "Nobody is there. Goodbye."
+    assert any(m["flags"].get("interrupted") for m in found.messages), "the long message was cut to what was heard"

@@ -32,9 +32,12 @@ def test_a_line_and_nothing_else(tmp_path: Path) -> None:
     files = written(tmp_path)
     assert files["extensions.conf"] == "#include patchcord.conf\n#include phones.conf\n"
     assert "SECRET" not in files["patchcord.conf"]
-    assert files["patchcord.conf"].count("http://web:8600/phone/abc_DEF-123") == 2
-    assert "Set(AUDIO=voice:9092)" in files["patchcord.conf"]
+    assert files["patchcord.conf"].count("http://web:8600/phone/abc_DEF-123") == 3
+    assert files["patchcord.conf"].count("Set(AUDIO=voice:9092)") == 2
+    assert "AUDIO=127" not in files["patchcord.conf"]
     assert files["pjsip_secrets.conf"] == files["pjsip_trunk.conf"] == files["manager_secrets.conf"] == ""
+    assert files["ari_secrets.conf"] == ""
+    assert "enabled = yes" not in files["http.conf"] + files["ari.conf"]
     assert all((path.stat().st_mode & 0o077) == 0 for path in tmp_path.iterdir()), "secrets are nobody else's"
     included = {name for text in files.values() for name in re.findall(r"^#(?:try)?include (\S+)$", text, re.MULTILINE)}
     assert included <= set(files)
@@ -94,3 +97,14 @@ def test_sound_over_websockets(tmp_path: Path) -> None:
     assert "load = chan_websocket.so" in files["modules.conf"]
     with pytest.raises(ValueError, match="PATCHCORD_PHONE_WEBSOCKET"):
         written(tmp_path / "bad", PATCHCORD_PHONE_WEBSOCKET="voice:9093;rm")
+
+
+def test_the_rest_interface_for_who_has_an_application_of_their_own(tmp_path: Path) -> None:
+    files = written(tmp_path, PATCHCORD_REST_PASSWORD="r-1", REST_BIND="10.0.0.5")
+    assert "enabled = yes\n" in files["http.conf"]
+    assert "bindaddr = 10.0.0.5\n" in files["http.conf"]
+    assert "enabled = yes\n" in files["ari.conf"]
+    assert "[patchcord]\ntype = user\nread_only = no\npassword = r-1\n" in files["ari_secrets.conf"]
+    assert "load = res_ari_channels.so" in files["modules.conf"]
+    with pytest.raises(ValueError, match="PATCHCORD_REST_PASSWORD"):
+        written(tmp_path / "bad", PATCHCORD_REST_PASSWORD="r-1\n[other]")

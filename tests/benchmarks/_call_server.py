@@ -9,21 +9,29 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 import sys
 import time
 import uuid
 
 import psutil
+import structlog
 import uvloop
 
-from voice.audiosocket.server import Line, Server
+from tests.benchmarks.parts.whole_calls import Calls
+from voice.audiosocket.server import Ears, Line, Server
 from voice.clock import Clock
 from voice.playout import Playout
 from voice.turn_taking import Heard, Rules, TurnTaking, WeWait
 from voice.voice_activity import Detector, Ear
 
 SPEECH_SECONDS = 2
+# Its output is its answers.
+structlog.configure(
+    wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+)
 
 
 class MediaCall:
@@ -75,6 +83,7 @@ class Media:
         self.clock = Clock()
         self.detector = None if kind == "plain" else Detector(self.clock, judges_all=kind == "neural_on_all")
         self.speech = os.urandom(16_000 * SPEECH_SECONDS)
+        self.calls = Calls(self.clock, self.detector) if kind == "whole" and self.detector is not None else None
         self.server = Server(self._admit, first_message_seconds=30)
 
     async def open(self) -> int:
@@ -84,8 +93,18 @@ class Media:
         self.clock.start()
         return await self.server.open("127.0.0.1", 0)
 
-    def _admit(self, _: uuid.UUID) -> MediaCall:
-        return MediaCall(self)
+    def figures(self) -> dict[str, float]:
+        """So far."""
+        detector = self.detector
+        return {
+            "lost": self.clock.lost,
+            "silenced": self.server.counts.silenced_frames,
+            "windows_judged": detector.runs if detector is not None else 0,
+            "windows_quiet": detector.quiet if detector is not None else 0,
+        } | (self.calls.figures() if self.calls is not None else {})
+
+    def _admit(self, call_id: uuid.UUID) -> Ears:
+        return MediaCall(self) if self.calls is None else self.calls.admit(call_id)
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,17 +135,8 @@ async def _serve(kind: str) -> None:
             gc.collect()
             gc.freeze()
         times = me.cpu_times()
-        print(
-            json.dumps(
-                {
-                    "rss": me.memory_info().rss,
-                    "cpu": times.user + times.system,
-                    "lost": media.clock.lost if media else 0,
-                    "silenced": media.server.counts.silenced_frames if media else 0,
-                }
-            ),
-            flush=True,
-        )
+        found = {"rss": me.memory_info().rss, "cpu": times.user + times.system, "at": time.monotonic()}
+        print(json.dumps(found | (media.figures() if media is not None else {})), flush=True)
 
 
 if __name__ == "__main__":

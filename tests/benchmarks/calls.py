@@ -1,4 +1,8 @@
-"""How many phone calls one core carries: even frames with and without neural speech detection, memory, and the yardstick."""
+"""How many phone calls one core carries, and what a caller waits for besides engines: `./patchcord bench calls`.
+
+`--only media` climbs to the number of calls with which frames are not even any more; `--only waits` measures single calls
+with everything the product does. `--calls N` tries that number alone, for a look at where the time goes.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graph_runtime.places import REPOSITORY
-from tests.benchmarks.figures import Report
+from tests.benchmarks.figures import Report, parser
 
 JITTER_MS = 5.0
-SECONDS = 6.0
+SECONDS = {"whole": 12.0}
+USUAL_SECONDS = 6.0
 STEPS = {
     "streams": (100, 200, 300, 400, 500, 600, 700),
     "plain": (1, 100, 500, 900, 1200, 1400, 1600),
     "neural_on_all": (1, 100, 300, 500, 550, 600),
     "neural": (500, 700),
+    "whole": (100, 300, 500, 600),
 }
 """Calls that are tried, in order, until the frames are not even any more."""
+
+ENDPOINT_MS = 400
 
 
 @dataclass(frozen=True)
@@ -36,9 +44,11 @@ class Run:
     """Share of the frames that were due."""
     lost_calls: float
     cpu: float
-    """Of the server's core."""
+    """Of the server's core, while it was measured."""
     load_cpu: float
     rss_per_call: float
+    seen: dict[str, float] = field(default_factory=dict)
+    """What the callers and the server noticed besides."""
 
     @property
     def is_even(self) -> bool:
@@ -48,8 +58,21 @@ class Run:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and report."""
+    options = parser("calls")
+    options.add_argument("--only", choices=("media", "waits"), help="measure this alone")
+    options.add_argument("--calls", type=int, default=0, help="try this number of calls alone")
+    wanted = options.parse_args(arguments)
     report = Report("calls")
-    runs = {kind: _climb(kind) for kind in STEPS}
+    if wanted.only in (None, "media"):
+        _media(report, dict.fromkeys(STEPS, (wanted.calls,)) if wanted.calls else STEPS)
+    if wanted.only in (None, "waits"):
+        _waits(report)
+    report.notes.append(f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
+    return report.show([a for a in arguments if a in ("--json", "--check")])
+
+
+def _media(report: Report, steps: dict[str, tuple[int, ...]]) -> None:
+    runs = {kind: _climb(kind, numbers) for kind, numbers in steps.items()}
     for kind, found in runs.items():
         capacity = float(max((r.calls for r in found if r.is_even), default=0))
         target = report.yardsticks if kind == "streams" else report.figures
@@ -59,47 +82,65 @@ def main(arguments: Sequence[str]) -> int:
             target[f"{key}_jitter_p99_ms"] = run.p99_ms
             target[f"{key}_jitter_p999_ms"] = run.p999_ms
             target[f"{key}_cpu_ratio"] = run.cpu
-    report.figures["rss_per_call_kb"] = max(r.rss_per_call for r in runs["neural_on_all"] if r.calls >= 300) / 1000
+            for name, value in run.seen.items():
+                target[f"{key}_{name}"] = value
+    report.figures["rss_per_call_kb"] = max(r.rss_per_call for r in runs["whole"]) / 1000
     report.figures["plain_to_streams_ratio"] = report.figures["plain_calls_per_core"] / max(
         report.yardsticks["streams_calls_per_core"], 1
     )
+    even = [r for r in runs["whole"] if r.is_even] or runs["whole"]
+    report.figures["whole_answer_over_endpoint_p95_ms"] = even[-1].seen.get("answer_p95_ms", 1e6) - ENDPOINT_MS
+    report.figures["whole_silence_p95_ms"] = even[-1].seen.get("silence_p95_ms", 1e6)
     report.goal("neural_on_all_calls_per_core", ">=", 500)
+    report.goal("whole_calls_per_core", ">=", 500)
+    report.goal("whole_silence_p95_ms", "<=", 250)
     report.goal("plain_calls_per_core", ">=", 1200)
     report.goal("rss_per_call_kb", "<=", 60)
     load = max(r.load_cpu for found in runs.values() for r in found)
     report.notes.append(
-        f"Server and load each on a core of their own ({os.cpu_count()} in all), {SECONDS:g} s per number of calls after the "
-        f"ramp; the load took up to {load:.0%} of its core. Each caller speaks all the time. neural_on_all asks the model "
-        f"about every window; neural leaves out what is too quiet. streams: an echo server on asyncio streams. "
-        f"Load of the machine at the end: {os.getloadavg()[0]:.1f}."
+        f"Server and load each on a core of their own; {USUAL_SECONDS:g} s per number of calls after the ramp; the load took "
+        f"up to {load:.0%} of its core. plain, neural: each caller and we speak all the time. neural_on_all asks the model about "
+        "every window; neural leaves out what is too quiet. whole: calls as the voice process holds them, with dialogue, echo "
+        "gate and turns; callers speak, are answered and interrupt every second answer; services and engines answer from "
+        "memory. streams: an echo server on asyncio streams."
     )
-    return report.show(arguments)
 
 
-def _climb(kind: str) -> list[Run]:
+def _climb(kind: str, numbers: Sequence[int]) -> list[Run]:
     """Up to the first number of calls that is too many; that one is tried twice."""
     found: list[Run] = []
-    for calls in STEPS[kind]:
+    for calls in numbers:
         run = _measure(kind, calls)
         if not run.is_even:
             again = _measure(kind, calls)
             run = min(run, again, key=lambda r: r.p99_ms)
         found.append(run)
-        print(f"{kind} {calls}: p99 {run.p99_ms:.2f} ms, {run.cpu:.0%} of the core", file=sys.stderr, flush=True)
+        print(
+            f"{kind} {calls}: p99 {run.p99_ms:.2f} ms, {run.frames:.1%} of the frames, {run.cpu:.0%} of the core {run.seen}",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
         if not run.is_even:
             break
     return found
 
 
 def _measure(kind: str, calls: int) -> Run:
+    seconds = SECONDS.get(kind, USUAL_SECONDS)
+    talks = ["talks"] if kind == "whole" else []
     with _server(kind) as server:
         port = int(_line(server))
         idle = _ask(server, "figures")
-        with _process("_call_load", str(port), str(calls), str(SECONDS), core=-1) as load:
+        with _process("_call_load", str(port), str(calls), str(seconds), *talks, core=-1) as load:
+            _ask(server, "freeze")
+            assert _line(load) == "begins\n"
             before = _ask(server, "freeze")
-            out, _ = load.communicate(timeout=120)
-        after = _ask(server, "figures")
-    measured = json.loads(out)
+            measured = json.loads(_line(load))
+            after = _ask(server, "figures")
+            load.wait(timeout=30)
+    noticed = ("answers", "answer_p50_ms", "answer_p95_ms", "silences", "silence_p50_ms", "silence_p95_ms")
+    seen = {name: measured[name] for name in noticed if measured.get(name)}
+    told = ("underruns", "interruptions", "false_interruptions")
+    seen |= {name: after[name] - before[name] for name in told if name in after}
     return Run(
         calls=calls,
         p50_ms=measured["p50_ms"],
@@ -107,9 +148,27 @@ def _measure(kind: str, calls: int) -> Run:
         p999_ms=measured["p999_ms"],
         frames=measured["frames"],
         lost_calls=measured["lost_calls"],
-        cpu=(after["cpu"] - before["cpu"]) / (SECONDS + 5),
+        cpu=(after["cpu"] - before["cpu"]) / (after["at"] - before["at"]),
         load_cpu=measured["own_cpu"],
-        rss_per_call=(after["rss"] - idle["rss"]) / calls,
+        rss_per_call=(before["rss"] - idle["rss"]) / calls,
+        seen=seen,
+    )
+
+
+def _waits(report: Report) -> None:
+    with _process("_call_waits", core=None) as waits:
+        report.figures |= json.loads(_line(waits))
+        waits.wait(timeout=60)
+    report.goal("engine_overhead_p95_ms", "<=", 40)
+    report.goal("interruption_silence_p95_ms", "<=", 250)
+    report.goal("long_answer_gap_p99_ms", "<=", 25)
+    report.goal("long_answer_underruns", "<=", 0)
+    if "offline_answer_p95_ms" in report.figures:
+        report.goal("offline_answer_p95_ms", "<=", ENDPOINT_MS + 150)
+    report.notes.append(
+        "Waits: services, PostgreSQL and callers on the same cores. engine_overhead: from the silence that ends a turn to the "
+        "first frame of the answer, with a recogniser and a voice that need no time. offline_answer: from the last frame of "
+        f"“yes” to the first of the answer, with the voice without keys and {ENDPOINT_MS} ms of end-pointing."
     )
 
 
@@ -122,7 +181,7 @@ def _server(kind: str) -> Iterator[subprocess.Popen[str]]:
             server.kill()
 
 
-def _process(module: str, *arguments: str, core: int) -> subprocess.Popen[str]:
+def _process(module: str, *arguments: str, core: int | None) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments]
     process = subprocess.Popen(
         command,
@@ -132,7 +191,7 @@ def _process(module: str, *arguments: str, core: int) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
-    if hasattr(os, "sched_setaffinity"):
+    if core is not None and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(process.pid, {cores[core]})
     with contextlib.suppress(PermissionError, AttributeError):

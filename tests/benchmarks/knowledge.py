@@ -1,20 +1,23 @@
 """Knowledge: how good the search is on a labelled set in three languages, and how quick it is among very many passages.
 
 `--passages N` are copied into a database of its own and searched; `--read N` more go through the whole path of reading.
-Either may be 0, and `--quick` leaves the labelled set out.
+Either may be 0, and `--quick` leaves the labelled set out. With `--keep DIR` the filled database stays there, and later
+runs search it again.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import signal
 import statistics
 import sys
 import tempfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,7 @@ from graph_runtime.storage import passages as rows
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.passages import Scope
 from tests.benchmarks.figures import Report, parser
-from tests.benchmarks.parts.knowledge_scale import reading, scale
+from tests.benchmarks.parts.knowledge_scale import Measured, prepare, reading, scale
 
 SET = Path(__file__).parent / "parts" / "knowledge"
 LANGUAGES = ("en", "ru", "uk")
@@ -50,6 +53,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     flags.add_argument("--read", type=int, default=READ, help=f"passages to read from files (default {READ}; 0: none)")
     flags.add_argument("--quick", action="store_true", help="without the labelled set")
+    flags.add_argument("--keep", metavar="DIR", default="", help="keep the filled database there, for the next run")
     flags.add_argument("-v", action="store_true", help="name the questions of the labelled set that were missed")
     chosen = flags.parse_args(arguments)
     if 0 < chosen.passages < FEWEST:
@@ -67,22 +71,38 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def measure(report: Report, chosen: argparse.Namespace) -> None:
-    """Everything, on a database of its own with fsync on, which is removed afterwards."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "data") as server:
-        migrate.upgrade(server.admin_url)
-        settings = Settings(database_url=SecretStr(server.app_url), secret_key=SecretStr("for measuring only, " * 3))
-        services = await build(settings)
-        try:
-            with psycopg.connect(server.admin_url, autocommit=True) as admin:
+    """Everything, on a database of its own with fsync on, which is removed afterwards unless it is to be kept."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(chosen.keep or made)
+        with EmbeddedPostgres(folder / "data") as server:
+            migrate.upgrade(server.admin_url)
+            before = folder / "filled.json"
+            filled = Measured(**json.loads(before.read_text())) if before.exists() else None
+            async with _running(server) as (services, admin):
                 if not chosen.quick:
                     await quality(services, owner(admin, "Quality"), report, is_wordy=chosen.v)
                 if chosen.read:
                     await reading(services, owner(admin, "Read"), admin, report, chosen.read)
-                if chosen.passages:
-                    await scale(services, lambda name: owner(admin, name), admin, report, chosen.passages)
-        finally:
-            await services.knowledge_ingest.close()
-            await services.close()
+                if chosen.passages and (filled is None or filled.count != chosen.passages):
+                    filled = await prepare(services, lambda name: owner(admin, name), admin, report, chosen.passages)
+                    before.write_text(json.dumps(asdict(filled)))
+            if chosen.passages and filled is not None:
+                server.stop()  # the next start gives it memory by what it holds
+                server.start()
+                async with _running(server) as (services, admin):
+                    await scale(services, filled, admin, report)
+
+
+@asynccontextmanager
+async def _running(server: EmbeddedPostgres) -> AsyncIterator[tuple[Services, psycopg.Connection[Any]]]:
+    settings = Settings(database_url=SecretStr(server.app_url), secret_key=SecretStr("for measuring only, " * 3))
+    services = await build(settings)
+    try:
+        with psycopg.connect(server.admin_url, autocommit=True) as admin:
+            yield services, admin
+    finally:
+        await services.knowledge_ingest.close()
+        await services.close()
 
 
 def owner(admin: psycopg.Connection[Any], name: str) -> Principal:

@@ -92,6 +92,17 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         await expect(page.locator("[data-testid=document][data-state=failed]")).to_contain_text("без тексту")
         assert await serious(page) == []
         await picture(page, "documents")
+        await services.credentials.create(who, "reranker", "Наш", {"key": "k-1"})
+        await page.get_by_role("tab", name="Налаштування").click()
+        await expect(page.locator("form:has(#set-reranker)")).to_contain_text("Скільки це коштує")
+        await expect(page.locator("#set-reranker")).to_contain_text("Вимкнено")
+        await page.locator("#set-reranker").click()
+        await page.get_by_role("option", name="Наш").click()
+        await page.get_by_test_id("save-reranker").click()
+        await expect(page.locator("#set-reranker")).to_contain_text("Наш")
+        assert await serious(page) == []
+        await picture(page, "settings")
+        await services.knowledge_bases.set_reranker(who, base, "")
 
         await page.get_by_role("tab", name="Перевірити запитання").click()
         await page.locator("#try-query").fill("ціна троядни")

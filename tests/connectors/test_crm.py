@@ -199,3 +199,65 @@ async def test_kommos_faults_are_told_apart(fake: Kommo, fault: Any, error: type
         was_written = await crm.find_note("lead", str(number), "Hello", since) is not None
         assert was_written is (fault in ("reset_after_accept", "slow"))
         assert await crm.find_note("lead", str(number), "Hello", datetime.now(UTC) + timedelta(hours=1)) is None
+
+
+async def test_what_somebody_changed_in_the_account_has_an_outcome_and_a_sentence(fake: Kommo) -> None:
+    async with opened("kommo", fake) as crm:
+        await crm.create("lead", {"name": "First"}, key="pc-1")
+        # Our own field was deleted: it is made again, and the deal is there once.
+        fake.fields["leads"] = [f for f in fake.fields["leads"] if f.get("code") != "PATCHCORD_ID"]
+        second = await crm.create("lead", {"name": "Second"}, key="pc-2")
+        assert [r["name"] for r in fake.records["leads"].values()] == ["First", "Second"]
+        found = await crm.find_made("lead", "pc-2")
+        assert found is not None
+        assert found.id == second.id
+        # A stage was moved to another pipeline, or deleted.
+        del fake.stages[12]
+        with pytest.raises(Refused, match="does not have this stage any more"):
+            await crm.update("lead", second.id, {"stage": "1:12"})
+        with pytest.raises(Refused, match="choose a stage"):
+            await crm.create("lead", {"name": "Third", "stage": "1:12"}, key="pc-3")
+        assert len(fake.records["leads"]) == 2
+        # A field of the account was deleted between the list and the write.
+        kinds = {f.id: f for f in await crm.fields("lead")}
+        crm._kinds = lambda *_: _later(kinds)  # type: ignore[attr-defined]
+        fake.fields["leads"] = [f for f in fake.fields["leads"] if f["id"] != 502]
+        with pytest.raises(Refused, match="choose the field anew"):
+            await crm.update("lead", second.id, {"cf_502": 4})
+        # Two contacts with one number: the newest is used, and no third one is made.
+        for name in ("Old", "New"):
+            fake.add("contacts", name=name, phone=PHONE)
+        assert (await crm.find(CrmQuery("contact", "phone", PHONE))).name == "New"  # type: ignore[union-attr]
+        # Something else is refused: what it was is not tried again.
+        fake.fail("refused", path="v4/leads$")
+        posts = len(fake.calls("POST", "/api/v4/leads"))
+        with pytest.raises(Refused, match="price"):
+            await crm.create("lead", {"name": "Fourth"}, key="pc-4")
+        assert len(fake.calls("POST", "/api/v4/leads")) == posts
+
+
+async def _later(value: Any) -> Any:
+    return value
+
+
+async def test_whom_a_deal_belongs_to(fake: Kommo) -> None:
+    people = [fake.add("contacts", name=n) for n in ("Second", "Main")]
+    deal = fake.add("leads", name="Bouquet", status_id=11, pipeline_id=1)
+    embedded = [{"id": people[0], "is_main": False}, {"id": people[1], "is_main": True}]
+    async with opened("kommo", fake) as crm:
+        lead = await crm.find(CrmQuery("lead", "id", str(deal)))
+        assert lead is not None
+        assert lead.created is not None
+        assert await crm.contact_of(lead) is None
+        fake.records["leads"][deal]["_embedded"] = {"contacts": embedded}
+        found = await crm.contact_of(lead)
+        assert found is not None
+        assert found.name == "Main"
+    async with opened("rest_crm", fake) as own:
+        person = await own.create("contact", {"name": "Olena"}, key="pc-1")
+        made = await own.create("lead", {"name": "Roses"}, key="pc-2", contact=person.id)
+        lead = await own.find(CrmQuery("lead", "id", made.id))
+        assert lead is not None
+        owner = await own.contact_of(lead)
+        assert owner is not None
+        assert owner.name == "Olena"

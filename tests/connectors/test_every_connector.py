@@ -21,6 +21,7 @@ from connectors.http_key import connector as http_key
 from connectors.kommo import errors as kommo_errors
 from connectors.oauth_app import connector as oauth_app
 from connectors.offline_speech import texts as offline_texts
+from connectors.reranker import connector as reranker
 from connectors.rest_crm import client as rest_crm
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.connectors import Connector
@@ -86,6 +87,7 @@ def _sentences(module: Any) -> set[str]:
 _OWN_TEXTS = {
     "http_key": _sentences(http_key), "oauth_app": _sentences(oauth_app),
     "kommo": _sentences(kommo_errors), "rest_crm": _sentences(rest_crm),
+    "reranker": _sentences(reranker),
 }  # fmt: skip
 _SHARED_BY_OPENAI = {speech_errors.SLOW, speech_errors.CUT, speech_errors.BEHIND, speech_errors.TOO_LONG}
 _OWN_SPEECH_TEXTS = {

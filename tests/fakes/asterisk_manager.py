@@ -16,7 +16,8 @@ _CAUSES: Final = {"answered": 16, "busy": 17, "no_answer": 19, "rejected": 21, "
 @dataclass
 class Manager:
     """`ends`: how every call ends. Faults: `early` (the event comes before the response), `cause_late` (the hang-up comes
-    after the failure), `drops` (the socket goes after Originate), `holds` (a call ends only when the test sets it)."""
+    after the failure), `drops` (the socket goes after Originate or Redirect), `holds` (a call ends only when the test
+    sets it). `on_redirect`: carries a Redirect out; False when there is no such channel."""
 
     ends: str = "answered"
     early: bool = False
@@ -24,8 +25,10 @@ class Manager:
     drops: bool = False
     holds: asyncio.Event | None = None
     on_answer: Callable[[str], object] | None = None
+    on_redirect: Callable[[str], bool] | None = None
     address: str = ""
     calls: list[dict[str, str]] = field(default_factory=list)
+    redirects: list[dict[str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     channels: set[str] = field(default_factory=set)
 
@@ -45,12 +48,30 @@ class Manager:
                     await self._originate(message, writer)
                     if self.drops:
                         break
+                elif action == "Redirect" and is_in:
+                    self._redirect(message, writer)
+                    if self.drops:
+                        break
                 else:
                     self.faults.append(f"{action} before the login" if not is_in else f"action {action}")
                     break
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+    def _redirect(self, asked: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        self.redirects.append(asked)
+        self.faults += [f"no {name}" for name in ("channel", "context", "exten", "priority") if not asked.get(name)]
+        is_there = self.on_redirect is None or self.on_redirect(asked["channel"])
+        if self.drops:
+            return
+        action = f"ActionID: {asked.get('actionid', '')}"
+        # What the call does when it is moved may be told before the answer.
+        self._write(writer, "Event: Newexten", f"Uniqueid: {asked['channel']}")
+        if is_there:
+            self._write(writer, "Response: Success", action, "Message: Redirect successful")
+        else:
+            self._write(writer, "Response: Error", action, "Message: Channel does not exist: " + asked["channel"])
 
     async def _originate(self, call: dict[str, str], writer: asyncio.StreamWriter) -> None:
         self.calls.append(call)

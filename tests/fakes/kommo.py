@@ -17,6 +17,8 @@ import socket
 import struct
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,6 +81,8 @@ class Kommo:
     refresh: set[str] = field(default_factory=set)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refreshed: list[str] = field(default_factory=list)
+    stages: dict[int, str] = field(default_factory=lambda: {11: "New", 12: "Offer sent", 142: "Won"})
+    hooks: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
     def __post_init__(self) -> None:
@@ -161,8 +165,10 @@ class Kommo:
         if parts == ["users"]:
             return _listed("users", [{"id": 9, "name": "Anna"}, {"id": 10, "name": "Oleh"}])
         if parts == ["leads", "pipelines"]:
-            statuses = [{"id": 11, "name": "New"}, {"id": 12, "name": "Offer sent"}, {"id": 142, "name": "Won"}]
+            statuses = [{"id": number, "name": name} for number, name in self.stages.items()]
             return _listed("pipelines", [{"id": 1, "name": "Sales", "_embedded": {"statuses": statuses}}])
+        if parts == ["webhooks"]:
+            return self._hooks(method, query, body)
         if parts[0] == "tasks":
             return self._things("tasks", self.tasks, method, query, body)
         if parts[0] in ENTITIES and parts[1:] == ["custom_fields"]:
@@ -177,6 +183,44 @@ class Kommo:
         if parts[0] in ENTITIES:
             return self._records(parts, method, query, body)
         return 404, {"title": "Not Found"}
+
+    def _hooks(self, method: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        """Where the account posts; `settings` names the events. A repeated address replaces itself."""
+        if method == "GET":
+            wanted = query.get("filter[destination]")
+            return _listed("webhooks", [h for h in self.hooks if wanted in (None, h["destination"])])
+        self.hooks = [h for h in self.hooks if h["destination"] != body["destination"]]
+        if method == "DELETE":
+            return 204, None
+        self.hooks.append({"id": next(self.numbers), "disabled": False, **body})
+        return 201, self.hooks[-1]
+
+    def by_person(self, entity: str, number: int | None = None, **values: Any) -> bytes:
+        """What somebody does in the account's screens: make a record or change one; the form that it posts of that."""
+        with self.lock:
+            kept = self.records[entity]
+            if number is None:
+                people = values.pop("people", ())
+                number = self.add(entity, **values)
+                if entity == "leads":
+                    kept[number]["_embedded"] = {"contacts": [{"id": p, "is_main": True} for p in people]}
+                return form(entity, "add", number, kept[number])
+            moved = {"old_status_id": kept[number].get("status_id")} if "status_id" in values else {}
+            self._change(entity, kept[number], values)
+            return form(entity, "status" if moved else "update", number, kept[number] | moved)
+
+    def post(self, body: bytes, times: int = 1) -> list[int]:
+        """Send a form to every address that is not switched off; what each answered."""
+        answers = []
+        for hook in [h for h in self.hooks if not h["disabled"]] * times:
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            asked = urllib.request.Request(hook["destination"], body, headers)  # an address of the test
+            try:
+                with urllib.request.urlopen(asked, timeout=10) as answer:  # as above
+                    answers.append(answer.status)
+            except urllib.error.HTTPError as error:
+                answers.append(error.code)
+        return answers
 
     def _custom(self, entity: str, method: str, body: Any) -> tuple[int, Any]:
         if method == "POST":
@@ -223,6 +267,11 @@ class Kommo:
     def _wrong(self, entity: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
         known = {f["id"] for f in self.fields[entity]} | {f["code"] for f in self.fields[entity] if f.get("code")}
         for place, row in enumerate(rows):
+            if entity == "leads" and row.get("status_id", 11) not in self.stages:
+                errors = [
+                    {"code": "NotSupportedChoice", "path": "status_id", "detail": "The value is not in the list."}
+                ]
+                return {"title": "Bad Request", "validation-errors": [{"request_id": str(place), "errors": errors}]}
             for value in row.get("custom_fields_values") or ():
                 key = value.get("field_id", value.get("field_code"))
                 if key not in known:
@@ -251,6 +300,13 @@ class Kommo:
         record["custom_fields_values"] = list(own.values())
 
 
+def form(entity: str, action: str, number: int, more: dict[str, Any]) -> bytes:
+    """As the account posts it: nested names, without a signature."""
+    place = f"{entity}[{action}][0]"
+    told = {f"{place}[{k}]": str(v) for k, v in more.items() if isinstance(v, str | int) and k != "id"}
+    return urlencode({f"{place}[id]": str(number), **told, "account[subdomain]": "flowers"}).encode()
+
+
 def _holds(record: dict[str, Any], text: str) -> bool:
     """Kommo's search: anywhere in a record; a number also in phones, however they are written."""
     values = [str(v.get("value")) for f in record.get("custom_fields_values") or () for v in f["values"]]
@@ -275,6 +331,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815  # names that http.server asks for
     do_PATCH = do_GET  # noqa: N815  # as above
+    do_DELETE = do_GET  # noqa: N815  # as above
 
     def _serve(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))

@@ -110,7 +110,7 @@ def test_the_telephone_system_is_told_all_that_its_start_asks_for() -> None:
     asked = set(re.findall(r"\bneed ([A-Z_]+)$", start, re.MULTILINE))
     told = set(service["environment"])
     assert asked <= told
-    assert told - asked == {"MANAGER_BIND"}
+    assert told - asked == {"MANAGER_BIND", "REST_BIND"}
     ranges = [port.partition(":10000-")[2] for port in service["ports"] if "10000" in port]
     assert ranges == ["10099:10000-10099/udp"]
     text = (REPOSITORY / "asterisk" / "rtp.conf").read_text()

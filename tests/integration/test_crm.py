@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,13 +16,9 @@ from graph_runtime.storage import agents
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.encryption import KeyRing
-from graph_runtime.worker.main import work
 from tests.conversation_world import process, publish
 from tests.fakes.kommo import LONG_TOKEN, Kommo, kommo
 from tests.integration.crm_world import CATALOG, FLOW, KEY, outside
-from tests.integration.test_turns_killed import until
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -49,41 +40,6 @@ async def bound(postgres: EmbeddedPostgres, fake: Kommo, document: Flow = FLOW) 
         await agents.bind(connection, access.agent_id, "crm", binding)
     await database.close()
     return access
-
-
-async def test_a_process_killed_between_the_call_and_its_record_leaves_one_deal(
-    postgres: EmbeddedPostgres, fake: Kommo
-) -> None:
-    access = await bound(postgres, fake)
-    async with outside(postgres.app_url) as reach, process(postgres.app_url, reach, CATALOG) as side:
-        conversation = await side.begin(access)
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.integration.mortal_crm", postgres.app_url, access.workspace_id,
-            access.agent_id, access.channel_id or "", access.external_user_id, conversation,
-            stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        assert child.stdout is not None
-        try:
-            async with asyncio.timeout(60):
-                assert await child.stdout.readline() == b"created\n"
-        finally:
-            child.send_signal(signal.SIGKILL)
-            await child.communicate()
-        assert len(fake.calls("POST", "/api/v4/leads")) == 1
-        stop = asyncio.Event()
-        worker = asyncio.create_task(work(side, stop))
-        await until(side, access, conversation, 3)  # the dead process's lease is found by the sweeper
-        await side.settle()
-        stop.set()
-        await worker
-        (number,) = fake.records["leads"]
-        assert await side.texts(access, conversation) == ["Budget?", "> 500", f"Deal {number}"]
-    assert len(fake.calls("POST", "/api/v4/leads")) == 1
-    assert len(fake.calls("POST", "/api/v4/contacts")) == 1
-    assert [n["params"]["text"] for n in fake.notes] == ["From the chat"]
-    assert fake.records["leads"][number]["price"] == 500
-    owner = next(iter(fake.records["contacts"].values()))
-    assert owner["_embedded"]["leads"] == [{"id": number}]
 
 
 async def test_a_connection_that_breaks_after_the_deal_was_taken_in_makes_no_second_one(

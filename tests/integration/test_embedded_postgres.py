@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from graph_runtime.storage.data_folder import DataFolderInUse, DataFolderTooOld, DiskFull
-from graph_runtime.storage.embedded_postgres import EmbeddedPostgres, PostgresFailed
+from graph_runtime.storage.embedded_postgres import EmbeddedPostgres, PostgresFailed, shared_buffers_mb
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -268,3 +268,13 @@ def test_as_root_it_drops_to_another_account_and_opens_no_folder(tmp_path: Path)
         assert ask(running.app_url, "select 1") == 1
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     assert closed.stat().st_uid == 0
+
+
+@pytest.mark.parametrize(
+    ("database_mb", "memory_mb", "buffers_mb"),
+    [(8, 24_000, 32), (400, 24_000, 200), (4_000, 24_000, 1024), (4_000, 2_000, 250), (4_000, 128, 32)],
+)
+def test_a_large_database_is_kept_in_memory_as_far_as_the_machine_has_it(
+    database_mb: int, memory_mb: int, buffers_mb: int
+) -> None:
+    assert shared_buffers_mb(database_mb * 1024**2, memory_mb * 1024**2) == buffers_mb

@@ -15,8 +15,8 @@ from graph_runtime.contract.messages import Text, source_lines
 from graph_runtime.knowledge.conversion import Unreadable, convert, decoded, kind_by_content
 from graph_runtime.knowledge.few import few_passages, passage
 from graph_runtime.knowledge.html_text import html_to_markdown
+from graph_runtime.knowledge.marks import marks
 from graph_runtime.knowledge.packing import as_data, fuse, within_budget
-from graph_runtime.knowledge.search import marks
 from graph_runtime.knowledge.splitting import MOST_TOKENS, split
 from graph_runtime.knowledge.words import (
     TermIndex,

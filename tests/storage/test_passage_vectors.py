@@ -65,9 +65,9 @@ def _fill(admin: Admin, workspace: str, base: str, vectors: Any, category: str |
     ).fetchone()
     assert document is not None
     rows = admin.execute(
-        "INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash, word_count, words,"
+        "INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash,"
         " category_id, embedding, embedding_dims, embedding_model)"
-        " SELECT %s, %s, %s, n - 1, 'x', 'h', 1, '', CASE WHEN (n - 1) %% 10 = 0 THEN %s::uuid END, v::vector, %s, %s"
+        " SELECT %s, %s, %s, n - 1, 'x', 'h', CASE WHEN (n - 1) %% 10 = 0 THEN %s::uuid END, v::vector, %s, %s"
         " FROM unnest(%s::text[]) WITH ORDINALITY u (v, n) RETURNING place, id::text",
         (workspace, base, document[0], category, DIMS, MODEL, [as_vector(v) for v in vectors.tolist()]),
     ).fetchall()

@@ -14,12 +14,15 @@ from graph_runtime.storage.passages import Scope, by_words
 ROWS, K = 5200, 20
 Admin = psycopg.Connection[tuple[Any, ...]]
 _FILL = """
-    INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, category_id, place, text, text_hash,
-        word_count, words)
-    SELECT %(workspace)s, %(base)s, %(document)s, CASE WHEN n < 100 THEN %(category)s::uuid END, n, 'x', 'h', 90,
+    WITH made AS (
+        INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, category_id, place, text, text_hash)
+        SELECT %(workspace)s, %(base)s, %(document)s, CASE WHEN n < 100 THEN %(category)s::uuid END, n, 'x', 'h'
+        FROM generate_series(1, %(rows)s) n RETURNING id, category_id, place AS n)
+    INSERT INTO knowledge_lookup (passage_id, workspace_id, knowledge_base_id, document_id, category_id, word_count, words)
+    SELECT id, %(workspace)s, %(base)s, %(document)s, category_id, 90,
         array_to_tsvector(array_remove(ARRAY[CASE WHEN n %% 2 = 0 THEN 'even' END, CASE WHEN n %% 2 = 1 THEN 'odd' END,
             CASE WHEN n %% 3 = 0 THEN 'third' END, CASE WHEN n IN (7, 8, 4000) THEN 'rare' END], NULL))
-    FROM generate_series(1, %(rows)s) n
+    FROM made
 """
 _DOCUMENT = "knowledge_base_id, kind, title, public_id, passages"
 
@@ -57,7 +60,7 @@ async def test_a_rare_word_leads_and_a_frequent_one_decides(
     database: Database, admin: Admin, owner: Principal, scope: Scope, is_known: bool
 ) -> None:
     if is_known:
-        admin.execute("ANALYZE knowledge_passage")
+        admin.execute("ANALYZE knowledge_lookup")
     whole = Scope(scope.base_ids)
     found = await _found(database, owner.workspace_id, whole, "even", "rare")
     assert [r["place"] for r in found if 2 in r["terms"]][:3] == [8, 4000, 7]
@@ -78,7 +81,7 @@ async def test_a_rare_word_leads_and_a_frequent_one_decides(
 async def test_a_small_part_is_searched_by_itself(
     database: Database, admin: Admin, owner: Principal, other_workspace: Principal, scope: Scope
 ) -> None:
-    admin.execute("ANALYZE knowledge_passage")
+    admin.execute("ANALYZE knowledge_lookup")
     found = await _found(database, owner.workspace_id, scope, "rare", "odd")
     assert (found[0]["place"], found[1]["place"]) == (7, 8)
     assert all(r["place"] < 100 for r in found)

@@ -39,6 +39,10 @@ accesses AS (INSERT INTO oauth_access (id, workspace_id, credential_id, redirect
     SELECT gen_random_uuid(), %(w)s, id, '' FROM credentials),
 visits AS (INSERT INTO oauth_attempt (state_hash, workspace_id, credential_id, member_id, secrets, redirect_uri, expires_at)
     SELECT sha256(%(r)s::bytea), %(w)s, id, %(m)s, '{}', '', now() FROM credentials),
+crm_links AS (INSERT INTO crm_link (workspace_id, credential_id, connector, public_id, state)
+    SELECT %(w)s, id, 'kommo', repeat('x', 32) || %(r)s, 'told' FROM credentials),
+crm_records AS (INSERT INTO crm_record (workspace_id, credential_id, entity, record_id) SELECT %(w)s, id, 'lead', '1' FROM credentials),
+crm_own_writes AS (INSERT INTO crm_own_write (workspace_id, credential_id, entity, ref) SELECT %(w)s, id, 'lead', '1' FROM credentials),
 connections AS (INSERT INTO agent_connection (workspace_id, agent_id, slot, credential_id, connector)
     SELECT %(w)s, a.id, 'llm', c.id, 'openai' FROM agents a, credentials c),
 sessions AS (INSERT INTO session (workspace_id, member_id, token_hash, created_at, used_at, expires_at)
@@ -118,8 +122,10 @@ documents AS (INSERT INTO knowledge_document (workspace_id, knowledge_base_id, k
 other_documents AS (INSERT INTO knowledge_document (workspace_id, knowledge_base_id, kind, title, public_id)
     SELECT %(w)s, id, 'article', 'O', %(r)s || 'o' FROM bases RETURNING id),
 sources AS (INSERT INTO knowledge_source (document_id, workspace_id, content) SELECT id, %(w)s, 'x' FROM documents),
-passages AS (INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash, word_count,
-        words) SELECT %(w)s, b.id, d.id, 0, 'x', 'h', 1, 'x' FROM bases b, documents d),
+passages AS (INSERT INTO knowledge_passage (workspace_id, knowledge_base_id, document_id, place, text, text_hash)
+    SELECT %(w)s, b.id, d.id, 0, 'x', 'h' FROM bases b, documents d),
+looked_up AS (INSERT INTO knowledge_lookup (passage_id, workspace_id, knowledge_base_id, document_id, word_count, words)
+    SELECT uuidv7(), %(w)s, b.id, d.id, 1, 'x' FROM bases b, documents d),
 known_words AS (INSERT INTO knowledge_word (knowledge_base_id, word, workspace_id) SELECT id, 'x', %(w)s FROM bases),
 said_before AS (INSERT INTO knowledge_version (document_id, number, workspace_id, title, body)
     SELECT id, 1, %(w)s, 'D', 'b' FROM documents),

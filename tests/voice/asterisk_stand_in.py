@@ -58,7 +58,7 @@ class Leg(asyncio.Protocol):
     """One AudioSocket connection, from Asterisk's side.
 
     `dropped` is why Asterisk would have hung up, or "". `faults` are things it bears and a test must not. `outcome` is
-    `continues` (we gave the call back), `error` or `hangup` once it is over.
+    `continues` (we gave the call back), `redirected`, `error` or `hangup` once it is over.
     """
 
     def __init__(self, call_id: uuid.UUID, profile: Profile) -> None:
@@ -70,6 +70,8 @@ class Leg(asyncio.Protocol):
         self.frames: list[tuple[float, bytes]] = []
         self.microphone: deque[bytes] = deque()
         self.is_muted = False
+        self.spoke_at = 0.0
+        """When the last frame of what was to be said went out."""
         self.over = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
@@ -110,6 +112,10 @@ class Leg(asyncio.Protocol):
     def hang_up(self) -> None:
         """A bare end of file at the end of a frame; no message says so."""
         self._finish("hangup")
+
+    def redirected(self) -> None:
+        """Somebody sent the channel elsewhere in the dialplan: a bare end of file, as when the caller hangs up."""
+        self._finish("redirected")
 
     def deliver_stale(self, frames: int) -> None:
         """What piled up during a standstill, all at once."""
@@ -226,13 +232,18 @@ class Leg(asyncio.Protocol):
     def _message(self, frame: bytes) -> bytes:
         return bytes((self.profile.kind,)) + len(frame).to_bytes(2, "big") + frame
 
+    def _spoken(self, frame: bytes | None) -> None:
+        self.write(self._message(self._silence if frame is None else frame))
+        if frame is not None:
+            self.spoke_at = time.monotonic()
+
     async def _speak(self) -> None:
         due = time.monotonic()
         while True:
             due += FRAME_SECONDS
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if not (self.is_muted or self._in_digit):
-                self.write(self._message(self.microphone.popleft() if self.microphone else self._silence))
+                self._spoken(self.microphone.popleft() if self.microphone else None)
                 self._active_at = time.monotonic() if not self.frames else self._active_at
             if self.is_muted and time.monotonic() - self._active_at > BOTH_SILENT_SECONDS:
                 self._drop("both sides were silent for 2 s")
@@ -280,10 +291,17 @@ class Dialplan:
     legs: list[Leg] = field(default_factory=list)
     trail: list[str] = field(default_factory=list)
     connected: asyncio.Event = field(default_factory=asyncio.Event)
+    channel: str = ""
+    """Its unique id, told in the announcement if there is one."""
+
+    def redirect(self) -> None:
+        """As AMI Redirect and ARI continue do: the channel leaves its audio for the extension `transfer`."""
+        self.legs[-1].redirected()
 
     async def run(self, caller: str = "+380501112233", called: str = "100") -> str:
         """The whole call; how it ended: `done`, `desk` or `hangup`."""
-        await self.ask("announce", {"uuid": str(self.call_id), "from": caller, "did": called})
+        who = {"from": caller, "did": called} | ({"channel": self.channel} if self.channel else {})
+        await self.ask("announce", {"uuid": str(self.call_id), **who})
         tries = 0
         while True:
             leg = await self._talk()
@@ -296,7 +314,8 @@ class Dialplan:
             if what == "transfer":
                 status = await self.dial(whom)
                 self.trail.append(f"dial {whom}: {status}")
-                if status == "ANSWER":
+                told = await self.ask("next", {"uuid": str(self.call_id), "dialed": status})
+                if told == "hangup" or f"{told}{status}" == "ANSWER":
                     return "done"
                 continue
             if what == "hangup":

@@ -27,6 +27,8 @@ class Desk:
         if path == "announce":
             call_id = uuid.UUID(query["uuid"])
             self.office.parties[call_id] = Party(self.office.clock)
+        if "dialed" in query:
+            return ""
         if path == "next":
             return self.answers.pop(0) if self.answers else ""
         return ""

@@ -8,7 +8,7 @@ import pytest
 from tests.voice import sounds
 from tests.voice.machines import Seconds
 from voice.clock import Clock
-from voice.voice_activity import GROUPS, WINDOW_BYTES, WINDOW_MS, Detector, Ear, Silero
+from voice.voice_activity import GROUPS, WINDOW_BYTES, WINDOW_MS, Detector, Ear, Fading, Silero
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +111,25 @@ def test_by_the_clock_every_call_is_heard_once_per_window_and_groups_take_turns(
     assert {b - a for a, b in itertools.pairwise(firsts)} == {4}
     detector.stop()
     assert clock.run_due() is None
+
+
+@pytest.mark.parametrize("noise_db", [-50, -45, -40])
+def test_what_the_model_hears_longer_than_it_is_there_counts_as_silence(model: Silero, noise_db: int) -> None:
+    late, corrected = [], []
+    for seed, pitch in VOICES:
+        spoken = bytes(16 * 500) + sounds.voice(1200, seed=seed, pitch=pitch, level_db=-20) + bytes(16 * 800)
+        line = sounds.mixed(spoken, sounds.white(2500, level_db=noise_db))
+        [windows] = judged(model, line)
+        fading, last, silent = Fading(), 0, 0
+        for number, is_speech in enumerate(windows):
+            window = line[number * WINDOW_BYTES : (number + 1) * WINDOW_BYTES]
+            if is_speech:
+                fading.voice(window)
+                last = (number + 1) * WINDOW_MS
+            elif last == number * WINDOW_MS:
+                silent = fading.silence() * WINDOW_MS
+        late.append(last - 1700)
+        corrected.append(last - silent - 1700)
+    assert np.mean(late) > 60
+    assert np.mean(corrected) < np.mean(late) - 50
+    assert min(corrected) >= -WINDOW_MS, "nobody is cut off while they speak"

@@ -23,7 +23,13 @@ async def trigger_hook() -> None:
     """A program that holds the trigger's secret; the service judges it with the body."""
 
 
+@guard("crm_hook")
+async def crm_hook() -> None:
+    """A customer system that knows its address; what it says is only a hint, and signed where it can sign."""
+
+
 routes = router(hook)
+crm_routes = router(crm_hook)
 trigger_routes = router(trigger_hook)
 
 
@@ -33,6 +39,14 @@ async def receive_for_trigger(request: Request, trigger_public_id: str) -> dict[
     headers = {name.lower(): value for name, value in request.headers.items()}
     posted = await services_of(request).trigger_hooks.receive(trigger_public_id, await request.body(), headers)
     return {"occasion_id": posted.run_id, "is_new": posted.is_new, "is_sample": posted.is_sample}
+
+
+@crm_routes.post("/hooks/crm/{crm_public_id}", status_code=200)
+async def receive_from_crm(request: Request, crm_public_id: str) -> dict[str, Any]:
+    """Take in what a customer system says has changed; 200 once it is committed. It is read and judged later."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    records = await services_of(request).crm_hooks.receive(crm_public_id, await request.body(), headers)
+    return {"records": records}
 
 
 @routes.post("/hooks/{connector}/{channel_public_id}", status_code=202)

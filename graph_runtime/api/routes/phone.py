@@ -49,10 +49,14 @@ def is_inside(address: str, networks: tuple[str, ...]) -> bool:
 
 
 @routes.get("/announce")
-async def announce(request: Request, secret: str, uuid: str = "", did: str = "") -> PlainTextResponse:
+async def announce(
+    request: Request, secret: str, uuid: str = "", did: str = "", channel: str = ""
+) -> PlainTextResponse:
     """A call is about to arrive: "ok", or why nobody answers. `from` is a parameter too."""
     from_number = request.query_params.get("from", "")
-    return await _answer(request, _ok(services_of(request).phone_calls.announce(secret, uuid, from_number, did)))
+    return await _answer(
+        request, _ok(services_of(request).phone_calls.announce(secret, uuid, from_number, did, channel))
+    )
 
 
 @routes.get("/answered")

@@ -112,44 +112,69 @@ def _lexemes(admin: Admin, words: list[str]) -> list[list[bytes]]:
 
 def fill(admin: Admin, workspace: str, base: str, categories: list[str], count: int, *, seed: int = 7) -> Filled:
     """`count` passages with vectors in one base. `categories`: of a hundredth, of a tenth, of the rest."""
-    words = vocabulary()
-    filled = Filled(base, categories, words)
-    lexemes = _lexemes(admin, words)  # as `storage.passages` makes them of a whole text
-    encoded = [w.encode() for w in words]
-    often = np.cumsum(1 / (np.arange(WORDS) + 3.7))
-    chance, vectors = np.random.default_rng(seed), Vectors(seed)
-    columns = (
-        "id, workspace_id, knowledge_base_id, document_id, category_id, place, text, language, text_hash, word_count, words,"
-        " embedding, embedding_dims, embedding_model"
-    )
-    for start in range(0, count, AT_ONCE):
-        size = min(AT_ONCE, count - start)
-        documents = _documents(admin, workspace, filled, start, size)
-        drawn = np.searchsorted(often, chance.random((size, WORDS_OF_A_PASSAGE)) * often[-1]).astype(np.int32)
-        some = vectors.some(size)
+    filled = Filled(base, categories, vocabulary())
+    lexemes = _lexemes(admin, filled.vocabulary)  # as `storage.passages` makes them of a whole text
+    encoded = [w.encode() for w in filled.vocabulary]
+    about = "workspace_id, knowledge_base_id, document_id, category_id, language"
+    into = {
+        "knowledge_passage": f"{about}, id, place, text, text_hash, embedding, embedding_dims, embedding_model",
+        "knowledge_lookup": f"{about}, passage_id, word_count, words",
+    }
+    for start, drawn, some in _drawn(count, seed):
+        documents = _documents(admin, workspace, filled, start, len(drawn))
+        place = (uuid.UUID(workspace).bytes, uuid.UUID(base).bytes)
+        rows = list(_rows(filled, documents, place, drawn, some, (encoded, lexemes)))
+        for number, (table, columns) in enumerate(into.items()):
+            with admin.cursor().copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+                copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+                for row in rows:
+                    copy.write(row[number])
+                copy.write(b"\xff\xff")
         filled.drawn.append(drawn)
         filled.vectors.append(some)
-        with admin.cursor().copy(f"COPY knowledge_passage ({columns}) FROM STDIN (FORMAT binary)") as copy:
-            copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-            for row in _rows(
-                filled, documents, (uuid.UUID(workspace).bytes, uuid.UUID(base).bytes), drawn, some, (encoded, lexemes)
-            ):
-                copy.write(row)
-            copy.write(b"\xff\xff")
     admin.execute(
         "INSERT INTO knowledge_word (knowledge_base_id, word, workspace_id) SELECT %s, w, %s FROM unnest(%s::text[]) w"
         " WHERE length(w) >= 4",
-        (base, workspace, words),
+        (base, workspace, filled.vocabulary),
     )
     return filled
 
 
+def filled_before(admin: Admin, base: str, categories: list[str], count: int, *, seed: int = 7) -> Filled:
+    """What `fill` wrote into this base in an earlier run."""
+    filled = Filled(base, categories, vocabulary())
+    for _, drawn, some in _drawn(count, seed):
+        filled.drawn.append(drawn)
+        filled.vectors.append(some)
+    found = admin.execute("SELECT id::text FROM knowledge_passage WHERE knowledge_base_id = %s ORDER BY id", (base,))
+    filled.ids = [row[0] for row in found.fetchall()]
+    assert len(filled.ids) == count, f"{len(filled.ids)} passages are there, not {count}: remove the folder"
+    for number in range(count):
+        share, language = _kind(number // PER_DOCUMENT)
+        filled.shares.append(share)
+        filled.languages.append(language)
+    return filled
+
+
+def _drawn(count: int, seed: int) -> Iterator[tuple[int, np.ndarray[Any, Any], Floats]]:
+    """(number of the first, passage × place → number of a word, vectors), the same for the same seed."""
+    often = np.cumsum(1 / (np.arange(WORDS) + 3.7))
+    chance, vectors = np.random.default_rng(seed), Vectors(seed)
+    for start in range(0, count, AT_ONCE):
+        size = min(AT_ONCE, count - start)
+        drawn = np.searchsorted(often, chance.random((size, WORDS_OF_A_PASSAGE)) * often[-1]).astype(np.int32)
+        yield start, drawn, vectors.some(size)
+
+
+def _kind(document: int) -> tuple[int, int]:
+    """(share, language) of a document by its number."""
+    place = document % 100
+    return 0 if place == 50 else 1 if place % 10 == 1 else 2, document // 3 % 3
+
+
 def _documents(admin: Admin, workspace: str, filled: Filled, start: int, size: int) -> list[tuple[uuid.UUID, int, int]]:
     """(id, share, language) of each."""
-    made = []
-    for at in range(start // PER_DOCUMENT, -(-(start + size) // PER_DOCUMENT)):
-        place = at % 100
-        made.append((uuid.uuid4(), 0 if place == 50 else 1 if place % 10 == 1 else 2, at // 3 % 3))
+    made = [(uuid.uuid4(), *_kind(at)) for at in range(start // PER_DOCUMENT, -(-(start + size) // PER_DOCUMENT))]
     admin.cursor().executemany(
         "INSERT INTO knowledge_document (id, workspace_id, knowledge_base_id, category_id, kind, title, public_id, language,"
         " state, passages, read_at) VALUES (%s, %s, %s, %s, 'file', %s, %s, %s, 'ready', %s, now())",
@@ -169,11 +194,12 @@ def _rows(
     drawn: np.ndarray[Any, Any],
     vectors: Floats,
     known: tuple[list[bytes], list[list[bytes]]],
-) -> Iterator[bytes]:
+) -> Iterator[tuple[bytes, bytes]]:
+    """A row of each of the two tables."""
     words, lexemes = known
     categories = [uuid.UUID(c).bytes for c in filled.categories]
     start = uuid.uuid4().int >> 48
-    dims, model, models = struct.pack("!iI", 4, DIMENSIONS), MODEL.encode(), vectors.astype(">f4")
+    dims, models = struct.pack("!i", DIMENSIONS), vectors.astype(">f4")
     for number, row in enumerate(drawn.tolist()):
         document, share, language = documents[number // PER_DOCUMENT]
         one = uuid.UUID(int=len(filled.ids) << 80 | start)  # in order, as uuidv7 gives them
@@ -181,35 +207,38 @@ def _rows(
         filled.shares.append(share)
         filled.languages.append(language)
         distinct = sorted({x for w in row for x in lexemes[w]})
-        values = (
-            one.bytes, place[0], place[1], document.bytes, categories[share], struct.pack("!i", number % PER_DOCUMENT),
-            b" ".join([words[w] for w in row]), LANGUAGES[language].encode(), one.bytes * 2,
-            struct.pack("!i", WORDS_OF_A_PASSAGE), struct.pack("!i", len(distinct)) + b"".join(distinct),
-            _HEAD + models[number].tobytes(),
-        )  # fmt: skip
+        about = (place[0], place[1], document.bytes, categories[share], LANGUAGES[language].encode(), one.bytes)
         yield (
-            struct.pack("!h", 14)
-            + b"".join([struct.pack("!i", len(v)) + v for v in values])
-            + dims
-            + struct.pack("!i", len(model))
-            + model
-        )
+            _row(*about, struct.pack("!i", number % PER_DOCUMENT), b" ".join([words[w] for w in row]), one.bytes * 2,
+                 _HEAD + models[number].tobytes(), dims, MODEL.encode()),
+            _row(*about, struct.pack("!i", WORDS_OF_A_PASSAGE), struct.pack("!i", len(distinct)) + b"".join(distinct)),
+        )  # fmt: skip
+
+
+def _row(*values: bytes) -> bytes:
+    return struct.pack("!h", len(values)) + b"".join([struct.pack("!i", len(v)) + v for v in values])
+
+
+TABLES: Final = ["knowledge_passage", "knowledge_lookup"]
 
 
 @contextmanager
 def without_indexes(admin: Admin, count: int) -> Iterator[list[str]]:
-    """Inside, passages have no index and no foreign key; afterwards they have those they had, built at once. Yields sentences about that."""
+    """Inside, passages have no index and no foreign key; afterwards they have those they had, built at once. Yields
+    sentences about that."""
     said: list[str] = []
     rows = admin.execute(
-        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = 'knowledge_passage'"
-        " AND indexname <> 'knowledge_passage_pkey'"
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY (%s)"
+        " AND indexname NOT LIKE '%%_pkey'",
+        (TABLES,),
     ).fetchall()
     keys = admin.execute(
-        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'public.knowledge_passage'::regclass"
-        " AND contype = 'f'"
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = ANY (%s::text[]::regclass[]) AND contype = 'f'",
+        (TABLES,),
     ).fetchall()
-    for name, _ in keys:
-        admin.execute(sql.SQL("ALTER TABLE knowledge_passage DROP CONSTRAINT {}").format(sql.Identifier(name)))
+    for table, name, _ in keys:
+        admin.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(sql.Identifier(table), sql.Identifier(name)))
     for name, _ in rows:
         admin.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
     admin.execute("SET synchronous_commit = off")
@@ -221,9 +250,9 @@ def without_indexes(admin: Admin, count: int) -> Iterator[list[str]]:
         admin.execute(definition)
         if (seconds := time.perf_counter() - began) > 5:
             said.append(f"Index {name} was built in {seconds:.0f} s.")
-    for name, definition in keys:
+    for table, name, definition in keys:
         admin.execute(
-            sql.SQL("ALTER TABLE knowledge_passage ADD CONSTRAINT {} ").format(sql.Identifier(name))
+            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} ").format(sql.Identifier(table), sql.Identifier(name))
             + sql.SQL(definition)
         )
     admin.execute("RESET maintenance_work_mem")

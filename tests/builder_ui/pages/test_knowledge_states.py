@@ -55,6 +55,7 @@ async def test_an_article_is_written_read_found_and_deleted(tab: Tab, services: 
     assert (item.state, item.passages, page.is_working) == ("ready", 1, False)
     await tab.call(KnowledgeBase, "look", item.id)
     assert page.passages[0].text.startswith("Odesa: 11 euros.")
+    await opens_by_its_address(tab, page, item.id)
     await tab.call(KnowledgeBase, "show_versions", item.id)
     assert [(v.number, v.is_newest) for v in page.versions] == [(1, True)]
     await tab.call(KnowledgeBase, "restore", 1)
@@ -66,6 +67,23 @@ async def test_an_article_is_written_read_found_and_deleted(tab: Tab, services: 
     await tab.call(KnowledgeBase, "ask_delete", item.id)
     await tab.call(KnowledgeBase, "delete")
     assert page.documents == []
+
+
+async def opens_by_its_address(tab: Tab, page: KnowledgeBase, document_id: str) -> None:
+    """One opening may be told twice: what was closed in between stays closed, and the next opening opens it."""
+    tab.go(f"/knowledge/{page.base.id}?document={document_id}")
+    await tab.call(KnowledgeBase, "load")
+    await tab.call(KnowledgeBase, "load")
+    assert page.opened.id == document_id
+    await tab.call(KnowledgeBase, "close_look", False)
+    await tab.call(KnowledgeBase, "load")
+    assert page.opened.id == ""
+    page._wanted_at -= 60
+    await tab.call(KnowledgeBase, "load")
+    assert page.opened.id == document_id
+    tab.go(f"/knowledge/{page.base.id}")
+    await tab.call(KnowledgeBase, "load")
+    assert page.opened.id == ""
 
 
 async def test_categories_pages_and_settings(tab: Tab, services: Services, who: Principal) -> None:
@@ -86,6 +104,10 @@ async def test_categories_pages_and_settings(tab: Tab, services: Services, who: 
     assert (page.base.name, page.base.is_public) == ("Rules", True)
     await tab.call(KnowledgeBase, "save_embedder", {"embedder": str(uuid4()), "model": "x"})
     assert tab.notice == ("error", "error.input_invalid_embedder")
+    await tab.call(KnowledgeBase, "save_reranker", {"reranker": str(uuid4())})
+    assert tab.notice == ("error", "error.input_invalid_reranker")
+    await tab.call(KnowledgeBase, "save_reranker", {"reranker": "none"})
+    assert page.base.reranker == ""
     await tab.call(KnowledgeBase, "ask_delete_base")
     assert redirected_to(await tab.call(KnowledgeBase, "delete_base")) == "/knowledge"
     assert await services.knowledge_bases.list(who) == []

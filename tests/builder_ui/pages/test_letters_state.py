@@ -29,9 +29,9 @@ def letters(talk: Talk, agent: AgentRow, who: Principal, admin: "psycopg.Connect
 async def test_a_letter_says_what_why_and_how_many_alike(letters: None, tab: Tab) -> None:
     await tab.call(Letters, "load")
     shown = tab.state(Letters).letters
-    assert {(x.text, x.reason, x.is_incoming, x.alike, x.attempts) for x in shown} == {
-        ("Letter 0", "too_many_attempts", True, 2, 3),
-        ("Letter 1", "too_many_attempts", True, 2, 3),
+    assert {(x.text, x.reason, x.source, x.alike, x.attempts) for x in shown} == {
+        ("Letter 0", "too_many_attempts", "inbox", 2, 3),
+        ("Letter 1", "too_many_attempts", "inbox", 2, 3),
     }
     assert all(x.can_replay and x.agent == "Reception" for x in shown)
 

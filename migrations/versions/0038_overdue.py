@@ -1,4 +1,4 @@
-"""Chains write to customer systems; the figures tell how late timers, steps and triggers are."""
+"""The figures tell how late timers, steps and triggers are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0038_time"
+revision = "0038_overdue"
 down_revision = "0037_what_is_due"
 branch_labels = None
 depends_on = None

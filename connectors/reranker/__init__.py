@@ -1,0 +1,1 @@
+"""Services that put what was found into a better order."""

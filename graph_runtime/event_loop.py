@@ -1,0 +1,21 @@
+"""The event loop of our processes: uvloop, where it is made for the system."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process's main function to its end."""
+    with asyncio.Runner(loop_factory=_factory()) as runner:
+        runner.run(main)
+
+
+def _factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not made for Windows
+        return None
+    return uvloop.new_event_loop
