@@ -14,7 +14,7 @@ from graph_runtime.storage.outbox import OUTBOX_CHANNEL, Queue
 
 log = structlog.get_logger(__name__)
 SECONDS: Final = 2.0
-PLACES: Final[Mapping[Queue, int]] = {"chat": 64, "bulk": 16}
+PLACES: Final[Mapping[Queue, int]] = {"chat": 64, "bulk": 24}
 """How many messages are on their way at once; a broadcast takes no place from replies."""
 
 GATHER_SECONDS: Final[Mapping[str, float]] = {"bulk": 0.04}
