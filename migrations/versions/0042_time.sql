@@ -26,3 +26,7 @@ ALTER FUNCTION claim_deliveries(bigint, text, integer, integer, uuid[])
     SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off;
 ALTER FUNCTION claim_events(bigint, integer, integer, uuid[])
     SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off;
+
+-- What chains did with a contact is counted by their limits and shown on the contact's page: one index for both.
+CREATE INDEX chain_log_of_contact ON chain_log (contact_id, at);
+DROP INDEX chain_log_said;
