@@ -223,7 +223,7 @@ def _step(step: rx.Var[StepItem]) -> rx.Component:
                 ),
                 spacing="2", wrap="wrap",
             ),
-            style={"min_width": 0, "display": "grid", "gap": "4px"},
+            style={"min_width": 0, "display": "grid", "gap": "4px", "align_content": "start"},
         ),
         rx.cond(
             ChainPage.may_edit,
