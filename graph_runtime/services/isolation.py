@@ -10,7 +10,7 @@ from typing import Final
 ALONE_SECONDS: Final = 15.0
 """So long a last attempt waits for those that run together; then it runs beside them."""
 TOGETHER_SECONDS: Final = 5.0
-"""So long the others wait for one that runs alone: a slow model must not hold up a whole process."""
+"""So long the others wait for one that has begun to run alone: a slow model must not hold up a whole process."""
 
 
 class Isolation:
@@ -23,6 +23,8 @@ class Isolation:
         self._inside = 0
         self._is_empty = asyncio.Event()
         self._is_empty.set()
+        self._has_begun = asyncio.Event()
+        self._has_begun.set()
         self._is_open = asyncio.Event()
         self._is_open.set()
 
@@ -33,7 +35,11 @@ class Isolation:
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
-        """Beside others, after whoever runs alone."""
+        """Beside others, after whoever runs alone.
+
+        Who waits to run alone would wait in vain if others went on coming in.
+        """
+        await _wait(self._has_begun, self._alone_seconds)
         await _wait(self._is_open, self._together_seconds)
         self._inside += 1
         self._is_empty.clear()
@@ -49,10 +55,13 @@ class Isolation:
         """After all who run together, and before those who come later."""
         async with self._one_at_a_time:
             self._is_open.clear()
+            self._has_begun.clear()
             try:
                 await _wait(self._is_empty, self._alone_seconds)
+                self._has_begun.set()
                 yield
             finally:
+                self._has_begun.set()
                 self._is_open.set()
 
 

@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seed", type=int, default=0, help="plays the same faults again (0: a new seed)")
     options.add_argument("--only", default="", metavar="F1,F4", help="only these")
     options.add_argument(
-        "--resume", action="store_true", help=f"skip what has passed with this size and layout ({KEPT.name}/)"
+        "--resume",
+        action="store_true",
+        help=f"skip what has passed with this size and layout, of full runs with this seed when it is given ({KEPT.name}/)",
     )
     options.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options.add_argument("--results", type=Path, default=RESULTS, help=f"where histories go (now {RESULTS.name}/)")
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.disable(logging.CRITICAL)
     run = Run(
         options.seed or random.SystemRandom().randrange(1, 1_000_000), options.results,
-        full=options.full, redis=options.redis, resume=options.resume,
+        full=options.full, redis=options.redis, resume=options.resume, of_any_seed=not options.seed,
     )  # fmt: skip
     wanted = {name.strip().upper() for name in options.only.split(",") if name.strip()}
     unknown = wanted - {s.id for s in SCENARIOS}
@@ -92,7 +94,15 @@ class Run:
     """Plays scenarios with one seed, size and layout. What ended is stored before the next begins."""
 
     def __init__(
-        self, seed: int, results: Path, *, full: bool, redis: bool, resume: bool = False, kept: Path = KEPT
+        self,
+        seed: int,
+        results: Path,
+        *,
+        full: bool,
+        redis: bool,
+        resume: bool = False,
+        kept: Path = KEPT,
+        of_any_seed: bool = False,
     ) -> None:
         self.seed = seed
         self.results = results
@@ -102,6 +112,7 @@ class Run:
         self.layout: Layout = "redis" if redis else "embedded"
         self.commit = _commit()
         self._resume = resume
+        self._of = None if of_any_seed else seed
 
     @property
     def name(self) -> str:
@@ -113,7 +124,7 @@ class Run:
         if scenario.play is None:
             return _without_result(scenario, self.layout)
         folder = self.results / f"{scenario.id}-{self.name}"
-        earlier = kept(self.kept, scenario.id, self.layout, is_full=self.full)
+        earlier = kept(self.kept, scenario.id, self.layout, is_full=self.full, seed=self._of)
         if self._resume and earlier is not None and earlier["status"] == "passed":
             return earlier
         shutil.rmtree(folder, ignore_errors=True)
@@ -152,12 +163,13 @@ def machine() -> str:
 
 
 def latest(folder: Path) -> list[dict[str, Any]]:
-    """Of each fault and layout the kept result, in the order of the list."""
+    """Of each fault and layout the kept results, in the order of the list."""
     layouts: tuple[Layout, ...] = ("embedded", "redis")
     return [
-        shown(folder, s.id, layout) or _without_result(s, layout)
+        result
         for s in SCENARIOS for layout in layouts
         if not (s.needs_redis and layout == "embedded")
+        for result in shown(folder, s.id, layout) or [_without_result(s, layout)]
     ]  # fmt: skip
 
 

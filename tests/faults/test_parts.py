@@ -264,6 +264,8 @@ def test_the_table_prefers_full_results_and_shows_both_layouts(tmp_path: Path) -
     rows = {(r["id"], r["layout"]): r for r in latest(tmp_path)}
     assert rows["F1", "embedded"]["note"] == "full"
     assert rows["F1", "redis"]["note"] == "with Redis"
+    keep(made("F1", reduced=False, seed=2, note="another seed"), tmp_path)
+    assert [r["note"] for r in latest(tmp_path) if r["id"] == "F1"] == ["full", "another seed", "with Redis"]
     assert rows["F2", "redis"]["status"] == rows["F4", "embedded"]["status"] == "not run"
     assert "| embedded | 2026-11-26 c611a26 | 1 |" in markdown([rows["F1", "embedded"]])
     assert ("F5", "embedded") not in rows
@@ -300,8 +302,11 @@ def test_a_run_that_is_resumed_plays_only_what_has_not_passed(tmp_path: Path, mo
     assert run(seed=8, results="another machine")["seed"] == 7
     assert len(played) == 2
     run(full=True)
+    run(full=True)
     run(resume=False)
     assert len(played) == 4
+    run(full=True, seed=8)
+    assert len(played) == 5, "the promise is kept with two seeds"
     monkeypatch.setattr("tests.faults.command._commit", lambda: "")
     run(seed=9, resume=False)
     assert run()["seed"] == 7, "what was played from unknown code is not kept"

@@ -170,3 +170,28 @@ def _attempts(admin: psycopg.Connection[tuple[Any, ...]], conversations: list[st
         "SELECT attempts FROM inbox WHERE conversation_id = ANY(%s::uuid[]) AND kind = 'message'", (conversations,)
     )
     return sorted(row[0] for row in rows)
+
+
+async def test_who_comes_later_does_not_keep_a_last_attempt_from_being_alone() -> None:
+    isolation, order = Isolation(alone=30, together=0.01), list[str]()
+    may_leave = asyncio.Event()
+
+    async def together(name: str) -> None:
+        async with isolation.together():
+            order.append(name)
+            await may_leave.wait()
+
+    async def alone() -> None:
+        async with isolation.alone():
+            order.append("alone")
+
+    first = asyncio.create_task(together("first"))
+    await asyncio.sleep(0)
+    last_attempt = asyncio.create_task(alone())
+    await asyncio.sleep(0)
+    late = asyncio.create_task(together("late"))
+    await asyncio.wait({late}, timeout=0.1)
+    assert (order, isolation.is_closed) == (["first"], True)
+    may_leave.set()
+    await asyncio.gather(first, last_attempt, late)
+    assert (order, isolation.is_closed) == (["first", "alone", "late"], False)
