@@ -233,7 +233,7 @@ def _hours(form: dict[str, Any]) -> dict[str, list[list[str]]]:
         try:
             load_hours({day: spans})
         except ValueError as error:
-            raise InputInvalid(str(error), field="hours") from None
+            raise InputInvalid(str(error), field="week") from None
         if spans:
             hours[day] = spans
     return hours

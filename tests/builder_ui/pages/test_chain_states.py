@@ -118,7 +118,7 @@ async def test_an_unfinished_chain_says_what_is_missing(tab: Tab) -> None:
     more = {"hours_mon": "9:00–13:00, 14:00 - 18:00", "stop_field": "stage", "stop_op": "eq", "stop_value": "paid",
             "per_channel_day": "500"}  # fmt: skip
     await tab.call(ChainPage, "save_rules", rules | more | {"hours_tue": "from nine"})
-    assert tab.notice == ("error", "error.input_invalid_hours")
+    assert tab.notice == ("error", "error.input_invalid_week")
     await tab.call(ChainPage, "save_rules", rules | more)
     assert (page.has_hours, page.stops_when) == (True, True)
     await tab.call(ChainPage, "open_rules", True)
