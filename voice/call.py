@@ -361,8 +361,8 @@ class Call:
 
     def _set_timer(self) -> None:
         at = self.turns.deadline
-        if at == self._timer_at:
-            return
+        if at is not None and self._timer_at is not None and self._timer_at <= at:
+            return  # it is looked at again then: while somebody speaks, the moment moves with every window
         self._stop_timer()
         if at is not None and self._line is not None and self._line.is_open:
             self._timer_at = at
@@ -371,7 +371,11 @@ class Call:
 
     def _time_passed(self) -> None:
         self._timer = self._timer_at = None
-        self.step(TimePassed())
+        at = self.turns.deadline
+        if at is not None and at > self.house.monotonic():
+            self._set_timer()
+        else:
+            self.step(TimePassed())
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

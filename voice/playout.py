@@ -86,6 +86,7 @@ class Playout:
         self._queue: deque[Utterance] = deque()
         self._waiting_bytes = 0
         self._is_dry = False
+        self._silent_ticks = REMEMBERED_FRAMES
         self._changed = asyncio.Event()
 
     @property
@@ -101,7 +102,7 @@ class Playout:
     @property
     def was_speaking(self) -> bool:
         """Whether any of the last 700 ms was speech: then an echo of it may be heard."""
-        return any(frame is not None for frame in self.played)
+        return self._silent_ticks < REMEMBERED_FRAMES
 
     def open(self, key: object) -> Utterance:
         """A new utterance behind all others; `put` fills it, `finish` completes it."""
@@ -214,6 +215,7 @@ class Playout:
             self.on_ended(ended.key)
 
     def _remember(self, frame: bytes | None) -> None:
+        self._silent_ticks = self._silent_ticks + 1 if frame is None else 0
         self.played.append(frame)
         self.tap(frame)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from voice.words import is_backchannel, word_count
 
 SOFT_END_MS = 200
-"""So much silence, and the final text and an answer are begun on suspicion."""
+"""So much silence, and the final text is begun on suspicion."""
 
 INTERRUPTS_AFTER_MS = 500
 """So much voice over ours is an interruption even without a recognised word."""

@@ -91,7 +91,9 @@ class Ear:
     `on_window(is_speech, audio)` gets the window's bytes. Times are counts of samples, so a gap in the audio is no silence.
     """
 
-    __slots__ = ("_context", "_pending", "_quiet", "_state", "is_speech", "on_window", "probability", "skipped_bytes")
+    __slots__ = (
+        "_column", "_context", "_pending", "_quiet", "_states", "is_speech", "on_window", "probability", "skipped_bytes",
+    )  # fmt: skip
 
     def __init__(self, on_window: Callable[[bool, bytes], None]) -> None:
         self.on_window = on_window
@@ -99,8 +101,10 @@ class Ear:
         self.probability = 0.0
         self.skipped_bytes = 0
         self._pending = bytearray()
-        self._context = np.zeros(CONTEXT, dtype=np.float32)
-        self._state: Floats | None = None
+        self._context = bytes(CONTEXT * 2)
+        self._states: Floats | None = None
+        """Of the batch that this ear was judged in last, (2, N, 128); its own is that of `_column`. None: at rest."""
+        self._column = 0
         self._quiet = 0
 
     def feed(self, audio: bytes) -> None:
@@ -219,13 +223,13 @@ class Detector:
         ready = [(ear, window) for ear in ears if (window := ear.take()) is not None]
         if not ready:
             return []
-        samples = np.frombuffer(b"".join(window for _, window in ready), dtype="<i2").reshape(len(ready), WINDOW)
-        windows = np.empty((len(ready), CONTEXT + WINDOW), dtype=np.float32)
-        windows[:, CONTEXT:] = samples
-        windows[:, CONTEXT:] /= 32768
-        for row, (ear, _) in enumerate(ready):
-            windows[row, :CONTEXT] = ear._context  # noqa: SLF001
-            ear._context = windows[row, -CONTEXT:].copy()  # noqa: SLF001
+        pieces: list[bytes] = []
+        for ear, window in ready:
+            pieces += (ear._context, window)  # noqa: SLF001
+            ear._context = window[-CONTEXT * 2 :]  # noqa: SLF001
+        samples = np.frombuffer(b"".join(pieces), dtype="<i2").reshape(len(ready), CONTEXT + WINDOW)
+        windows = samples.astype(np.float32)
+        windows /= 32768
         loud = np.einsum("ij,ij->i", windows, windows) > WINDOW * (QUIET_RMS / 32768) ** 2
         if self._judges_all:
             loud[:] = True
@@ -238,14 +242,25 @@ class Detector:
         for (ear, window), probability, is_loud in zip(ready, probabilities.tolist(), loud.tolist(), strict=True):
             ear._quiet = 0 if is_loud else ear._quiet + 1  # noqa: SLF001
             if ear._quiet >= RESTS_AFTER_WINDOWS:  # noqa: SLF001
-                ear._state = None  # noqa: SLF001
+                ear._states = None  # noqa: SLF001
             ear.judge(probability, window)
         return [ear for ear, _ in ready if len(ear._pending) >= WINDOW_BYTES]  # noqa: SLF001
 
     def _run(self, ears: list[Ear], windows: Floats) -> Floats:
-        rest = self._model.rest
-        states = np.stack([rest if ear._state is None else ear._state for ear in ears], axis=1)  # noqa: SLF001
-        probabilities, new = self._model.run(windows, states)
+        probabilities, new = self._model.run(windows, self._states_of(ears))
         for column, ear in enumerate(ears):
-            ear._state = new[:, column].copy()  # noqa: SLF001
+            ear._states, ear._column = new, column  # noqa: SLF001
         return probabilities
+
+    def _states_of(self, ears: list[Ear]) -> Floats:
+        """(2, N, 128). Mostly they were judged together before, in the same order: then it is what that run gave."""
+        before = ears[0]._states  # noqa: SLF001
+        is_whole = before is not None and before.shape[1] == len(ears)
+        if is_whole and all(e._states is before and e._column == column for column, e in enumerate(ears)):  # noqa: SLF001
+            assert before is not None
+            return before
+        rest = self._model.rest
+        return np.stack(
+            [rest if ear._states is None else ear._states[:, ear._column] for ear in ears],  # noqa: SLF001
+            axis=1,
+        )
