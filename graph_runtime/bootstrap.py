@@ -359,7 +359,7 @@ async def build(
         calls_out=calls_out,
         chains=retries.chains,
         chain_calendar=ChainCalendar(database),
-        chain_drafts=ChainDrafts(database, clock, phone_lines=catalog.phone_lines()),
+        chain_drafts=ChainDrafts(database, clock, phone_lines=catalog.phone_lines(), crms=catalog.customer_systems()),
         chain_runner=ChainRunner(database, acts),
         chain_play=ChainPlay(database, acts),
         workload=Workload(

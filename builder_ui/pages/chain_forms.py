@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from builder_ui.pages.chain_rows import WORKDAYS, RulesForm, StepForm
@@ -12,6 +13,9 @@ from graph_runtime.contract.chains import (
     CallStep,
     Chain,
     ChainStep,
+    CrmField,
+    CrmStep,
+    FieldChange,
     FlowStep,
     MessageStep,
     NotifyStep,
@@ -58,13 +62,22 @@ def step_form(step: ChainStep, key: str) -> StepForm:
         values |= {"target": step.member_id or EVERYWHERE, "text": step.text}
     elif isinstance(step, WebhookStep):
         values |= {"target": step.subscription_id, "text": step.note}
-    else:
-        names, texts = [c.name for c in step.fields], [c.value for c in step.fields]
+    elif isinstance(step, CrmStep):
         values |= {
-            "add_tags": ", ".join(step.add_tags), "remove_tags": ", ".join(step.remove_tags),
-            "field_names": [*names, "", "", ""][: max(3, len(names))], "texts": [*texts, "", "", ""][: max(3, len(texts))],
-        }  # fmt: skip
+            "target": f"{step.agent_id}/{step.slot}", "entity": step.entity, "by": step.by, "creates": step.creates,
+            "text": step.note, "task": step.task, "task_hours": step.task_hours,
+        } | _pairs(step.fields)  # fmt: skip
+    else:
+        values |= {"add_tags": ", ".join(step.add_tags), "remove_tags": ", ".join(step.remove_tags)} | _pairs(
+            step.fields
+        )
     return StepForm(**values)
+
+
+def _pairs(fields: Sequence[FieldChange | CrmField]) -> dict[str, list[str]]:
+    """At least three rows to fill in."""
+    names, texts, count = [f.name for f in fields], [f.value for f in fields], max(3, len(fields))
+    return {"field_names": [*names, "", "", ""][:count], "texts": [*texts, "", "", ""][:count]}
 
 
 def condition_fields(found: Condition | None, prefix: str) -> dict[str, Any]:
@@ -139,10 +152,18 @@ def _read_content(form: dict[str, Any], old: dict[str, Any], kind: str) -> dict[
         ]  # fmt: skip
         chosen = [text_of(form, f"channel_{n}") for n in (1, 2)]
         return {"wordings": wordings, "channels": [*dict.fromkeys(c for c in chosen if c and c != EVERYWHERE)]}
-    if kind == "update":
+    if kind in ("update", "crm"):
         rows = [
-            (text_of(form, f"name_{n}", limit=60), text_of(form, f"value_{n}", limit=4000)) for n in range(20)
+            (text_of(form, f"name_{n}", limit=200), text_of(form, f"value_{n}", limit=4000)) for n in range(20)
         ]  # fmt: skip
+        if kind == "crm":
+            agent_id, _, slot = text_of(form, "target").partition("/")
+            return {
+                "agent_id": agent_id, "slot": slot, "entity": _one_of(form, "entity", ("lead", "contact")),
+                "by": _one_of(form, "by", ("phone", "email")), "creates": bool(form.get("creates")),
+                "fields": [{"name": n, "value": v} for n, v in rows if n], "note": text_of(form, "text", limit=4000),
+                "task": text_of(form, "task", limit=1000), "task_hours": number(form, "task_hours", 1, 8760),
+            }  # fmt: skip
         for name, _ in rows:
             if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,59}", name):
                 raise InputInvalid(f"“{name}” cannot be a field: use Latin letters, digits and _.", field="name")
@@ -169,7 +190,8 @@ def rules_form(chain: Chain, key: str) -> RulesForm:
     quiet, caps = chain.quiet or Quiet(), chain.caps
     return RulesForm(
         key=key, on_reply=chain.stop.on_reply, tags=", ".join(chain.stop.tags), results=", ".join(chain.stop.results),
-        stages=", ".join(chain.stop.stages), has_quiet=chain.quiet is not None, quiet_start=quiet.start, quiet_end=quiet.end, per_day=caps.per_contact_day,
+        stages=", ".join(chain.stop.stages), has_quiet=chain.quiet is not None, quiet_start=quiet.start,
+        quiet_end=quiet.end, per_day=caps.per_contact_day,
         spacing=caps.spacing_minutes, per_hour=caps.per_channel_hour, per_channel_day=caps.per_channel_day,
         zone=chain.time_zone, country=chain.country, jitter=chain.jitter_minutes,
         hours={day: ", ".join("–".join(span) for span in chain.hours.get(day, ())) for day in WEEKDAYS},
@@ -211,7 +233,7 @@ def _hours(form: dict[str, Any]) -> dict[str, list[list[str]]]:
         try:
             load_hours({day: spans})
         except ValueError as error:
-            raise InputInvalid(str(error), field="hours") from None
+            raise InputInvalid(str(error), field="week") from None
         if spans:
             hours[day] = spans
     return hours

@@ -8,12 +8,13 @@ from builder_ui.browser import StepGrip, When
 from builder_ui.components.parts import confirm, empty, field, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
-from builder_ui.pages.chain_panel import rules_dialog, step_panel
+from builder_ui.pages.chain_panel import step_panel
 from builder_ui.pages.chain_people import enroll_dialog, figures, people, schedule
 from builder_ui.pages.chain_people_state import ChainPeople
 from builder_ui.pages.chain_play import play
 from builder_ui.pages.chain_play_state import ChainPlayer
 from builder_ui.pages.chain_rows import StepItem
+from builder_ui.pages.chain_rules import rules_dialog
 from builder_ui.pages.chain_state import KINDS, ChainPage
 from builder_ui.pages.chain_words import ICONS, kind_icon, what, when
 from builder_ui.pages.chains import state_badge
@@ -222,7 +223,7 @@ def _step(step: rx.Var[StepItem]) -> rx.Component:
                 ),
                 spacing="2", wrap="wrap",
             ),
-            style={"min_width": 0, "display": "grid", "gap": "4px"},
+            style={"min_width": 0, "display": "grid", "gap": "4px", "align_content": "start"},
         ),
         rx.cond(
             ChainPage.may_edit,

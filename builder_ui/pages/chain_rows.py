@@ -14,6 +14,7 @@ from graph_runtime.contract.chains import (
     CallStep,
     Chain,
     ChainStep,
+    CrmStep,
     FlowStep,
     MessageStep,
     NotifyStep,
@@ -119,6 +120,9 @@ def _about(step: ChainStep, names: Mapping[str, str]) -> tuple[str, str]:
         return step.text, names.get(step.member_id, "")
     if isinstance(step, WebhookStep):
         return step.note, names.get(step.subscription_id, "")
+    if isinstance(step, CrmStep):
+        written = [*(f"{f.name} = {f.value}" for f in step.fields), step.note, step.task]
+        return ", ".join(w for w in written if w), names.get(f"{step.agent_id}/{step.slot}", "")
     assert isinstance(step, UpdateStep)
     changes = [f"{c.name} = {c.value}" for c in step.fields]
     return ", ".join([*changes, *(f"+ {t}" for t in step.add_tags), *(f"− {t}" for t in step.remove_tags)]), ""
@@ -320,6 +324,11 @@ class StepForm:
     channel_1: str = ""
     channel_2: str = ""
     target: str = ""
+    entity: str = "lead"
+    by: str = "phone"
+    creates: bool = True
+    task: str = ""
+    task_hours: int = 24
     tries: int = 1
     again: int = 60
     add_tags: str = ""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from graph_runtime.services.chain_drafts import ChainDraft
     from graph_runtime.services.principal import Principal
 
-KINDS = ("message", "flow", "call", "notify", "webhook", "update")
+KINDS = ("message", "flow", "call", "notify", "webhook", "update", "crm")
 
 
 class FollowUps(Session):
@@ -97,6 +97,7 @@ class ChainPage(Session):
     agents: list[NamedItem] = []
     members: list[NamedItem] = []
     subscriptions: list[NamedItem] = []
+    crms: list[NamedItem] = []
     zone: str = "UTC"
     has_hours: bool = False
     stops_when: bool = False
@@ -125,7 +126,10 @@ class ChainPage(Session):
 
     def _show(self, draft: ChainDraft) -> None:
         chain = draft.chain
-        names = {i.id: i.name for i in (*self.channels, *self.lines, *self.agents, *self.members, *self.subscriptions)}
+        names = {
+            i.id: i.name
+            for i in (*self.channels, *self.lines, *self.agents, *self.members, *self.subscriptions, *self.crms)
+        }
         self.item = chain_item(draft.row)
         self.steps = step_items(chain, {p.step_id: p.code for p in reversed(draft.problems)}, names)
         self.problem = next((p.code for p in draft.problems if not p.step_id and p.code != "no_steps"), "")
@@ -145,7 +149,7 @@ class ChainPage(Session):
             return [NamedItem(i, name) for i, name in found.get(kind, [])]
 
         self.channels, self.lines, self.agents = of("channel"), of("line"), of("agent") + of("flow")
-        self.members, self.subscriptions = of("member"), of("subscription")
+        self.members, self.subscriptions, self.crms = of("member"), of("subscription"), of("crm")
 
     @handler
     async def load(self, who: Principal) -> None:
@@ -180,7 +184,9 @@ class ChainPage(Session):
         """Open the panel for a new step at the end."""
         if kind in KINDS:
             first = not self._document.get("steps")
-            targets = {"call": self.lines, "flow": self.agents, "webhook": self.subscriptions}.get(kind, [])
+            targets = {"call": self.lines, "flow": self.agents, "webhook": self.subscriptions, "crm": self.crms}.get(
+                kind, []
+            )
             target = EVERYWHERE if kind == "notify" else targets[0].id if targets else ""
             self.form = StepForm(
                 key=uuid.uuid4().hex, kind=kind, amount=0 if first else 1, target=target,

@@ -11,6 +11,7 @@ from builder_ui.i18n import t, t_of
 ICONS: Final = {
     "message": ("message-circle", "iris"), "flow": ("workflow", "blue"), "call": ("phone-call", "green"),
     "notify": ("bell", "pink"), "webhook": ("webhook", "orange"), "update": ("user-pen", "cyan"),
+    "crm": ("database", "orange"),
 }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from builder_ui.browser import When
 from builder_ui.components.parts import card, confirm, empty, field, head, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import LANGUAGE_NAMES, t, t_of
+from builder_ui.pages.chain_words import ICONS as CHAIN_ICONS
+from builder_ui.pages.chain_words import reason as why
 from builder_ui.pages.contact_page_state import ConsentItem, ContactPage, FieldItem, MomentItem
 from builder_ui.pages.contact_rules_state import ContactRules
 from builder_ui.pages.contacts import buttons, channel_name, dialog
@@ -30,6 +32,14 @@ ICONS = (
     ("rule_proposed", "clipboard-pen"),
     ("rule_noted", "clipboard-pen"),
     ("rule_undone", "undo-2"),
+    ("trigger_fired", "zap"),
+    ("chain_next", "calendar-clock"),
+    ("chain_enrolled", "list-plus"),
+    ("chain_finished", "list-checks"),
+    ("chain_stopped", "list-x"),
+    ("chain_skipped", "redo-2"),
+    ("chain_failed", "circle-alert"),
+    *((f"chain_done_{kind}", icon) for kind, (icon, _) in CHAIN_ICONS.items()),
 )
 
 
@@ -367,7 +377,14 @@ def _moment(item: rx.Var[MomentItem]) -> rx.Component:
                 " · ",
                 When.create(iso=item.at),
             ),
-            rx.cond(item.text != "", rx.el.div(item.text, class_name="ps-sub ps-truncate")),
+            rx.cond(
+                item.text != "",
+                rx.el.div(
+                    item.text,
+                    rx.cond(item.reason != "", rx.fragment(": ", why(item.reason))),
+                    class_name="ps-sub ps-truncate",
+                ),
+            ),
             style={"min_width": 0},
         ),
         class_name="ps-moment",

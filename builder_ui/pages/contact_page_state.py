@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graph_runtime.services.principal import Principal
 
 FOUND_SHOWN: Final = 6
-_SAYS: Final = ("agent", "result", "reason", "preview", "direction", "to")
+_SAYS: Final = ("agent", "chain", "trigger", "result", "reason", "preview", "direction", "to")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class MomentItem:
     text: str
     actor: str
     path: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,8 @@ def _shown(value: Any) -> str:
 
 
 def _moment(entry: Entry, language: str) -> MomentItem:
-    data = entry.data
+    is_chains = entry.kind.startswith("chain_")
+    data = {**entry.data, "reason": ""} if is_chains else entry.data
     keys = data.get("keys") or data.get("added") or []
     said = [str(data[k]) for k in _SAYS if data.get(k)] + [", ".join(map(str, keys))]
     if entry.kind.startswith("rule_"):
@@ -285,4 +287,5 @@ def _moment(entry: Entry, language: str) -> MomentItem:
         id=f"{entry.kind}{entry.at.isoformat()}{entry.ref}", kind=entry.kind, at=moment(entry.at), channel=str(data.get("channel") or ""),
         text=" · ".join(filter(None, said)), actor=str(data.get("actor") or "").partition(":")[0],
         path=f"/conversations?id={entry.ref}" if entry.ref else "",
+        reason=str(entry.data.get("reason") or "").partition(":")[0] if is_chains and entry.kind != "chain_enrolled" else "",
     )  # fmt: skip

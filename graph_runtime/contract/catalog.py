@@ -36,6 +36,10 @@ class Catalog:
         """Connectors whose channels are phone lines: they ring, and nobody reads what is written to them."""
         return frozenset(c.id for c in self.connectors.values() if c.channel is not None and c.channel.line)
 
+    def customer_systems(self) -> frozenset[str]:
+        """Connectors of customer systems."""
+        return frozenset(c.id for c in self.connectors.values() if "crm" in c.kinds)
+
 
 def load_catalog(packages: Sequence[str]) -> Catalog:
     """Import every `node.py` and `connector.py` below the packages, in name order.

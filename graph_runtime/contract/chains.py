@@ -167,8 +167,33 @@ class UpdateStep(_Step):
     remove_tags: tuple[Tag, ...] = Field(default=(), max_length=20)
 
 
+class CrmField(_Data):
+    """A field of a record in a customer system, as that system names it, and the text it gets."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+    value: str = Field(default="", max_length=4000)
+
+
+class CrmStep(_Step):
+    """Write to a customer system: the contact's record is found by phone or e-mail, and made where `creates`.
+
+    `slot`: the connection of the agent. A deal is the newest open one of the person. A value that is empty changes nothing.
+    """
+
+    kind: Literal["crm"] = "crm"
+    agent_id: Id = ""
+    slot: Annotated[str, StringConstraints(max_length=100)] = ""
+    entity: Literal["lead", "contact"] = "lead"
+    by: Literal["phone", "email"] = "phone"
+    creates: bool = True
+    fields: tuple[CrmField, ...] = Field(default=(), max_length=20)
+    note: str = Field(default="", max_length=4000)
+    task: str = Field(default="", max_length=1000)
+    task_hours: int = Field(default=24, ge=1, le=8760)
+
+
 ChainStep = Annotated[
-    MessageStep | FlowStep | CallStep | NotifyStep | WebhookStep | UpdateStep, Field(discriminator="kind")
+    MessageStep | FlowStep | CallStep | NotifyStep | WebhookStep | UpdateStep | CrmStep, Field(discriminator="kind")
 ]
 SPEAKING: Final = frozenset({"message", "flow", "call"})
 """Steps that the contact notices: quiet hours, caps, opt-out and working time hold for them."""
@@ -357,6 +382,10 @@ def _missing(step: ChainStep) -> tuple[str, str] | None:
         return "no_note", "Write what the member should read."
     if isinstance(step, WebhookStep) and not step.subscription_id:
         return "no_subscription", "Choose who is to be told."
+    if isinstance(step, CrmStep) and not step.agent_id:
+        return "no_crm", "Choose the customer system, connected to one of your agents."
+    if isinstance(step, CrmStep) and not (step.fields or step.note.strip() or step.task.strip()):
+        return "nothing_written", "Say what is to be written: a field, a note or a task."
     if isinstance(step, UpdateStep) and not (step.fields or step.add_tags or step.remove_tags):
         return "no_change", "Say what is to change about the contact."
     return None
@@ -370,6 +399,8 @@ def texts(step: ChainStep) -> list[str]:
         return [step.text]
     if isinstance(step, WebhookStep):
         return [step.note]
+    if isinstance(step, CrmStep):
+        return [*(f.value for f in step.fields), step.note, step.task]
     return [c.value for c in step.fields] if isinstance(step, UpdateStep) else []
 
 

@@ -67,10 +67,12 @@ class ChainDrafts:
     """Whoever may edit flows draws up chains; whoever may publish them lets chains go live."""
 
     def __init__(
-        self, database: Database, clock: Clock = system_clock, *, phone_lines: frozenset[str] = frozenset()
+        self, database: Database, clock: Clock = system_clock, *, phone_lines: frozenset[str] = frozenset(),
+        crms: frozenset[str] = frozenset(),
     ) -> None:  # fmt: skip
+        """`phone_lines`, `crms`: connectors whose channels ring, and those of customer systems."""
         self._database = database
-        self._phone_lines = sorted(phone_lines)
+        self._phone_lines, self._crms = sorted(phone_lines), sorted(crms)
         self._clock = clock
 
     async def list(self, principal: Principal) -> list[ChainRow]:
@@ -172,14 +174,14 @@ class ChainDrafts:
             return [ChainVersion(**{k: v for k, v in row.items() if k != "document"}) for row in found]
 
     async def choices(self, principal: Principal) -> Choices:
-        """What steps may name, (id, name) by kind: channel, line, agent, flow (“agent/flow”), member, subscription.
+        """What steps may name, (id, name) by kind: channel, line, agent, flow (“agent/flow”), crm (“agent/slot”), member, subscription.
 
         Raises: AccessDenied.
         """
         principal.require("conversation.read")
         found: Choices = {}
         async with self._database.workspace(principal.workspace_id) as connection:
-            for row in await rows.choices(connection, self._phone_lines):
+            for row in await rows.choices(connection, self._phone_lines, self._crms):
                 found.setdefault(row["kind"], []).append((row["id"], row["name"]))
         return found
 

@@ -187,6 +187,8 @@ class ChainRunner:
             return None  # a call that nobody took is placed again: that is one step, and was counted
         caps = chain.caps
         await rows.alone_with(connection, claimed.contact_id)
+        if not caps.spacing_minutes and not caps.per_contact_day:
+            return None
         today = instant(claimed.at.astimezone(calendar.zone).date(), datetime.min.time(), calendar.zone)
         count, last = await rows.said(connection, claimed.contact_id, today)
         until, rule = claimed.at, ""

@@ -42,7 +42,7 @@ Provider = Callable[[Connection, str, int], Awaitable[list[Row]]]
 class ContactHistory:
     """`coming`: who knows what a contact waits for."""
 
-    def __init__(self, database: Database, coming: Sequence[Provider] = (rows.timers,)) -> None:
+    def __init__(self, database: Database, coming: Sequence[Provider] = (rows.timers, rows.chain_steps)) -> None:
         self._database = database
         self._coming = tuple(coming)
 

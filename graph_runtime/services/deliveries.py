@@ -37,9 +37,9 @@ from graph_runtime.telemetry.metrics import POSSIBLY_DUPLICATE, RATE_LIMITED
 
 log = structlog.get_logger(__name__)
 LONGEST_SEND_SECONDS: Final = 25.0
-PER_CHANNEL: Final[Mapping[Queue, int]] = {"chat": 16, "bulk": 8}
+PER_CHANNEL: Final[Mapping[Queue, int]] = {"chat": 16, "bulk": 12}
 """How many of a queue's places one channel may have."""
-SHORT_WAIT: Final = 0.5
+SHORT_WAIT: Final = 0.6
 """Seconds for which a claimed message waits for its turn where it is: putting it back would cost two writes."""
 _PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
 

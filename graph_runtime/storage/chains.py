@@ -419,12 +419,13 @@ async def close_note(connection: Connection, note_id: str) -> bool:
     return cursor.rowcount == 1
 
 
-async def choices(connection: Connection, lines: Sequence[str]) -> list[Row]:
-    """{kind, id, name} of what steps may name: channel, line, agent, flow (agent/flow), member, subscription.
+async def choices(connection: Connection, lines: Sequence[str], crms: Sequence[str]) -> list[Row]:
+    """{kind, id, name} of what steps may name: channel, line, agent, flow (agent/flow), crm (agent/slot), member,
+    subscription.
 
-    `lines`: connectors whose channels are phone lines.
+    `lines`: connectors whose channels are phone lines; `crms`: those of customer systems.
     """
-    return await (await connection.execute(_CHOICES, {"lines": [*lines]})).fetchall()
+    return await (await connection.execute(_CHOICES, {"lines": [*lines], "crms": [*crms]})).fetchall()
 
 
 _CHOICES = """
@@ -434,6 +435,8 @@ _CHOICES = """
     UNION ALL SELECT 'agent', id::text, name FROM agent
     UNION ALL SELECT 'flow', a.id::text || '/' || f.id::text, a.name || ' · ' || f.name FROM flow f JOIN agent a ON a.id = f.agent_id
         WHERE f.live_version_id IS NOT NULL AND f.id IS DISTINCT FROM a.main_flow_id
+    UNION ALL SELECT 'crm', a.id::text || '/' || b.slot, c.label || ' · ' || a.name FROM agent_connection b
+        JOIN agent a ON a.id = b.agent_id JOIN credential c ON c.id = b.credential_id WHERE c.connector = ANY (%(crms)s)
     UNION ALL SELECT 'member', id::text, name FROM member
     UNION ALL SELECT 'subscription', id::text, coalesce(nullif(description, ''), url) FROM event_subscription WHERE is_on
     ORDER BY 1, 3 LIMIT 2000

@@ -46,6 +46,15 @@ _PAST: Final = """
          FROM update_change u WHERE u.contact_id = %(id)s AND u.closed_at < %(before)s AND u.state IN ('undone', 'rejected')
          ORDER BY 1 DESC LIMIT %(limit)s)
         UNION ALL
+        (SELECT l.at, 'chain_' || l.what || CASE l.what WHEN 'done' THEN '_' || l.kind ELSE '' END, l.conversation_id::text,
+                jsonb_build_object('chain', h.name, 'reason', l.reason)
+         FROM chain_log l JOIN chain h ON h.id = l.chain_id WHERE l.contact_id = %(id)s AND l.at < %(before)s
+         AND l.what IN ('enrolled', 'done', 'skipped', 'failed', 'stopped', 'finished') ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT r.done_at, 'trigger_fired', r.conversation_id::text, jsonb_build_object('trigger', t.name)
+         FROM trigger_run r JOIN agent_trigger t ON t.id = r.trigger_id
+         WHERE r.contact_id = %(id)s AND r.state = 'fired' AND r.done_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+        UNION ALL
         (SELECT h.at, h.kind, NULL, h.data || jsonb_build_object('actor', h.actor)
          FROM contact_change h WHERE h.contact_id = %(id)s AND h.at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
     ) everything ORDER BY at DESC LIMIT %(limit)s
@@ -56,7 +65,12 @@ _TIMERS: Final = """
     FROM conversation c JOIN timer t ON t.conversation_id = c.id JOIN agent a ON a.id = c.agent_id
     WHERE c.contact_id = %(id)s AND NOT c.is_test AND t.due_at <> 'infinity' ORDER BY t.due_at LIMIT %(limit)s
 """
-_OF_CONVERSATIONS: Final = {
+_CHAIN_STEPS: Final = """
+    SELECT e.due_at AS at, 'chain_next' AS kind, NULL AS ref, jsonb_build_object('chain', h.name, 'reason', e.note) AS data
+    FROM enrollment e JOIN chain h ON h.id = e.chain_id
+    WHERE e.contact_id = %(id)s AND e.state = 'active' ORDER BY e.due_at LIMIT %(limit)s
+"""
+_ABOUT_THEM: Final = {
     "conversations": """
         SELECT c.id::text, c.agent_id::text, c.channel_kind, c.language, c.status, c.result, c.goal_value, c.tags,
             c.created_at, c.updated_at, c.ended_at FROM conversation c WHERE c.contact_id = %(id)s ORDER BY c.id
@@ -95,6 +109,25 @@ _OF_CONVERSATIONS: Final = {
             u.created_at, u.applied_at, u.applied_by, u.closed_at, u.closed_by
         FROM update_change u WHERE u.contact_id = %(id)s ORDER BY u.id
     """,
+    "follow_ups": """
+        SELECT e.id::text, h.name AS chain, e.state, e.reason, e.step_id, e.due_at, e.source, e.enrolled_at, e.ended_at
+        FROM enrollment e JOIN chain h ON h.id = e.chain_id WHERE e.contact_id = %(id)s ORDER BY e.id
+    """,
+    "follow_up_steps": """
+        SELECT l.enrollment_id::text, l.at, l.what, l.step_id, l.kind, l.reason, l.wording, l.conversation_id::text
+        FROM chain_log l WHERE l.contact_id = %(id)s ORDER BY l.id
+    """,
+    "notes": """
+        SELECT n.text, n.created_at, n.done_at FROM chain_note n WHERE n.contact_id = %(id)s ORDER BY n.id
+    """,
+    "triggers": """
+        SELECT t.name AS trigger, r.at, r.state, r.reason, r.data, r.did, r.done_at
+        FROM trigger_run r JOIN agent_trigger t ON t.id = r.trigger_id WHERE r.contact_id = %(id)s ORDER BY r.id
+    """,
+    "crm_writes": """
+        SELECT w.at, w.state, w.write, w.error, w.done_at FROM crm_write w WHERE w.contact_id = %(id)s
+            OR w.conversation_id IN (SELECT c.id FROM conversation c WHERE c.contact_id = %(id)s) ORDER BY w.id
+    """,
 }
 _FILES: Final = """
     SELECT f.id::text, f.name, f.mime, f.content, f.place FROM conversation c
@@ -113,11 +146,16 @@ async def timers(connection: Connection, contact_id: str, limit: int) -> list[Ro
     return await (await connection.execute(_TIMERS, {"id": contact_id, "limit": limit})).fetchall()
 
 
+async def chain_steps(connection: Connection, contact_id: str, limit: int) -> list[Row]:
+    """What comes next in each chain that they are in, soonest first; rows as of `past`."""
+    return await (await connection.execute(_CHAIN_STEPS, {"id": contact_id, "limit": limit})).fetchall()
+
+
 async def everything(connection: Connection, contact_id: str) -> dict[str, list[Row]]:
     """All rows about them, by kind, without the contact's own."""
     return {
         kind: await (await connection.execute(statement, {"id": contact_id})).fetchall()
-        for kind, statement in _OF_CONVERSATIONS.items()
+        for kind, statement in _ABOUT_THEM.items()
     }
 
 

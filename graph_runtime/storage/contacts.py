@@ -10,7 +10,9 @@ from psycopg.types.json import Jsonb
 
 from graph_runtime.storage.database import Connection, Row
 
-FOLLOWS_MERGE: Final = ("contact_identity", "conversation", "contact_change", "update_change", "crm_record")
+FOLLOWS_MERGE: Final = (
+    "contact_identity", "conversation", "contact_change", "update_change", "crm_record", "crm_write",
+)  # fmt: skip
 """Tables whose `contact_id` goes over to the contact that stays when two are merged. All refer with ON DELETE CASCADE."""
 CHANGEABLE: Final = frozenset(
     {

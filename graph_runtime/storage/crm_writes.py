@@ -14,7 +14,7 @@ from graph_runtime.storage.news import Direct
 CLAIM_SECONDS: Final = 180
 """Longer than a record, a note and a task may take."""
 _FOUND: Final = """
-    SELECT id::text, agent_id::text, conversation_id::text, turn_id::text, node_id, slot, write, made_under, attempts, at,
+    SELECT id::text, agent_id::text, conversation_id::text, turn_id::text, node_id, slot, key, write, made_under, attempts, at,
         credential_id::text, change_id::text, coalesce(revived_at, at) < clock_timestamp() - make_interval(secs => %s) AS is_too_old
     FROM crm_write WHERE id = %s AND state = 'waiting' AND attempts = %s
 """
@@ -55,6 +55,18 @@ async def waits(connection: Connection, conversation_id: str) -> bool:
     return await found.fetchone() is not None
 
 
+async def add_of_contact(
+    connection: Connection, agent_id: str, slot: str, key: str, contact_id: str, write: Mapping[str, Any]
+) -> None:
+    """A write that no conversation asks for; it is carried out as soon as somebody looks. A key is written down once."""
+    await connection.execute(
+        "INSERT INTO crm_write (workspace_id, agent_id, contact_id, node_id, slot, key, write) VALUES"
+        " (current_setting('app.workspace_id')::uuid, %(agent)s, %(contact)s, 'chain', %(slot)s, %(key)s, %(write)s)"
+        " ON CONFLICT (key) DO NOTHING",
+        {"agent": agent_id, "contact": contact_id, "slot": slot, "key": key, "write": Jsonb(write)},
+    )
+
+
 async def add_change(connection: Connection, values: Mapping[str, Any]) -> None:
     """A write of an update rule: key, agent_id, conversation_id, turn_id, credential_id, change_id, write. It is due at once."""
     await connection.execute(
@@ -85,7 +97,9 @@ async def drop_of_change(connection: Connection, change_id: str) -> bool:
 
 
 async def give_up(connection: Connection, row: Row, reason: str, error: str) -> None:
-    """Show it with what is undelivered, until somebody decides."""
+    """Show it with what is undelivered, until somebody decides; what a chain wrote is shown in the chain's log instead."""
+    if row["conversation_id"] is None:
+        return
     await connection.execute(
         "INSERT INTO dead_letter (workspace_id, source, ref, conversation_id, agent_id, channel_kind, reason, error, attempts,"
         " first_at, last_at) VALUES (current_setting('app.workspace_id')::uuid, 'crm', %s, %s, %s, 'crm', %s, %s, %s, %s,"
@@ -137,7 +151,18 @@ async def put_off(
 
 
 async def note(connection: Connection, row: Row, data: Mapping[str, Any]) -> None:
-    """What became of it, among the events of its conversation."""
+    """What became of it: among the events of its conversation, or in the log of the chain whose step it was."""
+    if row["conversation_id"] is None:
+        if data["outcome"] != "ok":
+            await connection.execute(
+                "UPDATE chain_log SET what = 'failed', reason = %(reason)s WHERE enrollment_id::text = %(enrollment)s"
+                " AND effect_key = %(key)s AND what = 'done'",
+                {
+                    "reason": f"crm:{data['outcome']}"[:100], "key": row["key"],
+                    "enrollment": row["key"].partition(":")[2].partition("/")[0],
+                },
+            )  # fmt: skip
+        return
     await connection.execute(
         "INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind, node_id, data)"
         " VALUES (current_setting('app.workspace_id')::uuid, %s, %s, clock_timestamp(), 'outside_called', %s, %s)",

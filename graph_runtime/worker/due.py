@@ -22,11 +22,11 @@ Listen = Callable[..., AsyncIterator[tuple[str, str]]]
 
 
 class Lanes:
-    """`count` pieces of work at once. Of a backlog half as many, and each lane rests as long as it worked: the other half
-    of the time belongs to whoever writes meanwhile."""
+    """`count` pieces of work at once. Those of a backlog come one by one, and after each there is a rest as long as it took:
+    half of the time belongs to whoever writes meanwhile."""
 
     def __init__(self, count: int, *, is_backlog: bool) -> None:
-        self._free = asyncio.Semaphore(max(count // 2, 1) if is_backlog else count)
+        self._free = asyncio.Semaphore(1 if is_backlog else count)
         self._is_backlog = is_backlog
 
     async def do(self, work: Callable[[], Awaitable[bool]]) -> bool:

@@ -14,8 +14,11 @@ from graph_runtime.storage.outbox import OUTBOX_CHANNEL, Queue
 
 log = structlog.get_logger(__name__)
 SECONDS: Final = 2.0
-PLACES: Final[Mapping[Queue, int]] = {"chat": 64, "bulk": 16}
+PLACES: Final[Mapping[Queue, int]] = {"chat": 64, "bulk": 24}
 """How many messages are on their way at once; a broadcast takes no place from replies."""
+
+GATHER_SECONDS: Final[Mapping[str, float]] = {"bulk": 0.04}
+"""How long finished places of a queue are gathered before the next claim, which costs as much for one message as for eight."""
 
 EVENT_PLACES: Final[Mapping[str, int]] = {"events": 32}
 EVENT_SECONDS: Final = 1.0
@@ -138,6 +141,7 @@ class Sender(Generic[Q, T]):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds):
                     await wake.wait()
+                    await asyncio.sleep(GATHER_SECONDS.get(queue, 0.0))
 
     def _done(self, queue: Q, task: asyncio.Task[None]) -> None:
         self._tasks[queue].discard(task)

@@ -20,8 +20,8 @@ from tests.conversation_world import publish
 from tests.delivery_world import Channel, Place
 from tests.engine.small_nodes import flow
 
-MESSAGES, SECONDS, BURST = 80, 1.0, 20
-"""What the vendor allows: as a large one does, 80 in any second."""
+MESSAGES, SECONDS, BURST = 30, 1.0, 10
+"""What the vendor allows: as Telegram does, 30 in any second."""
 CALM_SECONDS = 20.0
 PAUSE_SECONDS = 0.1
 AT_ONCE = 10_000

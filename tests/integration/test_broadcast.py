@@ -71,6 +71,6 @@ async def test_chat_goes_on_during_a_broadcast(
     assert sorted(a.data["to"] for a in many.accepted) == sorted(f"b{n}" for n in range(PEOPLE))
     times = sorted(a.at for a in many.accepted)
     most = max(bisect_left(times, at + 1.0) - n for n, at in enumerate(times))
-    assert most <= RATE.messages + RATE.burst + 2
+    assert most <= RATE.messages
     # One process does everything here and the machine is shared, so this only tells a starved chat from a live one.
     assert statistics.median(meanwhile) <= max(5 * statistics.median(calm), 0.25)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,8 @@ import pytest
 
 from graph_runtime.contract.errors import AccessDenied, Conflict, FlowInvalid, NotFound
 from graph_runtime.contract.flow import Flow
+from graph_runtime.services.contact_history import ContactHistory
+from graph_runtime.services.contact_privacy import ContactPrivacy
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.storage import contacts
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
@@ -79,6 +83,11 @@ async def test_messages_come_at_their_time_and_once(
     assert [e.problem for e in await p.enroll(place.who, chain, anna, anna)] == ["", "inside"]
     await p.run_due()
     await until(lambda: lane.texts == ["Dear Anna, your quote"])
+    line = await ContactHistory(p.database).get(place.who, anna)
+    assert [(e.kind, e.data["chain"], e.at) for e in line.coming] == [
+        ("chain_next", "Quote", datetime(2026, 3, 4, 9, 0, tzinfo=UTC))
+    ]
+    assert [e.kind for e in line.past if e.kind.startswith("chain")] == ["chain_done_message", "chain_enrolled"]
     await p.pass_until(datetime(2026, 3, 4, 8, 59, tzinfo=UTC))
     assert len(lane.texts) == 1
     await p.pass_until(datetime(2026, 3, 4, 9, 1, tzinfo=UTC))
@@ -89,6 +98,9 @@ async def test_messages_come_at_their_time_and_once(
     assert [what for what, *_ in log] == ["enrolled", "done", "done", "finished"]
     (first, second) = await p.chains.figures(place.who, chain)
     assert (first["done"], first["delivered"], second["done"]) == (1, 1, 1)
+    archive = zipfile.ZipFile(io.BytesIO(await ContactPrivacy(p.database).export(place.who, anna)))
+    assert [e["chain"] for e in json.loads(archive.read("follow_ups.json"))] == ["Quote"]
+    assert len(json.loads(archive.read("follow_up_steps.json"))) == 4
 
 
 async def test_a_reply_stops_the_chain_at_once_and_is_answered(

@@ -75,6 +75,8 @@ async def test_every_kind_of_step_comes_back_into_its_form(tab: Tab, services: S
     forms: dict[str, dict[str, Any]] = {
         "flow": {"target": f"{agent}/{line}"}, "call": {"target": line, "tries": "3", "again": "30"},
         "webhook": {"target": str(uuid4()), "text": "stage"},
+        "crm": {"target": f"{agent}/crm", "text": "Rang", "name_0": "Цена сделки", "value_0": "{{ contact.offer }}",
+                "task": "Ring", "task_hours": "5", "entity": "contact", "by": "email"},
         "update": {"name_0": "stage", "value_0": "sent", "add_tags": "vip, new", "remove_tags": "cold"},
     }  # fmt: skip
     for kind, form in forms.items():
@@ -83,6 +85,15 @@ async def test_every_kind_of_step_comes_back_into_its_form(tab: Tab, services: S
         assert not page.is_step_open, (kind, tab.notice)
         await tab.call(ChainPage, "edit_step", page.steps[-1].id)
         assert page.form.target == form.get("target", "")
+        if kind == "crm":
+            shown = page.form
+            assert (shown.field_names[0], shown.text, shown.task, shown.task_hours) == (
+                "Цена сделки",
+                "Rang",
+                "Ring",
+                5,
+            )
+            assert (shown.entity, shown.by, shown.creates) == ("contact", "email", False)
     assert [s.kind for s in page.steps] == ["message", *forms]
     assert (page.form.field_names[0], page.form.texts[0], page.form.add_tags) == ("stage", "sent", "vip, new")
     await tab.call(ChainPage, "save_step", {"amount": "1", "unit": "hours", "since": "previous", "name_0": "two words"})
@@ -107,7 +118,7 @@ async def test_an_unfinished_chain_says_what_is_missing(tab: Tab) -> None:
     more = {"hours_mon": "9:00–13:00, 14:00 - 18:00", "stop_field": "stage", "stop_op": "eq", "stop_value": "paid",
             "per_channel_day": "500"}  # fmt: skip
     await tab.call(ChainPage, "save_rules", rules | more | {"hours_tue": "from nine"})
-    assert tab.notice == ("error", "error.input_invalid_hours")
+    assert tab.notice == ("error", "error.input_invalid_week")
     await tab.call(ChainPage, "save_rules", rules | more)
     assert (page.has_hours, page.stops_when) == (True, True)
     await tab.call(ChainPage, "open_rules", True)
