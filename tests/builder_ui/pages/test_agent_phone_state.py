@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -152,7 +153,8 @@ async def test_a_transcript_tells_about_its_call(
     await tab.call(Talks, "open", call.conversation_id)
     assert talks.chosen.channel == "phone"
     (shown,) = talks.calls
-    assert (shown.from_number, shown.did, shown.state, shown.talked) == ("+380441234567", "4930123456", "ended", "0:00")
+    assert (shown.from_number, shown.did, shown.state) == ("+380441234567", "4930123456", "ended")
+    assert re.fullmatch(r"0:\d\d", shown.talked)
     said, keyed, answered = talks.messages[:3]
     assert (said.text, said.cut) == ("What is", "interrupted")
     assert (keyed.text, keyed.heard) == ("7", "digits")
