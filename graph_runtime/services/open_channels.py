@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.channels import ChannelOffer
 from graph_runtime.contract.errors import Conflict, NotFound
+from graph_runtime.services.asked_once import AskedOnce
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import channels as rows
 from graph_runtime.storage.database import Database, Row
@@ -58,6 +59,7 @@ class OpenChannels:
         self._vault = vault
         self._by_id: OrderedDict[str, OpenChannel] = OrderedDict()
         self._by_public_id: OrderedDict[tuple[str, str], OpenChannel] = OrderedDict()
+        self._asked = AskedOnce[OpenChannel]()
 
     def offer(self, connector: str) -> ChannelOffer:
         """What a connector knows about its channels. Raises: NotFound."""
@@ -72,8 +74,13 @@ class OpenChannels:
         known = self._by_public_id.get(key)
         if known is not None and not fresh and time.monotonic() - known.loaded < LONGEST_SECONDS:
             return known
+        if fresh:
+            return await self._look(key)
+        return await self._asked.ask(key, lambda: self._look(key))
+
+    async def _look(self, key: tuple[str, str]) -> OpenChannel:
         async with self._database.system() as system:
-            found = await rows.find(system, key[1], connector)
+            found = await rows.find(system, key[1], key[0])
         if found is None:
             self._by_public_id.pop(key, None)
             raise NotFound("There is no channel at this address. Check the address, or ask whoever gave it to you.")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from graph_runtime.contract.trigger_rules import Facts, exactness, hears, verdict
 from graph_runtime.contract.triggers import OnMessage, StartFlow, Trigger
+from graph_runtime.services.asked_once import AskedOnce
 from graph_runtime.services.trigger_acts import Did, TriggerActs
 from graph_runtime.services.trigger_runner import act, cause_of, facts_of
 from graph_runtime.storage import trigger_messages as messages
@@ -50,6 +51,7 @@ class MessageTriggers:
         self._receiver = receiver
         self._acts = acts
         self._known: OrderedDict[str, tuple[float, list[tuple[str, str, Trigger]]]] = OrderedDict()
+        self._asked = AskedOnce[list[tuple[str, str, Trigger]]]()
 
     async def any_in(self, workspace_id: str) -> bool:
         """Whether anything in the workspace listens."""
@@ -199,10 +201,13 @@ class MessageTriggers:
         )
 
     async def _of(self, workspace_id: str) -> list[tuple[str, str, Trigger]]:
-        now = time.monotonic()
         known = self._known.get(workspace_id)
-        if known is not None and now - known[0] < REMEMBERED_SECONDS:
+        if known is not None and time.monotonic() - known[0] < REMEMBERED_SECONDS:
             return known[1]
+        return await self._asked.ask(workspace_id, lambda: self._look(workspace_id))
+
+    async def _look(self, workspace_id: str) -> list[tuple[str, str, Trigger]]:
+        now = time.monotonic()
         async with self._database.workspace(workspace_id) as connection:
             found = [(r["id"], r["agent_id"], _read(r)) for r in await rows.of_messages(connection)]
         listening = [(i, a, t) for i, a, t in found if t is not None]

@@ -46,7 +46,7 @@ from graph_runtime.worker.triggers import TriggerTimers
 from graph_runtime.worker.update_checks import UpdateLooks
 
 log = structlog.get_logger(__name__)
-NICENESS: Final = 5
+NICENESS: Final = 10
 
 
 def run(settings: Settings) -> None:
