@@ -19,3 +19,8 @@ def _factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:  # not made for Windows
         return None
     return uvloop.new_event_loop
+
+
+def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this loop is uvloop's."""
+    return type(loop).__module__.partition(".")[0] == "uvloop"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import uvicorn
 
 from graph_runtime import bootstrap, event_loop
 from graph_runtime.api.app import create_app
+from graph_runtime.api.bursts import Bursts
 from graph_runtime.api.screens import load_screens
 from graph_runtime.bootstrap import Services
 from graph_runtime.settings import Settings
@@ -37,6 +39,23 @@ class Server(uvicorn.Server):
         self._services = services
         self._loop = asyncio.get_running_loop()
         self._stopping: asyncio.Task[None] | None = None
+        self._bursts = Bursts(self._protocol)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; then accept bursts as well."""
+        await super().startup(sockets)
+        if event_loop.is_uvloop(self._loop):
+            self._bursts.open(listening.fileno() for server in self.servers for listening in server.sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening first."""
+        self._bursts.close()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal begins the orderly end; a second SIGINT does not wait."""
