@@ -12,7 +12,7 @@ from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage.timers import TIMERS_CHANNEL, Sweep
 from graph_runtime.worker.due import DueWork, Listen
 
-BATCH: Final = 3
+BATCH: Final = 2
 PACE: Final = 0.05
 """Seconds after which more are fired although these turns have not ended: a model may be thinking in them."""
 REST: Final = 0.02
