@@ -319,7 +319,7 @@ async def build(
         crm_later=CrmLater(database, connections),
         crm_hooks=CrmHooks(database, catalog, connections, settings.public_url, clock),
         crm_reading=CrmReading(database, connections),
-        publishing=Publishing(database, catalog, check, drafts, warming, CrmFieldCheck(remote_options)),
+        publishing=Publishing(database, catalog, check, drafts, warming, CrmFieldCheck(catalog, remote_options)),
         speech=speech,
         phrases=phrases,
         phrase_warming=warming,

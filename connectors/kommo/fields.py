@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from graph_runtime.contract.crm import CrmField, CrmRecord, Entity, FieldKind
+from graph_runtime.contract.crm_values import choice_of, choices_of, moment_of, number_of
 from graph_runtime.contract.errors import Refused
 
 PLURAL: Final[Mapping[Entity, str]] = {"contact": "contacts", "company": "companies", "lead": "leads"}
@@ -86,8 +86,7 @@ def payload(values: Mapping[str, Any], kinds: Mapping[str, CrmField], key: str =
 
 def _values(field: CrmField, value: Any) -> list[dict[str, Any]]:
     if field.kind in ("choice", "choices"):
-        wanted = value if isinstance(value, list) else str(value).split(",") if field.kind == "choices" else [value]
-        return [{"enum_id": _option(field, str(w).strip())} for w in wanted]
+        return [{"enum_id": _option(field, one)} for one in (choices_of(value) if field.kind == "choices" else [value])]
     if field.kind == "number":
         number = _number(value, field.label)
         return [{"value": int(number) if number.is_integer() else number}]
@@ -104,16 +103,17 @@ def _values(field: CrmField, value: Any) -> list[dict[str, Any]]:
     return [{"value": str(value)[:5000]}]
 
 
-def _option(field: CrmField, wanted: str) -> int:
-    for number, label in field.options:
-        if wanted == number or wanted.casefold() == label.casefold():
-            return int(number)
-    raise Refused(f"“{field.label}” has no choice “{wanted[:80]}” in Kommo. Choose one it has.", field=field.id)
+def _option(field: CrmField, wanted: Any) -> int:
+    try:
+        return int(choice_of(wanted, field.options))
+    except ValueError:
+        told = f"“{field.label}” has no choice “{str(wanted).strip()[:80]}” in Kommo. Choose one it has."
+        raise Refused(told, field=field.id) from None
 
 
 def _number(value: Any, label: str) -> float:
     try:
-        return float(str(value).replace(" ", "").replace(",", "."))
+        return number_of(value)
     except ValueError:
         raise Refused(f"“{label}” needs a number, not “{str(value)[:80]}”.", field=label) from None
 
@@ -126,15 +126,9 @@ def _whole(text: str, label: str) -> int:
 
 def _moment(value: Any, label: str) -> int:
     try:
-        text = str(value)
-        at = (
-            datetime.fromisoformat(text)
-            if "T" in text
-            else datetime.combine(date.fromisoformat(text), datetime.min.time())
-        )
+        return int(moment_of(value).timestamp())
     except ValueError:
         raise Refused(f"“{label}” needs a date, not “{str(value)[:80]}”.", field=label) from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
 
 
 def record(entity: Entity, data: Mapping[str, Any], base_url: str) -> CrmRecord:

@@ -10,8 +10,11 @@ Found = TypeVar("Found")
 
 
 class AskedOnce(Generic[Found]):
-    """Whoever comes while the answer is on its way waits for it. What is remembered lapses for all at once: without this,
-    every request of that moment would take a connection of its own to ask."""
+    """Whoever comes while the answer is on its way waits for it, and nobody's going away stops it.
+
+    What is remembered lapses for all at once: without this, every request of that moment would take a connection of its
+    own to ask.
+    """
 
     def __init__(self) -> None:
         self._asking: dict[Hashable, asyncio.Task[Found]] = {}

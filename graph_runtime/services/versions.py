@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from graph_runtime.contract.errors import NotFound
 from graph_runtime.contract.flow import load_flow
 from graph_runtime.engine.compile import compile_flow
 from graph_runtime.engine.program import CompiledFlow
+from graph_runtime.services.asked_once import AskedOnce
 from graph_runtime.storage.conversations import ConversationReader
 
 
@@ -30,7 +30,7 @@ class Versions:
         self._catalog = catalog
         self._size = size
         self._kept: OrderedDict[tuple[str, str, str], PinnedVersion] = OrderedDict()
-        self._loading: dict[tuple[str, str, str], asyncio.Future[PinnedVersion]] = {}
+        self._asked = AskedOnce[PinnedVersion]()
 
     async def get(self, workspace_id: str, version_id: str, entry: str = "message") -> PinnedVersion:
         """`entry`: where conversations come in ("message", "call"). Raises: NotFound, FlowInvalid, FlowDamaged."""
@@ -39,11 +39,7 @@ class Versions:
         if found is not None:
             self._kept.move_to_end(key)
             return found
-        loading = self._loading.get(key)
-        if loading is None:
-            loading = self._loading[key] = asyncio.ensure_future(self._load(*key))
-            loading.add_done_callback(lambda _: self._loading.pop(key, None))
-        return await asyncio.shield(loading)
+        return await self._asked.ask(key, lambda: self._load(*key))
 
     async def _load(self, workspace_id: str, version_id: str, entry: str) -> PinnedVersion:
         row = await self._reader.version(workspace_id, version_id)

@@ -91,10 +91,7 @@ class Receiver:
 
     def __init__(self, database: Direct, owner: int, news: News, *, takes: bool = True) -> None:
         self._database = database
-        self._statement, self._of_many = (
-            (_RECEIVE, _RECEIVE_MANY) if takes else (_RECEIVE_FOR_OTHERS, _RECEIVE_MANY_FOR_OTHERS)
-        )
-        self._owner = owner
+        self._owner = owner if takes else None
         self._news = news
         self._together = Together(self._patiently, self._many, _sender)
 
@@ -135,7 +132,7 @@ class Receiver:
         columns = zip(*(self._values(arrivals[n]) for n in order), strict=True)
         async with self._database.direct() as connection:
             cursor = connection.cursor(row_factory=tuple_row, binary=True)
-            await cursor.execute(self._of_many, [*map(list, columns)])
+            await cursor.execute(_RECEIVE_MANY, [*map(list, columns)])
             rows = {int(row[0]): row[1:] for row in await cursor.fetchall()}
         found: list[tuple[Any, ...]] = [()] * len(arrivals)
         for position, n in enumerate(order, start=1):
@@ -153,7 +150,7 @@ class Receiver:
 
     async def _store(self, connection: Connection, arrival: Arrival) -> tuple[Any, ...]:
         cursor = connection.cursor(row_factory=tuple_row, binary=True)
-        await cursor.execute(self._statement, self._values(arrival))
+        await cursor.execute(_RECEIVE, self._values(arrival))
         row = await cursor.fetchone()
         assert row is not None
         return row
@@ -188,7 +185,6 @@ _TYPES = (
 )  # fmt: skip
 _FOUND = "problem, conversation_id, inbox_id, seq, is_new, at, must_lease, (leased).*"
 _RECEIVE = f"SELECT {_FOUND} FROM receive_message({', '.join(f'%s::{kind}' for kind in _TYPES)})"  # noqa: S608  # of constants
-_RECEIVE_FOR_OTHERS = _RECEIVE.replace("receive_message", "receive_for_others")
 _LOCK_MS = 200
 # The last value depends on the setting, so that it is set before the first event is stored.
 _RECEIVE_MANY = (
@@ -198,4 +194,3 @@ _RECEIVE_MANY = (
     f" LATERAL receive_message({', '.join(f'u.v{n}' for n in range(len(_TYPES) - 1))},"
     f" CASE WHEN s.done <> '' THEN u.v{len(_TYPES) - 1} END)"
 )
-_RECEIVE_MANY_FOR_OTHERS = _RECEIVE_MANY.replace("receive_message", "receive_for_others")

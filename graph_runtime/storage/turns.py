@@ -150,18 +150,18 @@ class TurnStore:
         external, source = contact or (None, None)
         values = (
             workspace_id, conversation_id, dedupe_key, kind, _json(payload), None if parts is None else _json(parts),
-            text, client_id, external, source, self.owner, LEASE_SECONDS,
+            text, client_id, external, source, self.owner if self._takes else None, LEASE_SECONDS,
         )  # fmt: skip
         async with nullcontext(connection) if connection else self._database.direct() as used:
             cursor = used.cursor(row_factory=tuple_row, binary=True)
-            await cursor.execute(_ACCEPT if self._takes else _ACCEPT_FOR_OTHERS, values)
+            await cursor.execute(_ACCEPT, values)
             row = await cursor.fetchone()
         if row is None:
             return None, None
         accepted, must_lease, turn = AcceptedTrigger(*row[:5]), row[5], row[6:]
         if accepted.is_new and accepted.seq:
             self.news.tell(workspace_id, conversation_id, accepted.seq)
-        if must_lease and self._takes:
+        if must_lease:
             return accepted, await self.lease(workspace_id, conversation_id)
         return accepted, None if turn[0] is None else LeasedTurn(*turn)
 
@@ -349,7 +349,6 @@ _ACCEPT = (
     "SELECT inbox_id, seq, is_new, status, at, must_lease, (leased).* FROM accept_trigger(%s::uuid, %s::uuid, "
     "%s::text, %s::text, %s::jsonb, %s::jsonb, %s::text, %s::text, %s::text, %s::uuid, %s::bigint, %s::integer)"
 )
-_ACCEPT_FOR_OTHERS = _ACCEPT.replace("accept_trigger", "accept_for_others")
 _OPEN = (
     "SELECT * FROM open_conversation(%s::uuid, %s::uuid, %s::uuid, %s::text, %s::text, %s::jsonb, %s::text, %s::uuid, "
     "%s::boolean, %s::text, %s::bigint)"

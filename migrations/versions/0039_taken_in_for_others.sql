@@ -1,4 +1,5 @@
--- Who takes in for others (`p_owner` NULL) leases nothing, where it used to lease and give back.
+-- Who takes in for others (`p_owner` NULL) leases nothing. accept_for_others and receive_for_others, which leased and gave back,
+-- stay for processes of the version before.
 
 CREATE OR REPLACE FUNCTION accept_trigger(
     p_workspace uuid, p_conversation uuid, p_dedupe text, p_kind text, p_payload jsonb,
@@ -78,39 +79,39 @@ BEGIN
         CASE WHEN is_first THEN turn_start(c, i) END;
 END $$;
 
-CREATE OR REPLACE FUNCTION accept_for_others(
-    p_workspace uuid, p_conversation uuid, p_dedupe text, p_kind text, p_payload jsonb,
-    p_parts jsonb, p_text text, p_client text, p_external text, p_source uuid, p_owner bigint, p_seconds integer
-) RETURNS TABLE (
-    inbox_id uuid, seq integer, is_new boolean, status text, at timestamptz, must_lease boolean, leased leased_turn
-)
-LANGUAGE plpgsql AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT r.inbox_id, r.seq, r.is_new, r.status, r.at, false, NULL::leased_turn
-        FROM accept_trigger(p_workspace, p_conversation, p_dedupe, p_kind, p_payload, p_parts, p_text, p_client, p_external,
-                            p_source, NULL, p_seconds) r;
-END $$;
-
-CREATE OR REPLACE FUNCTION receive_for_others(
-    p_workspace uuid, p_channel uuid, p_revision integer, p_dedupe text, p_external text, p_contact jsonb,
-    p_language text, p_payload jsonb, p_parts jsonb, p_text text, p_owner bigint, p_seconds integer
-) RETURNS TABLE (
-    problem text, conversation_id uuid, inbox_id uuid, seq integer, is_new boolean, at timestamptz,
-    must_lease boolean, leased leased_turn
-)
+CREATE OR REPLACE FUNCTION begin_with_message(
+    h channel, p_dedupe text, p_external text, p_contact jsonb, p_language text,
+    p_payload jsonb, p_parts jsonb, p_text text, p_owner bigint, p_seconds integer
+) RETURNS TABLE (problem text, conversation_id uuid, inbox_id uuid, seq integer, at timestamptz, leased leased_turn)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    r record;
+    opened record;
+    c conversation%ROWTYPE;
+    i inbox%ROWTYPE;
+    turn leased_turn;
+    n integer := (p_parts <> '[]'::jsonb)::integer;
 BEGIN
-    FOR r IN SELECT * FROM receive_message(p_workspace, p_channel, p_revision, p_dedupe, p_external, p_contact,
-                                           p_language, p_payload, p_parts, p_text, NULL, p_seconds) LOOP
-        -- Only one that has just begun was counted as taken.
-        IF (r.leased).epoch IS NOT NULL THEN
-            UPDATE conversation SET lease_owner = NULL, lease_until = NULL WHERE id = r.conversation_id;
-            UPDATE inbox SET attempts = 0, first_run_at = NULL WHERE id = r.inbox_id;
-        END IF;
-        RETURN QUERY SELECT r.problem, r.conversation_id, r.inbox_id, r.seq, r.is_new, r.at, false, NULL::leased_turn;
-    END LOOP;
+    SELECT * INTO opened FROM open_conversation(h.workspace_id, h.agent_id, h.id, h.connector, p_external, p_contact,
+        p_dedupe, NULL, false, p_language, NULL);
+    IF opened.problem <> '' THEN
+        RETURN QUERY SELECT opened.problem, NULL::uuid, NULL::uuid, 0, now(), NULL::leased_turn;
+        RETURN;
+    END IF;
+    UPDATE inbox x SET payload = p_payload, seq = n, attempts = (p_owner IS NOT NULL)::integer,
+        first_run_at = CASE WHEN p_owner IS NOT NULL THEN clock_timestamp() END
+        WHERE x.source_id = h.id AND x.dedupe_key = p_dedupe RETURNING * INTO i;
+    SELECT * INTO c FROM conversation WHERE id = opened.conversation_id;
+    IF n > 0 THEN
+        INSERT INTO message (workspace_id, conversation_id, seq, role, parts, text, turn_id)
+            VALUES (h.workspace_id, c.id, n, 'contact', p_parts, p_text, i.id);
+    END IF;
+    IF p_owner IS NOT NULL THEN
+        turn := turn_start(c, i);
+    END IF;
+    UPDATE conversation SET message_seq = n, preview = left(p_text, 140), lease_owner = p_owner,
+        lease_epoch = lease_epoch + (p_owner IS NOT NULL)::integer,
+        lease_until = CASE WHEN p_owner IS NOT NULL THEN clock_timestamp() + make_interval(secs => p_seconds) END
+        WHERE id = c.id;
+    RETURN QUERY SELECT '', c.id, i.id, n, i.received_at, turn;
 END $$;
