@@ -221,6 +221,7 @@ def _drawn(fields: list[FormField]) -> list[rx.Component]:
     parts = {f.key: _field(f) for f in fields}
     for first, second in (("field", "source"), ("overwrite", "least_percent"), ("crm_entity", "crm_field")):
         parts[first] = rx.el.div(parts[first], parts.pop(second), class_name="ps-form-two")
+    parts["crm_entity"] = rx.cond(AgentRules.form["crm"] != "", parts["crm_entity"])
     return [*parts.values()]
 
 
@@ -233,8 +234,6 @@ def _field(one: FormField) -> rx.Component:
         field(label, _control(one, field_id, label), field_id=field_id, hint=hint), _problems_of(one.key),
         style={"display": "grid", "gap": "6px", "min_width": 0},
     )  # fmt: skip
-    if one.key in ("crm_entity", "crm_field"):
-        drawn = rx.cond(AgentRules.form["crm"] != "", drawn)
     for key, values in one.show_when.items():
         shown = AgentRules.form[key] == values[0]
         for value in values[1:]:

@@ -12,6 +12,8 @@ from builder_ui.pages.chain_state import ChainPage
 from graph_runtime.contract.working_hours import WEEKDAYS
 
 RULES = ChainPage.rules
+FIELDS = {"gap": "10px"}
+"""Of a fieldset with fields that have labels above them, not only statements to check."""
 
 
 def rules_dialog() -> rx.Component:
@@ -29,7 +31,7 @@ def rules_dialog() -> rx.Component:
                         line("results", RULES.results, "chains.stop_results", "chains.stop_results_hint"),
                         line("stages", RULES.stages, "chains.stop_stages", "chains.stop_stages_hint"),
                         rx.cond(RULES.is_stop_kept, rx.el.p(t("chains.stop_kept"), class_name="ps-hint"), _stop_condition()),
-                        class_name="ps-fieldset",
+                        class_name="ps-fieldset", style=FIELDS,
                     ),
                     rx.el.fieldset(
                         rx.el.legend(t("chains.quiet"), class_name="ps-label"),
@@ -38,7 +40,7 @@ def rules_dialog() -> rx.Component:
                             clock_time("quiet_start", RULES.quiet_start, "chains.hours_from"),
                             clock_time("quiet_end", RULES.quiet_end, "chains.hours_until"),
                         ),
-                        class_name="ps-fieldset",
+                        class_name="ps-fieldset", style=FIELDS,
                     ),
                     _working_hours(),
                     rx.el.fieldset(
@@ -53,7 +55,7 @@ def rules_dialog() -> rx.Component:
                             number("per_channel_day", RULES.per_channel_day, "chains.per_channel_day", 0, 1_000_000),
                         ),
                         number("jitter", RULES.jitter, "chains.jitter", 0, 240),
-                        class_name="ps-fieldset",
+                        class_name="ps-fieldset", style=FIELDS,
                     ),
                     pair(
                         line("zone", RULES.zone, "chains.zone", "chains.zone_hint"),
