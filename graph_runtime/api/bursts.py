@@ -50,7 +50,6 @@ class Bursts:
             except OSError:
                 return  # nobody else waits, or whoever did has gone; what lacks files is said by the server itself
             accepted.setblocking(False)
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = asyncio.create_task(self._begin(accepted), name="begin_connection")
             self._beginning.add(task)
             task.add_done_callback(self._beginning.discard)
