@@ -58,9 +58,11 @@ class ContactHistory:
             for provider in self._coming if before is None else ():
                 coming += await provider(connection, contact["id"], limit)
             past = await rows.past(connection, contact["id"], before or _FAR, limit + 1)
-        entries = [_entry(r) for r in past[:limit]]
+        last = past[:limit][-1]["at"] if past else _FAR
+        page = sorted((r for r in past if r["at"] >= last), key=lambda r: (r["at"], r["nr"]), reverse=True)
         coming.sort(key=lambda r: r["at"])
-        return Timeline([_entry(r) for r in coming[:limit]], entries, entries[-1].at if len(past) > limit else None)
+        entries = [_entry(r) for r in page]
+        return Timeline([_entry(r) for r in coming[:limit]], entries, last if len(past) > limit else None)
 
 
 def _entry(row: Row) -> Entry:

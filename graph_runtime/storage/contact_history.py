@@ -11,53 +11,53 @@ from graph_runtime.storage.database import Connection, Row
 _PAST: Final = """
     SELECT * FROM (
         (SELECT c.created_at AS at, 'conversation' AS kind, c.id::text AS ref, jsonb_build_object(
-            'agent', a.name, 'channel', c.channel_kind, 'status', c.status, 'result', c.result, 'preview', c.preview) AS data
+            'agent', a.name, 'channel', c.channel_kind, 'status', c.status, 'result', c.result, 'preview', c.preview) AS data, c.id AS nr
          FROM conversation c JOIN agent a ON a.id = c.agent_id
-         WHERE c.contact_id = %(id)s AND NOT c.is_test AND c.created_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+         WHERE c.contact_id = %(id)s AND NOT c.is_test AND c.created_at < %(before)s ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
         (SELECT c.ended_at, 'conversation_ended', c.id::text, jsonb_build_object(
-            'agent', a.name, 'channel', c.channel_kind, 'result', c.result)
+            'agent', a.name, 'channel', c.channel_kind, 'result', c.result), c.id
          FROM conversation c JOIN agent a ON a.id = c.agent_id
-         WHERE c.contact_id = %(id)s AND NOT c.is_test AND c.ended_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+         WHERE c.contact_id = %(id)s AND NOT c.is_test AND c.ended_at < %(before)s ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
         (SELECT p.started_at, 'call', c.id::text, jsonb_build_object(
-            'direction', p.direction, 'from', p.from_number, 'to', p.did, 'state', p.state, 'result', p.result)
+            'direction', p.direction, 'from', p.from_number, 'to', p.did, 'state', p.state, 'result', p.result), p.id
          FROM conversation c JOIN phone_call p ON p.conversation_id = c.id
-         WHERE c.contact_id = %(id)s AND p.started_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+         WHERE c.contact_id = %(id)s AND p.started_at < %(before)s ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
         (SELECT o.created_at, 'delivery', c.id::text, jsonb_build_object(
-            'channel', c.channel_kind, 'state', o.state, 'reason', o.error_class)
+            'channel', c.channel_kind, 'state', o.state, 'reason', o.error_class), o.id
          FROM conversation c JOIN outbox o ON o.conversation_id = c.id
          WHERE c.contact_id = %(id)s AND o.created_at < %(before)s AND o.state IN ('failed', 'unknown')
-         ORDER BY 1 DESC LIMIT %(limit)s)
+         ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
         (SELECT u.created_at, 'rule_' || CASE WHEN u.state IN ('applied', 'undone') AND u.applied_by LIKE 'rule:%%'
                 THEN 'applied' WHEN u.state = 'noted' THEN 'noted' ELSE 'proposed' END, u.conversation_id::text, jsonb_build_object(
-            'field', u.field, 'label', u.label, 'before', u.before, 'after', u.after, 'sentence', u.sentence)
-         FROM update_change u WHERE u.contact_id = %(id)s AND u.created_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+            'field', u.field, 'label', u.label, 'before', u.before, 'after', u.after, 'sentence', u.sentence), u.id
+         FROM update_change u WHERE u.contact_id = %(id)s AND u.created_at < %(before)s ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
         (SELECT u.applied_at, 'rule_accepted', u.conversation_id::text, jsonb_build_object(
-            'field', u.field, 'label', u.label, 'before', u.before, 'after', u.after, 'actor', u.applied_by)
+            'field', u.field, 'label', u.label, 'before', u.before, 'after', u.after, 'actor', u.applied_by), u.id
          FROM update_change u WHERE u.contact_id = %(id)s AND u.applied_at < %(before)s AND u.applied_by NOT LIKE 'rule:%%'
-         ORDER BY 1 DESC LIMIT %(limit)s)
+         ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
         (SELECT u.closed_at, 'rule_' || u.state, u.conversation_id::text, jsonb_build_object(
-            'field', u.field, 'label', u.label, 'before', u.after, 'after', CASE u.state WHEN 'undone' THEN u.before END, 'actor', u.closed_by)
+            'field', u.field, 'label', u.label, 'before', u.after, 'after', CASE u.state WHEN 'undone' THEN u.before END, 'actor', u.closed_by), u.id
          FROM update_change u WHERE u.contact_id = %(id)s AND u.closed_at < %(before)s AND u.state IN ('undone', 'rejected')
-         ORDER BY 1 DESC LIMIT %(limit)s)
+         ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
         (SELECT l.at, 'chain_' || l.what || CASE l.what WHEN 'done' THEN '_' || l.kind ELSE '' END, l.conversation_id::text,
-                jsonb_build_object('chain', h.name, 'reason', l.reason)
+                jsonb_build_object('chain', h.name, 'reason', l.reason), l.id
          FROM chain_log l JOIN chain h ON h.id = l.chain_id WHERE l.contact_id = %(id)s AND l.at < %(before)s
-         AND l.what IN ('enrolled', 'done', 'skipped', 'failed', 'stopped', 'finished') ORDER BY 1 DESC LIMIT %(limit)s)
+         AND l.what IN ('enrolled', 'done', 'skipped', 'failed', 'stopped', 'finished') ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
-        (SELECT r.done_at, 'trigger_fired', r.conversation_id::text, jsonb_build_object('trigger', t.name)
+        (SELECT r.done_at, 'trigger_fired', r.conversation_id::text, jsonb_build_object('trigger', t.name), r.id
          FROM trigger_run r JOIN agent_trigger t ON t.id = r.trigger_id
-         WHERE r.contact_id = %(id)s AND r.state = 'fired' AND r.done_at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
+         WHERE r.contact_id = %(id)s AND r.state = 'fired' AND r.done_at < %(before)s ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
         UNION ALL
-        (SELECT h.at, h.kind, NULL, h.data || jsonb_build_object('actor', h.actor)
-         FROM contact_change h WHERE h.contact_id = %(id)s AND h.at < %(before)s ORDER BY 1 DESC LIMIT %(limit)s)
-    ) everything ORDER BY at DESC LIMIT %(limit)s
+        (SELECT h.at, h.kind, NULL, h.data || jsonb_build_object('actor', h.actor), h.id
+         FROM contact_change h WHERE h.contact_id = %(id)s AND h.at < %(before)s ORDER BY 1 DESC FETCH FIRST %(limit)s ROWS WITH TIES)
+    ) everything ORDER BY at DESC FETCH FIRST %(limit)s ROWS WITH TIES
 """
 _TIMERS: Final = """
     SELECT t.due_at AS at, 'timer' AS kind, c.id::text AS ref, jsonb_build_object(
@@ -136,7 +136,11 @@ _FILES: Final = """
 
 
 async def past(connection: Connection, contact_id: str, before: datetime, limit: int) -> list[Row]:
-    """Newest first, older than `before`: {at, kind, ref (a conversation or None), data}."""
+    """Older than `before`: {at, kind, ref (a conversation or None), data, nr (its order among its kind)}.
+
+    Newest first. More than `limit` come when the last of them shares its moment with others: whoever goes on
+    before that moment misses none.
+    """
     values = {"id": contact_id, "before": before, "limit": limit}
     return await (await connection.execute(_PAST, values)).fetchall()
 

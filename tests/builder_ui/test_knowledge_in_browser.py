@@ -157,6 +157,7 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         assert await serious(page) == []
         await picture(page, "transcript")
         await page.get_by_role("link", name="Відкрити в базі знань").click()
+        await expect(page.get_by_test_id("document").first).to_be_visible()  # the talk and its own dialog have gone
         await expect(page.get_by_role("dialog")).to_contain_text("наискосок")
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("dialog")).to_have_count(0)

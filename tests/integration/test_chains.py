@@ -88,6 +88,12 @@ async def test_messages_come_at_their_time_and_once(
         ("chain_next", "Quote", datetime(2026, 3, 4, 9, 0, tzinfo=UTC))
     ]
     assert [e.kind for e in line.past if e.kind.startswith("chain")] == ["chain_done_message", "chain_enrolled"]
+    page = await ContactHistory(p.database).get(place.who, anna, limit=1)
+    leafed = page.past
+    while page.next is not None:
+        page = await ContactHistory(p.database).get(place.who, anna, before=page.next, limit=1)
+        leafed += page.past
+    assert leafed == line.past  # pages end between moments, never inside one
     await p.pass_until(datetime(2026, 3, 4, 8, 59, tzinfo=UTC))
     assert len(lane.texts) == 1
     await p.pass_until(datetime(2026, 3, 4, 9, 1, tzinfo=UTC))
