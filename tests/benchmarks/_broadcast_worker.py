@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import uvloop
 
 from graph_runtime.contract.channels import Rate
+from graph_runtime.worker.main import give_way
 from tests.chain_world import chaining
 from tests.delivery_world import CONNECTORS
 from tests.fakes.push_channels import BLIND
@@ -20,6 +21,7 @@ async def work(url: str, rate: Rate) -> None:
     CONNECTORS[BLIND.id] = replace(BLIND, channel=replace(BLIND.channel, channel_rate=rate))
     async with chaining(url, datetime.now(UTC)) as side:
         print("ready", flush=True)
+        give_way()
         await side.by_the_database().run()
 
 
