@@ -11,14 +11,19 @@ ALONE_SECONDS: Final = 15.0
 """So long a last attempt waits for those that run together; then it runs beside them."""
 TOGETHER_SECONDS: Final = 5.0
 """So long the others wait for one that has begun to run alone: a slow model must not hold up a whole process."""
+SUSPECT_SECONDS: Final = 60.0
+"""So long those wait of which a process may have died before, however slow the one is that runs alone."""
 
 
 class Isolation:
     """Of one process: turns run together, or one runs alone."""
 
-    def __init__(self, alone: float = ALONE_SECONDS, together: float = TOGETHER_SECONDS) -> None:
+    def __init__(
+        self, alone: float = ALONE_SECONDS, together: float = TOGETHER_SECONDS, suspect: float = SUSPECT_SECONDS
+    ) -> None:
         self._alone_seconds = alone
         self._together_seconds = together
+        self._suspect_seconds = suspect
         self._one_at_a_time = asyncio.Lock()
         self._inside = 0
         self._is_empty = asyncio.Event()
@@ -34,13 +39,13 @@ class Isolation:
         return not self._is_open.is_set()
 
     @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
-        """Beside others, after whoever runs alone.
+    async def together(self, *, is_suspect: bool = False) -> AsyncIterator[None]:
+        """Beside others, after whoever runs alone. `is_suspect`: it was begun before, and its process may have died of it.
 
         Who waits to run alone would wait in vain if others went on coming in.
         """
         await _wait(self._has_begun, self._alone_seconds)
-        await _wait(self._is_open, self._together_seconds)
+        await _wait(self._is_open, self._suspect_seconds if is_suspect else self._together_seconds)
         self._inside += 1
         self._is_empty.clear()
         try:

@@ -180,15 +180,18 @@ class TurnRunner:
         """Run turns until none waits, or another process has the conversation. Never raises for a failing turn."""
         if turn is None and conversation_id in self._last_attempts:
             return
+        attempts = 0
         if turn is not None:
             if turn.attempts != MAX_ATTEMPTS:
                 await self._run_on(workspace_id, conversation_id, turn)
                 return
             await self._run_alone(workspace_id, conversation_id, turn)
-        elif is_left and await self._store.attempts(workspace_id, conversation_id) == MAX_ATTEMPTS - 1:
-            await self._run_alone(workspace_id, conversation_id)
+        elif is_left or self.isolation.is_closed:
+            attempts = await self._store.attempts(workspace_id, conversation_id)
+            if attempts == MAX_ATTEMPTS - 1:
+                await self._run_alone(workspace_id, conversation_id)
         while True:
-            async with self.isolation.together():
+            async with self.isolation.together(is_suspect=attempts > 0):
                 turn = await self._store.lease(workspace_id, conversation_id)
                 if turn is None:
                     return

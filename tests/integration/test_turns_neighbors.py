@@ -149,6 +149,37 @@ async def test_a_last_attempt_runs_after_what_was_taken_up_before_and_before_wha
     assert gate.most == 1
 
 
+async def test_beside_a_slow_last_attempt_runs_only_what_no_process_can_have_died_of(
+    postgres: EmbeddedPostgres, admin: psycopg.Connection[tuple[Any, ...]]
+) -> None:
+    access, gate = publish(postgres.admin_url, FLOW), Gate()
+    async with process(postgres.app_url, gate.outside) as p:
+        tries = {"last": 2, "suspect": 1, "fresh": 0}
+        conversations = {name: await p.begin(access) for name in tries}
+        for name, conversation in conversations.items():
+            await p.store.accept(
+                access.workspace_id, conversation, dedupe_key=name, kind="message",
+                payload={"reply": {"text": name}}, parts=[],
+            )  # fmt: skip
+            admin.execute(
+                "UPDATE inbox SET attempts = %s WHERE conversation_id = %s AND kind = 'message'",
+                (tries[name], conversation),
+            )
+            admin.execute("UPDATE conversation SET lease_until = now() WHERE id = %s", (conversation,))
+        p.runner.isolation = Isolation(alone=60, together=0.05, suspect=60)
+        p.runner.start(access.workspace_id, conversations["last"], is_left=True)
+        async with asyncio.timeout(10):
+            while gate.inside != ["last"]:  # noqa: ASYNC110  # nothing tells of it
+                await asyncio.sleep(0.01)
+            p.runner.start(access.workspace_id, conversations["suspect"])
+            p.runner.start(access.workspace_id, conversations["fresh"], is_left=True)
+            while gate.inside != ["last", "fresh"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        gate.may_leave.set()
+        await p.settle()
+    assert gate.order == ["last", "fresh", "suspect"]
+
+
 async def test_nobody_waits_for_ever_for_a_slow_one() -> None:
     isolation = Isolation(0.05, 0.05)
     async with isolation.together(), isolation.alone():
