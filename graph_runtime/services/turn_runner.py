@@ -32,6 +32,7 @@ from graph_runtime.services.manner import Manner
 from graph_runtime.services.versions import PinnedVersion, Versions
 from graph_runtime.services.wishes import obeyed, wish_of
 from graph_runtime.services.workspace_facts import Facts, WorkspaceFacts
+from graph_runtime.storage.database import DISK_FULL
 from graph_runtime.storage.outbox import recipient
 from graph_runtime.storage.turns import Committed, EffectRows, LeasedTurn, TurnRows, TurnStore
 from graph_runtime.telemetry.metrics import INBOUND_TO_REPLY, LEASE_STEALS
@@ -40,6 +41,8 @@ log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 3
 HISTORY_MESSAGES = 60
 ANSWERS_KEPT = 500
+FULL_SECONDS = 2.0
+"""Until what could not be stored for want of room is tried again."""
 HANG_UP = "hang_up"
 """In a payload: the caller has gone, and with them the conversation."""
 
@@ -249,6 +252,12 @@ class TurnRunner:
                 raise
             log.warning("lease_lost", conversation_id=conversation_id)
             work.uncancel()
+        except DISK_FULL:
+            # Says nothing about the message: not counted. A pause, since the next attempt would meet the same disk.
+            log.warning("turn_not_stored", conversation_id=conversation_id, reason="disk_full")
+            self._live.publish(conversation_id, {"type": "reset", "key": ""})
+            await asyncio.sleep(FULL_SECONDS)
+            await self._hand_over(place, turn, uncount=True)
         except Exception:
             # Counted as an attempt; the sweeper brings it back, and after the last attempt it is put aside.
             log.exception("turn_failed", conversation_id=conversation_id, attempts=turn.attempts)

@@ -26,6 +26,7 @@ Row = dict[str, Any]
 
 DATABASE_AWAY: tuple[type[Exception], ...] = (psycopg.OperationalError,)
 """What is raised while the database cannot be reached, is starting, is out of room or is not let in to."""
+DISK_FULL: type[Exception] = psycopg.errors.DiskFull
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)

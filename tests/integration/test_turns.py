@@ -13,6 +13,7 @@ from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.contract.messages import Reply
 from graph_runtime.contract.models import ModelReply, ModelUsage
 from graph_runtime.engine.run import SORRY
+from graph_runtime.services import turn_runner
 from graph_runtime.services.turn_runner import Outside
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.turns import TurnRows
@@ -267,6 +268,33 @@ async def test_what_a_model_answered_before_the_death_is_not_asked_again(postgre
         await second.runner.run_pending(access.workspace_id, conversation)
         assert (await second.texts(access, conversation)) == ["?", "> 1", "Answer to 1", "?"]
     assert (model.asked, other.asked) == (["1"], [])
+
+
+async def test_a_full_disk_uses_up_no_attempts(
+    p: Process, postgres: EmbeddedPostgres, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = publish(postgres.admin_url, ECHO)
+    conversation = await p.begin(access)
+    monkeypatch.setattr(turn_runner, "FULL_SECONDS", 0.0)
+    times = 0
+
+    async def refuses(*_: Any) -> Any:
+        nonlocal times
+        times += 1
+        raise psycopg.errors.DiskFull("could not extend file")
+
+    with monkeypatch.context() as full:
+        full.setattr(p.store, "commit", refuses)
+        await p.say(access, conversation, "1")
+        for _ in range(5):
+            await p.runner.run_pending(access.workspace_id, conversation, is_left=True)
+    assert times == 6
+    waits = admin.execute(
+        "SELECT attempts, state FROM inbox WHERE kind = 'message' AND conversation_id = %s", (conversation,)
+    )
+    assert waits.fetchall() == [(0, "pending")]
+    await p.runner.run_pending(access.workspace_id, conversation, is_left=True)
+    assert await p.texts(access, conversation) == ["Say something", "> 1", "You said 1", "Say something"]
 
 
 async def test_an_idle_conversation_takes_little_room(p: Process, postgres: EmbeddedPostgres, admin: Admin) -> None:
