@@ -23,14 +23,18 @@ LOOKS_A_SECOND = 60
 
 
 class Driver:
-    """`at_once`: conversations in progress at the same time. Finished ones are counted in `done`."""
+    """`at_once`: conversations in progress at the same time; `spread`: seconds between two that begin. Finished ones are
+    counted in `done`."""
 
-    def __init__(self, system: System, journal: Journal, *, at_once: int = 200, patience: float = 150.0) -> None:
+    def __init__(
+        self, system: System, journal: Journal, *, at_once: int = 200, patience: float = 150.0, spread: float = 0.0
+    ) -> None:
         self.journal = journal
         self.done = 0
         self._system = system
         self._places = asyncio.Semaphore(at_once)
         self._at_once = at_once
+        self._spread = spread
         self._talking = asyncio.Semaphore(MOST_TALKING)
         self._patience = patience
         self._letters = LetterBox(system.receiver_journal)
@@ -45,6 +49,7 @@ class Driver:
                 for conversation in conversations:
                     await self._places.acquire()
                     group.create_task(self._one(conversation))
+                    await asyncio.sleep(self._spread)
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

@@ -58,11 +58,13 @@ class Stage:
         *,
         at_once: int = 200,
         patience: float = 150.0,
+        spread: float = 0.0,
         keep_talking: bool = False,
         more: Shape | None = None,
     ) -> History:
         """Talk and hurt at the same time, until both are over.
 
+        `spread`: seconds between two conversations that begin.
         `keep_talking`: when all has been said before the deeds are done, others go on talking; `more`: of this shape.
         """
         conversations = draw(shape, self.chance) if isinstance(shape, Shape) else shape
@@ -72,7 +74,7 @@ class Stage:
         journal = Journal(self.folder / "driver.jsonl")
         try:
             await self.system.start()
-            self.driver = Driver(self.system, journal, at_once=at_once, patience=patience)
+            self.driver = Driver(self.system, journal, at_once=at_once, patience=patience, spread=spread)
             hurting = asyncio.create_task(self._hurt(deeds), name="deeds")
             everybody = self._and_more(conversations, more, hurting)
             talking = self._talking = asyncio.create_task(self.driver.run(everybody), name="driver")

@@ -68,7 +68,7 @@ async def timers_due_while_down(stage: Stage) -> None:
         system.actions.note("back", when=back)
 
     layout = Layout(workers=1, flow=document(timer_seconds=far))
-    history = await stage.play(layout, talks, deeds, at_once=count, patience=600)
+    history = await stage.play(layout, talks, deeds, at_once=count, patience=1500, spread=0.04)
     back = next(a["when"] for a in history.actions if a["kind"] == "back")
     fired = [row for row in history.inbox if row["kind"] == "timer"]
     stage.result.gate("timers that fired", len(fired), "==", count)
