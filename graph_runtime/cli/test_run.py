@@ -16,8 +16,8 @@ SLOW_FOLDERS = ("end_to_end", "faults", "integration", "benchmarks")
 """Those with long files come first, so that at the end of a run no process works alone."""
 SCREENS_FOLDER = "tests/end_to_end"
 BYTECODE = REPOSITORY / "test-results" / "bytecode"
-AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Two processes for two cores, each with servers of its own; three browsers on two cores miss their moments. What stays together
+AT_ONCE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Three processes for two cores, each with servers of its own: tests wait half of their time. What stays together, and who has browsers,
 is in `tests/scheduling.py`; files keep their order."""
 
 

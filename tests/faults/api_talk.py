@@ -13,6 +13,9 @@ from tests.faults.plan import Conversation, Turn
 from tests.faults.system import System
 from tests.faults.talk import Talk
 
+SOON = 10.0
+"""Seconds: clients whose longest pause is longer are thousands, and begin with longer ones, too."""
+
 
 class ApiTalk(Talk):
     """`api_burst` sends copies, `api_async` neither waits nor repeats."""
@@ -75,7 +78,8 @@ class ApiTalk(Talk):
 
     async def look(self) -> None:
         # Who waits for long asks less often, as a decent client does; of thousands each asks more seldom.
-        waited = min(self.longest_pause, 0.4 * 1.2**self._looks)
+        first, growth = (0.4, 1.2) if self.longest_pause <= SOON else (self.longest_pause / 40, 2.0)
+        waited = min(self.longest_pause, first * growth**self._looks)
         self._looks += 1
         await asyncio.sleep(self.chance.uniform(0.7, 1.3) * waited)
         path = f"/conversations/{self.conversation_id}/messages?after={self.seen}"
