@@ -12,6 +12,7 @@ from builder_ui.stages import StageItem, stages_of
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields, is_shown
+from graph_runtime.contract.outside_words import in_language
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
 from graph_runtime.services.phone_setup import CallFacts
 
@@ -161,6 +162,12 @@ class CredentialItem:
     used_by: int
 
 
+def vendor_words(connector: Connector | None, said: str, language: str) -> str:
+    """What a check found, in a language: the connector's own sentence, or one of the program's; else as it was said."""
+    texts = connector.texts if connector else {}
+    return texts.get(said, {}).get(language) or in_language(said, language) or said
+
+
 def credential_item(row: Any, connector: Connector | None, language: str) -> CredentialItem:
     """From the services' row; `settings` of it hold no secrets. `connector` is None when it is not installed."""
     settings: Mapping[str, Any] = row.settings or {}
@@ -171,7 +178,7 @@ def credential_item(row: Any, connector: Connector | None, language: str) -> Cre
         label=row.label,
         details=str(settings.get("base_url") or ""),
         state="unknown" if row.check_ok is None else "works" if row.check_ok else "fails",
-        message=translate(connector.texts if connector else {}, row.check_message or "", language),
+        message=vendor_words(connector, row.check_message or "", language),
         checked_at=moment(row.checked_at),
         used_by=row.used_by or 0,
     )

@@ -18,6 +18,8 @@ from reflex_base.registry import RegistrationContext
 
 from builder_ui.i18n import TEXTS
 from graph_runtime.contract.errors import BuilderError, InputInvalid, NotSignedIn
+from graph_runtime.contract.outside_words import SENTENCES as OUTSIDE
+from graph_runtime.contract.outside_words import in_language
 
 if TYPE_CHECKING:
     from graph_runtime.bootstrap import Services
@@ -90,6 +92,9 @@ class Session(rx.State):
 
     def _tell_error(self, error: BuilderError) -> None:
         """Show what went wrong, in words that have a translation; about one field where there are words for it."""
+        if error.params.get("reason") in OUTSIDE:
+            self._tell("error.said", level="error", said=in_language(error.message, self.me.language) or error.message)
+            return
         of_field = f"error.{error.code}_{getattr(error, 'field', '') or error.params.get('field', '')}"
         key = of_field if of_field in TEXTS else f"error.{error.code}"
         self._tell(key, level="error", otherwise=error.message, **error.params)

@@ -388,7 +388,7 @@ async def build(
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),
-        triggers=Triggers(database, vault, clock),
+        triggers=Triggers(database, vault, clock, crms=catalog.customer_systems()),
         trigger_log=TriggerLog(database, side.trigger_acts, clock),
         trigger_hooks=TriggerHooks(database, vault),
         trigger_runner=TriggerRunner(database, side.trigger_acts, side.starts, side.live),

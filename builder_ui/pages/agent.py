@@ -312,9 +312,9 @@ def _connection(slot: rx.Var[ConnectionItem]) -> rx.Component:
 
 
 def _settings() -> rx.Component:
-    return rx.form(
-        card(
-            t("agent.about"),
+    return card(
+        t("agent.about"),
+        rx.form(
             rx.el.div(
                 field(
                     t("agent.name"),
@@ -343,12 +343,7 @@ def _settings() -> rx.Component:
                     ),
                     field_id="agent-language",
                 ),
-                class_name="ps-form",
-            ),
-        ),
-        card(
-            t("agent.look"),
-            rx.el.div(
+                rx.el.h3(t("agent.look"), style={"margin": "12px 0 0", "font_size": "14px", "font_weight": 600}),
                 rx.el.div(
                     rx.el.span(t("agent.color"), class_name="ps-label", id="color-label"),
                     rx.el.div(
@@ -367,11 +362,11 @@ def _settings() -> rx.Component:
                     ),
                     field_id="subtitle",
                 ),
+                rx.box(rx.button(t("common.save"), type="submit", data_testid="save-agent")),
                 class_name="ps-form",
             ),
+            on_submit=AgentPage.save,
         ),
-        rx.button(t("common.save"), type="submit", margin_top="16px", data_testid="save-agent"),
-        on_submit=AgentPage.save,
     )  # fmt: skip
 
 

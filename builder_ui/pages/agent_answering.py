@@ -11,7 +11,7 @@ from builder_ui.pages.agent_answering_state import APPROVES, DELAYS, EVERYBODY, 
 
 def answering_cards() -> rx.Component:
     """Two cards; each has its own Save."""
-    return rx.box(_approval(), _delay(), margin_top="20px")
+    return rx.fragment(_approval(), _delay())
 
 
 def _approval() -> rx.Component:

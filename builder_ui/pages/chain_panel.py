@@ -11,6 +11,7 @@ from builder_ui.i18n import t, t_of
 from builder_ui.pages.chain_fields import check, choice, clock_time, line, number, pair
 from builder_ui.pages.chain_forms import EVERYWHERE
 from builder_ui.pages.chain_state import ChainPage
+from builder_ui.pages.crm_fields import crm_field_rows
 
 FORM = ChainPage.form
 UNITS = ("minutes", "hours", "days", "working_days", "weeks", "months")
@@ -45,8 +46,8 @@ def _named(items: Any) -> rx.Component:
     return rx.foreach(items, lambda i: rx.select.item(i.name, value=i.id))
 
 
-def _target(label: str, items: Any, *first: rx.Component) -> rx.Component:
-    return choice("target", FORM.target, t(label), *first, _named(items))
+def _target(label: str, items: Any, *first: rx.Component, **more: Any) -> rx.Component:
+    return choice("target", FORM.target, t(label), *first, _named(items), **more)
 
 
 def _text(label: str, *, hint: bool = True, name: str = "text", value: Any = None) -> rx.Component:
@@ -112,10 +113,9 @@ def _content() -> rx.Component:
     )
 
 
-def _field_rows(label: str, hint: str = "") -> rx.Component:
+def _field_rows(label: str) -> rx.Component:
     return rx.el.fieldset(
         rx.el.legend(t(label), class_name="ps-label"),
-        rx.el.p(t(hint), class_name="ps-hint", style={"margin": "0"}) if hint else rx.fragment(),
         rx.foreach(
             FORM.field_names,
             lambda name, n: pair(
@@ -130,20 +130,22 @@ def _field_rows(label: str, hint: str = "") -> rx.Component:
 
 
 def _crm() -> rx.Component:
-    def one_of(name: str, value: Any, *choices: str) -> rx.Component:
+    def one_of(name: str, value: Any, *choices: str, **more: Any) -> rx.Component:
         return choice(
             name,
             value,
             t(f"chains.crm_{name}"),
             *[rx.select.item(t(f"chains.crm_{name}_{c}"), value=c) for c in choices],
+            **more,
         )
 
+    entity = one_of("entity", FORM.entity, "lead", "contact", on_change=ChainPage.choose_crm_entity)
     return rx.fragment(
-        _target("chains.crm", ChainPage.crms),
+        _target("chains.crm", ChainPage.crms, on_change=ChainPage.choose_crm),
         rx.cond(ChainPage.crms.length() == 0, rx.el.p(t("chains.no_crms"), class_name="ps-hint")),
-        pair(one_of("entity", FORM.entity, "lead", "contact"), one_of("by", FORM.by, "phone", "email")),
+        pair(entity, one_of("by", FORM.by, "phone", "email")),
         check("creates", FORM.creates, "chains.crm_creates"),
-        _field_rows("chains.crm_fields", "chains.crm_fields_hint"),
+        crm_field_rows(ChainPage.crm, "", ChainPage.pick_crm_field),
         _text("chains.crm_note", hint=False),
         line("task", FORM.task, "chains.crm_task"),
         number("task_hours", FORM.task_hours, "chains.crm_task_hours", 1, 8760),

@@ -121,7 +121,7 @@ def _about(step: ChainStep, names: Mapping[str, str]) -> tuple[str, str]:
     if isinstance(step, WebhookStep):
         return step.note, names.get(step.subscription_id, "")
     if isinstance(step, CrmStep):
-        written = [*(f"{f.name} = {f.value}" for f in step.fields), step.note, step.task]
+        written = [*(f"{f.label or f.name} = {f.shown or f.value}" for f in step.fields), step.note, step.task]
         return ", ".join(w for w in written if w), names.get(f"{step.agent_id}/{step.slot}", "")
     assert isinstance(step, UpdateStep)
     changes = [f"{c.name} = {c.value}" for c in step.fields]

@@ -16,6 +16,7 @@ from builder_ui.pages.chain_rows import (
     chain_item,
     step_items,
 )
+from builder_ui.pages.crm_rows import CrmFields, CrmForm, with_row
 from builder_ui.rows import NamedItem, moment
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.chains import CALENDAR_UNITS, Chain, read_chain
@@ -98,6 +99,7 @@ class ChainPage(Session):
     members: list[NamedItem] = []
     subscriptions: list[NamedItem] = []
     crms: list[NamedItem] = []
+    crm: CrmForm = CrmForm()
     zone: str = "UTC"
     has_hours: bool = False
     stops_when: bool = False
@@ -117,6 +119,7 @@ class ChainPage(Session):
     is_naming: bool = False
     _document: dict[str, Any] = {}
     _revision: int = 0
+    _crm_place: tuple[str, str] = ("", "lead")
 
     def _id(self) -> str:
         return str(self.router.url.path).rstrip("/").rsplit("/", 1)[-1]
@@ -180,7 +183,7 @@ class ChainPage(Session):
         return [*self._document.get("steps", [])]
 
     @handler
-    async def add_step(self, who: Principal, kind: str) -> None:
+    async def add_step(self, who: Principal, kind: str) -> Any:
         """Open the panel for a new step at the end."""
         if kind in KINDS:
             first = not self._document.get("steps")
@@ -193,14 +196,49 @@ class ChainPage(Session):
                 channel_1=EVERYWHERE, channel_2=EVERYWHERE,
             )  # fmt: skip
             self._open_panel()
+            yield
+            await self._open_crm(who)
 
     @handler
-    async def edit_step(self, who: Principal, step_id: str) -> None:
+    async def edit_step(self, who: Principal, step_id: str) -> Any:
         """Open the panel for a step."""
         found = next((s for s in self._chain().steps if s.id == step_id), None)
         if found is not None:
             self.form = step_form(found, uuid.uuid4().hex)
             self._open_panel()
+            yield
+            await self._open_crm(who)
+
+    async def _open_crm(self, who: Principal) -> None:
+        """The panel is there; what the account offers comes when it answers."""
+        if self.form.kind == "crm":
+            self._crm_place = (self.form.target, self.form.entity)
+            pairs = [(n, v) for n, v in zip(self.form.field_names, self.form.texts, strict=True) if n]
+            self.crm = (await self._crm_fields(who)).form(pairs)
+
+    async def _crm_fields(self, who: Principal) -> CrmFields:
+        target, entity = self._crm_place
+        agent_id, _, slot = target.partition("/")
+        return await CrmFields.read(who, agent_id, slot, entity, self.me.language or "en")
+
+    @handler
+    async def choose_crm(self, who: Principal, target: str) -> None:
+        """Another account has other fields."""
+        self._crm_place = (str(target)[:200], self._crm_place[1])
+        self.crm = (await self._crm_fields(who)).form([])
+
+    @handler
+    async def choose_crm_entity(self, who: Principal, entity: str) -> None:
+        """A deal has other fields than a contact."""
+        self._crm_place = (self._crm_place[0], "contact" if entity == "contact" else "lead")
+        self.crm = (await self._crm_fields(who)).form([])
+
+    @handler
+    async def pick_crm_field(self, who: Principal, place: int, name: str) -> None:
+        """Its own choices are offered for its value."""
+        if 0 <= int(place) < len(self.crm.rows):
+            fields = await self._crm_fields(who)
+            self.crm = with_row(self.crm, int(place), fields.row(str(name)[:200], self.crm.rows[int(place)].value))
 
     def _open_panel(self) -> None:
         self.counts_from_field = self.form.since.startswith("field")
@@ -230,6 +268,9 @@ class ChainPage(Session):
         place = next((n for n, s in enumerate(steps) if s["id"] == self.form.id), len(steps))
         old = steps[place] if place < len(steps) else None
         step = read_step(form, old, self.form.kind, self.form.id or f"s_{uuid.uuid4().hex[:8]}")
+        if self.form.kind == "crm":
+            known = await self._crm_fields(who)
+            step["fields"] = [known.named(f["name"], f["value"]) for f in step["fields"]]
         steps[place : place + 1] = [step]
         await self._save(who, {**self._document, "steps": steps})
         self.is_step_open = False

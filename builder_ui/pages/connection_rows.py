@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_ui.i18n import text
-from builder_ui.rows import moment
+from builder_ui.rows import moment, vendor_words
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.services.crm_hooks import UNREACHABLE
@@ -47,7 +47,7 @@ def linked_item(row: Any, connector: Connector | None, language: str, *, is_mode
         label=row.label,
         details=str(row.settings.get("base_url") or "").removeprefix("https://").rstrip("/"),
         state=row.access if row.access in ("none", "needs_reconnect") else checked,
-        message=translate(texts, row.check_message or "", language),
+        message=vendor_words(connector, row.check_message or "", language),
         checked_at=moment(row.checked_at),
         used_at=moment(row.last_used_at),
         agents=", ".join(row.agents),
@@ -57,7 +57,7 @@ def linked_item(row: Any, connector: Connector | None, language: str, *, is_mode
         hears=row.hears,
         hears_problem=text(language, "links.hears_unreachable")
         if row.hook_problem == UNREACHABLE
-        else translate(texts, row.hook_problem, language),
+        else vendor_words(connector, row.hook_problem, language),
         heard_at=moment(row.heard_at),
         hook=row.hook_id if row.hears == "by_hand" else "",
     )

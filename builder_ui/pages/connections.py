@@ -144,6 +144,13 @@ def _hears(link: rx.Var[LinkedItem]) -> rx.Component:
                 words,
                 rx.cond(link.heard_at != "", rx.fragment(" · ", t("links.heard"), " ", When.create(iso=link.heard_at))),
             ),
+            rx.cond(
+                Connections.may_manage & ((link.hears == "off") | failed) & (link.state != "none") & (link.state != "needs_reconnect"),
+                rx.button(
+                    t("links.listen"), variant="ghost", size="1", on_click=Connections.listen(link.id), data_testid="listen-link",
+                    style={"flex": "none"},
+                ),
+            ),
             spacing="2",
             align="start",
         ),

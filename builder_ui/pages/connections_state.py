@@ -8,9 +8,8 @@ import reflex as rx
 
 from builder_ui.pages.connection_rows import LinkedItem, linked_item
 from builder_ui.pages.models_state import FOR_MODELS
-from builder_ui.rows import ConnectorItem, FormItem, connector_item, form_items
+from builder_ui.rows import ConnectorItem, FormItem, connector_item, form_items, vendor_words
 from builder_ui.session import Session, handler, services, text_of
-from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.contract.forms import form_fields
@@ -231,7 +230,7 @@ class Connections(Session):
         if result.ok:
             self._tell("links.works", name=row.label)
         else:
-            reason = translate(self._connectors()[row.connector].texts, result.message, self.me.language)
+            reason = vendor_words(self._connectors()[row.connector], result.message, self.me.language)
             self._tell("links.fails", level="error", name=row.label, reason=reason)
         await self._refresh(who)
 

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from builder_ui.i18n import TEXTS, text
 from builder_ui.pages.conversations_state import step_labels
 from builder_ui.rows import MessageItem, NamedItem, moment, transcript_items
 from builder_ui.session import Session, acting, app_of_process, handler, open_to_all, services, text_of
@@ -24,6 +26,7 @@ HEARTBEAT_SECONDS: Final = 20.0
 LIST_SECONDS: Final = 0.15
 """The list is read anew at most this often; the open conversation at once."""
 MOST_NEWS: Final = 500
+FACT: Final = "inbox.fact_"
 EVERY_QUEUE: Final = "all"
 OUTCOMES: Final = ("solved", "open", "unreachable")
 REFUSALS: Final = frozenset(
@@ -110,10 +113,15 @@ def talk_item(row: InboxRow, member_id: str | None) -> TalkItem:
     )  # fmt: skip
 
 
-def fact_items(values: dict[str, Any]) -> list[FactItem]:
-    """What is not empty, as words."""
+def fact_items(values: dict[str, Any], labels: Mapping[str, str]) -> list[FactItem]:
+    """What is not empty, as words; `labels`: what people call it, by name."""
     shown = {k: v for k, v in values.items() if v not in (None, "", [], {})}
-    return [FactItem(str(k)[:60], str(v)[:300]) for k, v in list(shown.items())[:40]]
+    return [FactItem((labels.get(str(k)) or str(k))[:60], str(v)[:300]) for k, v in list(shown.items())[:40]]
+
+
+def contact_labels(language: str) -> dict[str, str]:
+    """What channels tell of somebody, by the names that people know."""
+    return {key.removeprefix(FACT): text(language, key) for key in TEXTS if key.startswith(FACT)}
 
 
 class Inbox(Session):
@@ -170,7 +178,8 @@ class Inbox(Session):
         ]
         self.chosen = talk_item(desk.row, who.member_id)
         await self._show_held(who, talk.row.agent_id, held)
-        self.facts, self.variables = fact_items(desk.contact), fact_items(desk.variables)
+        known = contact_labels(self.me.language or "en")
+        self.facts, self.variables = fact_items(desk.contact, known), fact_items(desk.variables, known | desk.labels)
         self.notes = [NoteItem(str(n["id"]), n["text"], n["member_name"], moment(n["created_at"])) for n in desk.notes]
         self._seen_seq = talk.messages[-1]["seq"] if talk.messages else 0
         if self.chosen.state == "mine":

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from builder_ui.pages.agent_state import DEFAULT, DEMO
-from builder_ui.rows import ConnectorItem, CredentialItem, FieldItem, connector_item, credential_item, field_items
+from builder_ui.rows import (
+    ConnectorItem,
+    CredentialItem,
+    FieldItem,
+    connector_item,
+    credential_item,
+    field_items,
+    vendor_words,
+)
 from builder_ui.session import Session, handler, services, text_of
-from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.errors import InputInvalid, NotFound
 
@@ -169,7 +176,7 @@ class Models(Session):
             self._tell("models.works", name=label)
         else:
             connector = self._connectors()[(await self._row(who, key_id)).connector]
-            reason = translate(connector.texts, result.message, self.me.language)
+            reason = vendor_words(connector, result.message, self.me.language)
             self._tell("models.fails", level="error", name=label, reason=reason)
         await self._refresh(who)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import reflex as rx
 
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.condition_form import conditions_part
+from builder_ui.pages.crm_fields import crm_field_rows
 from builder_ui.pages.trigger_fields import (
     NONE,
     drop_button,
@@ -82,6 +84,7 @@ def _action(state: Any, item: rx.Var[ActionItem], place: rx.Var[int]) -> rx.Comp
         ("send_webhook", chosen(
             pick("subscription_id", t("triggers.subscription"), item.subscription_id, [choose, *options_of_choices(state.subscriptions)]), note,
         )),
+        ("write_crm", _crm(state, item, place, pick)),
         rx.fragment(),
     )  # fmt: skip
     return rx.el.div(
@@ -98,4 +101,47 @@ def _action(state: Any, item: rx.Var[ActionItem], place: rx.Var[int]) -> rx.Comp
         rx.el.div(details, style={"display": "flex", "flex_wrap": "wrap", "gap": "8px"}),
         style={"display": "grid", "gap": "8px", "padding": "10px", "border": "1px solid var(--gray-5)", "border_radius": "10px",
                "margin_bottom": "8px"},
+    )  # fmt: skip
+
+
+def _crm(state: Any, item: rx.Var[ActionItem], place: rx.Var[int], pick: Callable[..., rx.Component]) -> rx.Component:
+    """As the step of a chain that writes there."""
+
+    def one_of(name: str, value: rx.Var[str], *choices: str) -> rx.Component:
+        options = [rx.select.item(t(f"chains.crm_{name}_{c}"), value=c) for c in choices]
+        return pick(name, t(f"chains.crm_{name}"), value, options)
+
+    def words(name: str, label: str, value: rx.Var[str], **more: Any) -> rx.Component:
+        return rx.text_field(
+            default_value=value, placeholder=t(label), aria_label=t(label), max_length=1000,
+            on_blur=lambda typed: state.put_action(place, name, typed), **more,
+        )  # fmt: skip
+
+    systems = [rx.select.item(t("triggers.choose"), value=NONE), *options_of_choices(state.crms)]
+    return rx.fragment(
+        pick("slot", t("chains.crm"), item.slot, systems),
+        one_of("entity", item.entity, "lead", "contact"),
+        one_of("by", item.by, "phone", "email"),
+        rx.cond(state.crms.length() == 0, rx.el.p(t("triggers.no_crms"), class_name="ps-hint", style={"margin": 0})),
+        rx.el.div(
+            crm_field_rows(
+                item.crm, "crm_" + place.to_string() + "_", lambda row, value: state.put_crm(place, row, "name", value),
+                lambda row, value: state.put_crm(place, row, "value", value),
+            ),
+            style={"flex": "1 0 100%"},
+        ),
+        rx.el.label(
+            rx.checkbox(
+                checked=item.creates != "", size="2", aria_label=t("chains.crm_creates"),
+                on_change=lambda is_on: state.put_action(place, "creates", rx.cond(is_on, "1", "")),
+            ),
+            t("chains.crm_creates"), class_name="ps-check", style={"flex": "1 0 100%"},
+        ),
+        rx.text_area(
+            default_value=item.text, placeholder=t("chains.crm_note"), aria_label=t("chains.crm_note"), rows="2", width="100%",
+            on_blur=lambda typed: state.put_action(place, "text", typed),
+        ),
+        words("task", "chains.crm_task", item.task, flex="1 1 170px"),
+        rx.cond(item.task != "", words("task_hours", "chains.crm_task_hours", item.task_hours, type="number", min="1", max="8760",
+                                       width="120px")),
     )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from builder_ui.pages.condition_state import ConditionForm
+from builder_ui.pages.crm_rows import CrmFields, with_row
 from builder_ui.pages.trigger_rows import (
     ACTIONS,
     EMPTY_FORM,
@@ -66,6 +67,7 @@ class TriggerForm(ConditionForm, Session):
     members: list[Choice] = []
     segments: list[Choice] = []
     channels: list[Choice] = []
+    crms: list[Choice] = []
     kinds_of_channels: list[str] = []
     trial: TrialItem = TrialItem()
     trial_contact: str = ""
@@ -85,6 +87,7 @@ class TriggerForm(ConditionForm, Session):
         self.members = [Choice(m["id"], m["name"]) for m in found["members"]]
         self.segments = [Choice(s["id"], s["name"]) for s in found["segments"]]
         self.channels = [Choice(c["id"], c["name"]) for c in found["channels"]]
+        self.crms = [Choice(c["id"], c["name"]) for c in found["crms"]]
         self.kinds_of_channels = sorted({c["connector"] for c in found["channels"]})
         if row is None:
             zone = (
@@ -101,6 +104,22 @@ class TriggerForm(ConditionForm, Session):
         self.leaves = leaf_items(self._sample, self._uses)
         await self._look(who)
         self.is_form_open = True
+        for place in range(len(self.actions)):
+            await self._read_crm(who, place)
+
+    async def _read_crm(self, who: Principal, place: int, *, is_other: bool = False) -> None:
+        """What the account of an action offers; `is_other`: another one than before, whose fields are other ones."""
+        action = self.actions[place]
+        if action.do == "write_crm":
+            known = await self._crm_fields(who, action)
+            rows = () if is_other else [(r.name, r.value) for r in action.crm.rows if r.name]
+            self._put_action(place, replace(action, crm=known.form(rows)))
+
+    async def _crm_fields(self, who: Principal, action: ActionItem) -> CrmFields:
+        return await CrmFields.read(who, self._agent_id, action.slot, action.entity, self.me.language or "en")
+
+    def _put_action(self, place: int, action: ActionItem) -> None:
+        self.actions = [action if n == place else old for n, old in enumerate(self.actions)]
 
     def _document(self) -> dict[str, Any]:
         return document_of(self.form, self._condition(), self.actions, self._uses)
@@ -165,14 +184,31 @@ class TriggerForm(ConditionForm, Session):
     @handler
     async def put_action(self, who: Principal, place: int, name: str, value: str) -> None:
         """A part of an action was filled in."""
-        if not 0 <= int(place) < len(self.actions) or name not in ActionItem.__dataclass_fields__:
+        if not 0 <= int(place) < len(self.actions) or name not in ActionItem.__dataclass_fields__ or name == "crm":
             return
         if name == "do" and value not in ACTIONS:
             return
-        found = [*self.actions]
         value = "" if value == "-" else str(value)[:MOST_TEXT]
-        found[int(place)] = ActionItem(do=value) if name == "do" else replace(found[int(place)], **{name: value})
-        self.actions = found
+        changed: dict[str, Any] = {name: value}
+        action = ActionItem(do=value) if name == "do" else replace(self.actions[int(place)], **changed)
+        if value == "write_crm" and name == "do" and self.crms:
+            action = replace(action, slot=self.crms[0].id)
+        self._put_action(int(place), action)
+        await self._look(who)
+        if name in ("do", "slot", "entity"):
+            await self._read_crm(who, int(place), is_other=True)
+
+    @handler
+    async def put_crm(self, who: Principal, place: int, row: int, name: str, value: str) -> None:
+        """A field of a customer system was chosen, or what it becomes was written."""
+        place, row, value = int(place), int(row), str(value)[:MOST_TEXT]
+        if not 0 <= place < len(self.actions) or not 0 <= row < len(self.actions[place].crm.rows):
+            return
+        action = self.actions[place]
+        known = await self._crm_fields(who, action)
+        old = action.crm.rows[row]
+        new = known.row(value[:200], old.value) if name == "name" else known.row(old.name, value)
+        self._put_action(place, replace(action, crm=with_row(action.crm, row, new)))
         await self._look(who)
 
     @handler
@@ -226,6 +262,11 @@ class TriggerForm(ConditionForm, Session):
 
     async def _save(self, who: Principal) -> str:
         """Keep what the form says; the secret of a new trigger that programs post to."""
+        for place, action in enumerate(self.actions):
+            if action.do == "write_crm":
+                known = await self._crm_fields(who, action)
+                rows = [replace(r, value=known.kept(r.name, r.value)) for r in action.crm.rows]
+                self._put_action(place, replace(action, crm=replace(action.crm, rows=rows)))
         if self.form["id"]:
             await services().triggers.update(who, self.form["id"], self._document())
             secret = ""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from builder_ui.i18n import TEXTS, text
+from builder_ui.pages.crm_rows import CrmForm, CrmRow
 from builder_ui.rows import moment
 from graph_runtime.contract.local_time import wall_of
 from graph_runtime.contract.trigger_rules import leaves, value_at
@@ -21,7 +22,7 @@ ICONS: Final = {
     "message": "message-square", "schedule": "calendar-clock", "event": "zap", "webhook": "webhook", "inactivity": "hourglass",
     "manual": "hand",
 }  # fmt: skip
-ACTIONS: Final = ("start_flow", "enroll", "leave", "change_contact", "notify", "send_webhook")
+ACTIONS: Final = ("start_flow", "enroll", "leave", "change_contact", "notify", "send_webhook", "write_crm")
 USES: Final = ("phone", "email", "external_id", "name", "language", "variable", "field")
 MOST_LEAVES: Final = 60
 SHOWN: Final = 80
@@ -97,6 +98,13 @@ class ActionItem:
     remove_tags: str = ""
     member_id: str = ""
     subscription_id: str = ""
+    slot: str = ""
+    entity: str = "lead"
+    by: str = "phone"
+    creates: str = "1"
+    task: str = ""
+    task_hours: str = "24"
+    crm: CrmForm = field(default_factory=CrmForm)
 
 
 @dataclass(frozen=True)
@@ -260,6 +268,13 @@ def form_of(
 
 def _action_item(action: Any) -> ActionItem:
     values = action.model_dump(mode="json")
+    if values["do"] == "write_crm":
+        rows = [CrmRow(f["name"], f["value"]) for f in values["fields"]]
+        return ActionItem(
+            do="write_crm", slot=values["slot"], entity=values["entity"], by=values["by"], text=values["note"],
+            creates="1" if values["creates"] else "", task=values["task"], task_hours=str(values["task_hours"]),
+            crm=CrmForm(rows=rows),
+        )  # fmt: skip
     name, value = next(iter(values.get("fields", {}).items()), ("", ""))
     return ActionItem(
         do=values["do"], flow_id=values.get("flow_id", ""), channel=(*values.get("channels", ()), "")[0],
@@ -334,6 +349,11 @@ def _action(item: ActionItem) -> dict[str, Any]:
         },
         "notify": note,
         "send_webhook": {"subscription_id": item.subscription_id, "note": item.text},
+        "write_crm": {
+            "slot": item.slot, "entity": item.entity, "by": item.by, "creates": bool(item.creates), "note": item.text,
+            "task": item.task, "task_hours": min(max(_number(item.task_hours), 1), 8760),
+            "fields": [{"name": r.name, "value": r.value} for r in item.crm.rows if r.name],
+        },
     }  # fmt: skip
     return {"do": item.do, **values[item.do]}
 

@@ -8,7 +8,17 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from connectors.kommo import errors
-from connectors.kommo.fields import KEY_CODE, PLURAL, described, emails, payload, phones, record, value_of
+from connectors.kommo.fields import (
+    KEY_CODE,
+    PLURAL,
+    described,
+    emails,
+    names_a_stage,
+    payload,
+    phones,
+    record,
+    value_of,
+)
 from graph_runtime.contract.crm import CrmField, CrmPipeline, CrmQuery, CrmRecord, CrmStage, CrmTask, Entity
 from graph_runtime.contract.errors import BadAnswer, Refused
 from graph_runtime.contract.http import ConnectorHttp
@@ -66,6 +76,10 @@ class KommoCrm:
         leads = {int(lead["id"]): lead for lead in await self._list("leads", dict(wanted))}
         opened = next((leads[i] for i in ids if i in leads and leads[i].get("status_id") not in WON_LOST), None)
         return record("lead", opened, self._base_url) if opened else None
+
+    async def newest(self, entity: Entity) -> CrmRecord | None:
+        found = await self._list(PLURAL[entity], {"limit": "1", "order[id]": "desc"})
+        return record(entity, found[0], self._base_url) if found else None
 
     async def find_made(self, entity: Entity, key: str) -> CrmRecord | None:
         for data in await self._list(PLURAL[entity], {"query": key}):
@@ -132,13 +146,12 @@ class KommoCrm:
 
     async def fields(self, entity: Entity) -> tuple[CrmField, ...]:
         custom = await self._list(f"{PLURAL[entity]}/custom_fields", {"limit": "250"}, "custom_fields")
-        stages: tuple[tuple[str, str], ...] = ()
-        if entity == "lead":
-            lines = await self.pipelines()
-            stages = tuple(
-                (s.id, f"{p.label}: {s.label}" if len(lines) > 1 else s.label) for p in lines for s in p.stages
-            )
-        return tuple(described(entity, custom, stages))
+        return tuple(described(entity, custom, await self._stages() if entity == "lead" else ()))
+
+    async def _stages(self) -> tuple[tuple[str, str], ...]:
+        """(id, label), as one choice, whatever pipeline they are of."""
+        lines = await self.pipelines()
+        return tuple((s.id, f"{p.label}: {s.label}" if len(lines) > 1 else s.label) for p in lines for s in p.stages)
 
     async def pipelines(self) -> tuple[CrmPipeline, ...]:
         found = await self._list("leads/pipelines", {}, "pipelines")
@@ -158,11 +171,14 @@ class KommoCrm:
         return tuple((str(u["id"]), str(u["name"])) for u in await self._list("users", {"limit": "250"}))
 
     async def _kinds(self, entity: Entity, values: Mapping[str, Any]) -> dict[str, CrmField]:
-        """Types of the account's own fields, asked for only when one is written."""
-        if not any(name.startswith("cf_") for name in values):
+        """Types of the account's own fields, and its stages: asked for only when they are needed to write what is given."""
+        stages = await self._stages() if names_a_stage(values) else ()
+        has_own = any(name.startswith("cf_") for name in values)
+        if not has_own and not stages:
             return {}
-        custom = await self._list(f"{PLURAL[entity]}/custom_fields", {"limit": "250"}, "custom_fields")
-        return {f.id: f for f in described(entity, custom, ())}
+        path = f"{PLURAL[entity]}/custom_fields"
+        custom = await self._list(path, {"limit": "250"}, "custom_fields") if has_own else []
+        return {f.id: f for f in described(entity, custom, stages)}
 
     async def _ensure_key_field(self, entity: Entity) -> bool:
         """Whether it had to be made."""

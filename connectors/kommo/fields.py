@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ PLURAL: Final[Mapping[Entity, str]] = {"contact": "contacts", "company": "compan
 KEY_CODE: Final = "PATCHCORD_ID"
 """Code of the field that holds what a record was created under; it is made in the account when it is first needed."""
 PHONE, EMAIL = "PHONE", "EMAIL"
+_STAGE_ID: Final = re.compile(r"[0-9]+:[0-9]+")
 _OWN: Final[Mapping[Entity, tuple[CrmField, ...]]] = {
     "contact": (
         CrmField("name", "Name"), CrmField("first_name", "First name"), CrmField("last_name", "Last name"),
@@ -68,7 +70,8 @@ def payload(values: Mapping[str, Any], kinds: Mapping[str, CrmField], key: str =
             tags = value if isinstance(value, list) else str(value).split(",")
             body["_embedded"] = {"tags": [{"name": str(t).strip()[:100]} for t in tags if str(t).strip()]}
         elif name == "stage":
-            pipeline, _, stage = str(value).partition(":")
+            known = kinds.get("stage")
+            pipeline, _, stage = (_option(known, value) if known is not None else str(value)).partition(":")
             body |= {"pipeline_id": _whole(pipeline, "Stage"), "status_id": _whole(stage, "Stage")}
         elif name == "price":
             body["price"] = round(_number(value, "Sale"))
@@ -86,7 +89,9 @@ def payload(values: Mapping[str, Any], kinds: Mapping[str, CrmField], key: str =
 
 def _values(field: CrmField, value: Any) -> list[dict[str, Any]]:
     if field.kind in ("choice", "choices"):
-        return [{"enum_id": _option(field, one)} for one in (choices_of(value) if field.kind == "choices" else [value])]
+        return [
+            {"enum_id": int(_option(field, one))} for one in (choices_of(value) if field.kind == "choices" else [value])
+        ]
     if field.kind == "number":
         number = _number(value, field.label)
         return [{"value": int(number) if number.is_integer() else number}]
@@ -103,9 +108,15 @@ def _values(field: CrmField, value: Any) -> list[dict[str, Any]]:
     return [{"value": str(value)[:5000]}]
 
 
-def _option(field: CrmField, wanted: Any) -> int:
+def names_a_stage(values: Mapping[str, Any]) -> bool:
+    """Whether a stage is written by its name, so that the account's stages have to be known."""
+    stage = str(values.get("stage") or "")
+    return bool(stage) and not _STAGE_ID.fullmatch(stage)
+
+
+def _option(field: CrmField, wanted: Any) -> str:
     try:
-        return int(choice_of(wanted, field.options))
+        return choice_of(wanted, field.options)
     except ValueError:
         told = f"“{field.label}” has no choice “{str(wanted).strip()[:80]}” in Kommo. Choose one it has."
         raise Refused(told, field=field.id) from None

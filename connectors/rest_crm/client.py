@@ -48,6 +48,10 @@ class RestCrm:
         data = await self._call("GET", self._path(s.find_path, query.entity, by=by, value=query.value))
         return self._first(query.entity, data)
 
+    async def newest(self, entity: Entity) -> CrmRecord | None:
+        """Nothing is known of how such a system lists what it has."""
+        return None
+
     async def find_made(self, entity: Entity, key: str) -> CrmRecord | None:
         s = self._settings
         if not s.number_field:

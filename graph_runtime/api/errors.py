@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from graph_runtime.contract.errors import BuilderError
+from graph_runtime.contract.catalog import Catalog
+from graph_runtime.contract.errors import BuilderError, ConnectorError
 from graph_runtime.contract.flow import Flow
+from graph_runtime.contract.outside_words import in_language
 from graph_runtime.contract.problems import Problem
 from graph_runtime.storage.database import DATABASE_AWAY
 
@@ -104,6 +106,18 @@ def problem_of(error: BuilderError) -> ProblemResponse:
     return problem(error.status, error.code, error.message, headers=headers, **more)
 
 
+def _for_member(request: Request, said: str) -> str:
+    """The editor names the language of its page; it shows what a service said as it stands here."""
+    language = request.headers.get("accept-language", "")[:2]
+    if language not in ("ru", "uk") or not request.url.path.startswith("/api/builder/"):
+        return said
+    catalog: Catalog = request.app.state.services.catalog
+    for connector in catalog.connectors.values():
+        if found := connector.texts.get(said, {}).get(language):
+            return found
+    return in_language(said, language) or said
+
+
 def members_of(error: BuilderError) -> dict[str, Any]:
     """What an error carries besides its sentence, as JSON. A conflict's `paths`, `revision` and `flow` stand on top."""
     params = {k: v for k, v in error.params.items() if k not in ("paths", "revision", "flow")}
@@ -123,8 +137,10 @@ def members_of(error: BuilderError) -> dict[str, Any]:
     return more
 
 
-async def _builder_error(_: Request, error: Exception) -> Response:
+async def _builder_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, BuilderError)
+    if isinstance(error, ConnectorError):
+        error.message = _for_member(request, error.message)
     if error.status >= 500:
         log.error("request failed", code=error.code, exc_info=error)
     return problem_of(error)

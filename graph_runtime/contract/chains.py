@@ -168,10 +168,15 @@ class UpdateStep(_Step):
 
 
 class CrmField(_Data):
-    """A field of a record in a customer system, as that system names it, and the text it gets."""
+    """A field of a record in a customer system, as that system names it, and the text it gets.
+
+    `label` and `shown`: what people called the two when they chose them; nothing is done with those.
+    """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
     value: str = Field(default="", max_length=4000)
+    label: str = Field(default="", max_length=200)
+    shown: str = Field(default="", max_length=400)
 
 
 class CrmStep(_Step):

@@ -97,6 +97,10 @@ class Crm(Protocol):
         """The best match, the newest first; None when there is none."""
         ...
 
+    async def newest(self, entity: Entity) -> CrmRecord | None:
+        """The record that was made last, as an example; None when there is none, or where that cannot be asked."""
+        ...
+
     async def find_made(self, entity: Entity, key: str) -> CrmRecord | None:
         """The record that `create` made under this key, None when there is none."""
         ...

@@ -105,4 +105,4 @@ async def _contact(crm: CrmDoor, write: CrmWrite) -> str:
     if write.by not in ("phone", "email") or not write.known:
         return ""
     found = await crm.find(CrmQuery("contact", write.by, write.known))
-    return (found or await crm.create("contact", {"name": write.known, write.by: write.known})).id
+    return (found or await crm.create("contact", {"name": write.own_name or write.known, write.by: write.known})).id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Any, ClassVar, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -15,7 +15,7 @@ Widget = Literal[
     "text",  # one line
     "textarea",  # several lines of plain text
     "template",  # several lines with {{ variable }} chips
-    "line_template",  # one line with chips
+    "line_template",  # one line with chips; `of` "crm.choices": the choices of the field beside it are offered
     "number",
     "switch",
     "select",
@@ -36,6 +36,10 @@ Widget = Literal[
     "remote",  # one of what the connected system offers; `of` says what ("crm.fields")
     "id",  # made once, never shown
 ]
+
+
+FILLED: Final = ("*",)
+"""In `show_when`: whatever is there, as long as something is."""
 
 
 class NodeSettings(BaseModel):
@@ -90,7 +94,7 @@ def setting(
 ) -> Any:
     """Declare one setting.
 
-    `show_when` {field: [values]} hides the field otherwise; `options` {value: label} names the values of a Literal;
+    `show_when` {field: [values]} hides the field otherwise, {field: ["*"]} while that one is empty; `options` {value: label} names the values of a Literal;
     `required` with an empty default means "must be filled before publishing" (F003) while a draft may leave it empty;
     `on_ports` limits on which exits a "save_to" field has been written ("!no_reply": on all but that one); `outside` marks text said to the contact
     (translated, checked against channels). `limits` are Pydantic's (`ge`, `max_length` …).
@@ -233,7 +237,10 @@ def _options(annotation: Any, labels: Mapping[str, str]) -> tuple[tuple[Any, str
 
 def is_shown(form_field: FormField, settings: Mapping[str, Any]) -> bool:
     """Whether `show_when` lets the field appear for these settings. The browser has the same few lines."""
-    return all(settings.get(key) in values for key, values in form_field.show_when.items())
+    return all(
+        bool(str(settings.get(key) or "").strip()) if values == FILLED else settings.get(key) in values
+        for key, values in form_field.show_when.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)

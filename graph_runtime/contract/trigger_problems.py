@@ -25,12 +25,13 @@ from graph_runtime.contract.triggers import (
     SendWebhook,
     StartFlow,
     Trigger,
+    WriteCrm,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a trigger may name. `flows`: id → whether it is live (the main flow also under ""); `channels`: ids."""
+    """What a trigger may name. `flows`: id → whether it is live (the main flow also under ""); `channels`: ids; `crms`: slots."""
 
     now: datetime
     flows: dict[str, bool] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Surroundings:
     members: frozenset[str] = frozenset()
     segments: frozenset[str] = frozenset()
     channels: frozenset[str] = frozenset()
+    crms: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,15 @@ def _send_webhook(action: SendWebhook, where: str, around: Surroundings) -> Iter
     yield from _about_text(action.note, where)
 
 
+def _write_crm(action: WriteCrm, where: str, around: Surroundings) -> Iterable[Problem]:
+    if action.slot not in around.crms:
+        yield Problem("crm_gone", where, "Choose the customer system, connected to this agent.")
+    if not (action.fields or action.note.strip() or action.task.strip()):
+        yield Problem("crm_nothing", where, "Choose a field, or write a note or a task.")
+    for text in (*(f.value for f in action.fields), action.note, action.task):
+        yield from _about_text(text, where)
+
+
 def _about_text(text: str, where: str) -> Iterable[Problem]:
     try:
         parse(text)
@@ -177,4 +188,5 @@ _ACTIONS: Final[dict[str, _Check]] = {
     "change_contact": _change_contact,
     "notify": _notify,
     "send_webhook": _send_webhook,
+    "write_crm": _write_crm,
 }

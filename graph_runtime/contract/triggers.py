@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from graph_runtime.contract.chains import CrmField
 from graph_runtime.contract.conditions import All, Condition
 from graph_runtime.contract.crm_changes import EVENTS as CRM_EVENTS
 from graph_runtime.contract.schedules import Schedule
@@ -174,6 +175,20 @@ class SendWebhook(_Data):
     note: str = Field(default="", max_length=2000)
 
 
+class WriteCrm(_Data):
+    """Write to a customer system that is connected to the agent: as a chain's step does (`chains.CrmStep`)."""
+
+    do: Literal["write_crm"] = "write_crm"
+    slot: str = Field(default="", max_length=100)
+    entity: Literal["lead", "contact"] = "lead"
+    by: Literal["phone", "email"] = "phone"
+    creates: bool = True
+    fields: tuple[CrmField, ...] = Field(default=(), max_length=20)
+    note: str = Field(default="", max_length=4000)
+    task: str = Field(default="", max_length=1000)
+    task_hours: int = Field(default=24, ge=1, le=8760)
+
+
 def _action_tag(v: Any) -> str:
     return str(v.get("do", "")) if isinstance(v, dict) else str(getattr(v, "do", ""))
 
@@ -184,10 +199,11 @@ Action = Annotated[
     | Annotated[LeaveChain, Tag("leave")]
     | Annotated[ChangeContact, Tag("change_contact")]
     | Annotated[NotifyMembers, Tag("notify")]
-    | Annotated[SendWebhook, Tag("send_webhook")],
+    | Annotated[SendWebhook, Tag("send_webhook")]
+    | Annotated[WriteCrm, Tag("write_crm")],
     Discriminator(_action_tag),
 ]
-NEEDS_CONTACT: Final = ("start_flow", "enroll", "leave", "change_contact")
+NEEDS_CONTACT: Final = ("start_flow", "enroll", "leave", "change_contact", "write_crm")
 Period = Literal["hour", "day", "week", "month", "ever"]
 
 

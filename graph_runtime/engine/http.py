@@ -18,6 +18,7 @@ import httpcore2
 from graph_runtime.contract.channels import KEPT_OF_AN_ANSWER, HttpAnswer
 from graph_runtime.contract.errors import OutcomeUnknown, Refused, Unreachable
 from graph_runtime.contract.http import HttpAuth, HttpReply, host_of
+from graph_runtime.contract.outside_words import failure
 
 MAX_BODY_BYTES = 5_000_000
 MAX_DECODED_BYTES = 20_000_000
@@ -74,15 +75,12 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
             async with asyncio.timeout(timeout):
                 addresses = await self._resolve(host, port)
         except (OSError, UnicodeError, TimeoutError):
-            raise Unreachable(f"The address of {host} cannot be found. Check its spelling.", host=host) from None
+            raise failure(Unreachable, "no_such_host", host=host) from None
         if f"{host}:{port}" not in self._private_hosts:
             if port not in PORTS:
-                raise Refused(f"Port {port} may not be called. Use 80, 443, 8080 or 8443.", port=port)
+                raise failure(Refused, "port", port=port)
             if not addresses or not all(map(is_public, addresses)):
-                raise Refused(
-                    f"{host} is an address inside this network, and flows may not call those. Use a public address.",
-                    host=host,
-                )
+                raise failure(Refused, "inside", host=host)
         last: Exception | None = None
         for address in addresses:
             try:
@@ -92,7 +90,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         raise last or httpcore2.ConnectError("no address")
 
     async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
-        raise Refused("Sockets of this machine may not be called.")
+        raise failure(Refused, "socket")
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -150,9 +148,7 @@ class HttpDoor:
         status, got, raw = await self._follow("GET", url, dict(headers or {}), None, seconds)
         raw = _unpacked(got, raw)
         if status != 200:
-            raise Refused(
-                f"{urlsplit(url).hostname} answers {status} instead of the file. Check the address.", status=status
-            )
+            raise failure(Refused, "not_the_file", host=urlsplit(url).hostname, status=status)
         return raw
 
     async def _follow(
@@ -179,12 +175,12 @@ class HttpDoor:
                         method, content = "GET", b""
                     url = target
         except TimeoutError:
-            raise self._unanswered(method, url, f"did not answer within {seconds:.0f} s") from None
+            raise self._unanswered(method, url, "too_slow", seconds=f"{seconds:.0f}") from None
         except (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout, ssl.SSLError):
-            raise Unreachable(f"{urlsplit(url).hostname} cannot be reached. Check the address.") from None
+            raise failure(Unreachable, "cannot_be_reached", host=urlsplit(url).hostname) from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
-            raise self._unanswered(method, url, "broke the connection off") from None
-        raise Refused(f"{urlsplit(url).hostname} redirects too often. Use the address it ends at.")
+            raise self._unanswered(method, url, "broke_off") from None
+        raise failure(Refused, "redirects", host=urlsplit(url).hostname)
 
     async def request(
         self,
@@ -215,13 +211,11 @@ class HttpDoor:
                         break
                 return HttpAnswer(response.status, got, _readable(got, bytes(raw[:keep]), keep))
         except (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout, ssl.SSLError):
-            raise Unreachable(f"{urlsplit(url).hostname} cannot be reached. Check the address.") from None
+            raise failure(Unreachable, "cannot_be_reached", host=urlsplit(url).hostname) from None
         except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
             if answer is not None:
                 return answer
-            raise OutcomeUnknown(
-                f"{urlsplit(url).hostname} did not answer. It may have received the message."
-            ) from None
+            raise failure(OutcomeUnknown, "no_answer", host=urlsplit(url).hostname) from None
 
     def _stream(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Any:
         sent = {"Host": urlsplit(url).netloc.rpartition("@")[2], "Accept-Encoding": "gzip", **headers}
@@ -236,9 +230,10 @@ class HttpDoor:
         )
 
     @staticmethod
-    def _unanswered(method: str, url: str, what: str) -> Unreachable | OutcomeUnknown:
-        sentence = f"{urlsplit(url).hostname} {what}. Try again later."
-        return Unreachable(sentence) if method.upper() in ("GET", "HEAD") else OutcomeUnknown(sentence)
+    def _unanswered(method: str, url: str, code: str, **values: Any) -> Unreachable | OutcomeUnknown:
+        values["host"] = urlsplit(url).hostname
+        is_safe = method.upper() in ("GET", "HEAD")
+        return failure(Unreachable, code, **values) if is_safe else failure(OutcomeUnknown, code, **values)
 
     async def _once(
         self, method: str, url: str, headers: dict[str, str], content: bytes
@@ -249,7 +244,7 @@ class HttpDoor:
             async for piece in response.aiter_stream():
                 raw += piece
                 if len(raw) > MAX_BODY_BYTES:
-                    raise Refused("The answer is larger than 5 MB. Ask the service for less.", limit=MAX_BODY_BYTES)
+                    raise failure(Refused, "too_large", limit=MAX_BODY_BYTES)
         return response.status, got, bytes(raw)
 
 
@@ -259,7 +254,7 @@ def _authorised(headers: dict[str, str], url: str, auth: HttpAuth | None) -> dic
     if auth is None or host not in auth.hosts:
         return headers
     if urlsplit(url).scheme != "https" and host != auth.private_host:
-        raise Refused("A key is sent over https only. Write the address with https://.", host=host)
+        raise failure(Refused, "https_only", host=host)
     theirs = {name.lower() for name in auth.headers}
     return {k: v for k, v in headers.items() if k.lower() not in theirs} | dict(auth.headers)
 
@@ -276,16 +271,14 @@ def check_url(url: str) -> bool:
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise Refused(
-            "This is not an address that can be called. It must begin with http:// or https://.", url=url[:200]
-        )
+        raise failure(Refused, "no_address", url=url[:200])
     if any(ord(c) <= 32 or ord(c) == 127 for c in url):
-        raise Refused("The address contains a space or a control character. Remove it.", url=url[:200])
+        raise failure(Refused, "control_character", url=url[:200])
 
 
 def _content(body: Any, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]:
     if any("\n" in f"{k}{v}" or "\r" in f"{k}{v}" for k, v in headers.items()):
-        raise Refused("A header contains a line break. Remove it.")
+        raise failure(Refused, "line_break")
     if body is None:
         return b"", headers
     if isinstance(body, bytes):
@@ -303,9 +296,9 @@ def _unpacked(headers: dict[str, str], raw: bytes) -> bytes:
         try:
             raw = unpacker.decompress(raw, MAX_DECODED_BYTES)
         except zlib.error:
-            raise Unreachable("The answer is damaged. Try again later.") from None
+            raise failure(Unreachable, "damaged") from None
         if unpacker.unconsumed_tail:
-            raise Refused("The answer is larger than 20 MB. Ask the service for less.", limit=MAX_DECODED_BYTES)
+            raise failure(Refused, "unpacks_too_large", limit=MAX_DECODED_BYTES)
     return raw
 
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 from graph_runtime.contract import events as happened
 from graph_runtime.contract.crm import TEST_ID, Crm, CrmQuery, CrmRecord, CrmTask, Entity
 from graph_runtime.contract.errors import BuilderError, CredentialRejected, OutcomeUnknown
+from graph_runtime.contract.outside_words import failure
 from graph_runtime.engine.checkpoint import json_values
 from graph_runtime.engine.effects import once
 from graph_runtime.engine.turn import TurnRun
 
 EVIDENCE_PAUSES: Final = (0.0, 1.0, 2.0)
 """Seconds between looks for what an earlier attempt may have made: a system's own search can lag behind."""
-NOT_BOUND = "No customer system is connected to this step. Choose one in the step's settings."
 
 
 class StepCrm:
@@ -39,7 +39,7 @@ class StepCrm:
 
     async def _crm(self) -> Crm:
         if self._turn.doors.connections is None:
-            raise CredentialRejected(NOT_BOUND, slot=self._slot)
+            raise failure(CredentialRejected, "no_crm", slot=self._slot)
         return await self._turn.doors.connections.crm(self._slot)
 
     async def find(self, query: CrmQuery) -> CrmRecord | None:

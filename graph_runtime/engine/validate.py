@@ -251,7 +251,8 @@ def _add_end(flow: Flow, node_id: str, port: str, catalog: Catalog) -> Fix | Non
         return None
     x, y = flow.layout.nodes.get(node_id, (0, 0))
     x += 320
-    while any(abs(x - other[0]) < 280 and abs(y - other[1]) < 150 for other in flow.layout.nodes.values()):
+    # A card is 264 wide, and as high as its exits make it; an End is low.
+    while any(abs(x - other[0]) < 280 and -110 < y - other[1] < 210 for other in flow.layout.nodes.values()):
         y += 40  # the first free place below
     node = Node(type="end", v=catalog.nodes["end"].version)
     return Fix(_ADD_END, (AddNode(id=new, node=node, at=(x, y)), Connect(port=f"{node_id}.{port}", target=new)))

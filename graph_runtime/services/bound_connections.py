@@ -23,11 +23,13 @@ from graph_runtime.contract.errors import (
     Unreachable,
 )
 from graph_runtime.contract.http import HttpAuth, HttpReply, host_of
+from graph_runtime.contract.outside_words import failure
 from graph_runtime.engine.breaker import Breakers
 from graph_runtime.engine.http import HttpDoor
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.crm_own_writes import noted
+from graph_runtime.services.echoes import secrets_of, silenced
 from graph_runtime.services.oauth import Access, OAuth
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.send_limits import Buckets
@@ -41,7 +43,6 @@ Got = TypeVar("Got", HttpAnswer, HttpReply)
 LONGEST_WAIT: Final = 10.0
 """Seconds a step waits for its turn at a service that allows few requests."""
 USE_NOTED_EVERY: Final = 60.0
-PAUSED = "This service has failed several times in a row and is left alone for half a minute. Try again shortly."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,11 @@ class Limits:
             if wait <= 0:
                 break
             if self.clock() + wait > deadline:
-                raise RateLimited("The service allows no more requests right now. Try again later.", retry_after=wait)
+                raise failure(RateLimited, "rate", retry_after=wait)
             await asyncio.sleep(wait)
         key = ("connection", credential_id)
         if not self.breakers.admits(key):
-            raise Unreachable(PAUSED, seconds=round(self.breakers.seconds_left(key)))
+            raise failure(Unreachable, "paused", seconds=round(self.breakers.seconds_left(key)))
 
     def ended(self, credential_id: str, answer: HttpAnswer | HttpReply | ConnectorError) -> None:
         """How a request went."""
@@ -170,7 +171,7 @@ class CredentialHttp:
             self._limits.breakers.released(("connection", self._credential.id))
             raise
         self._limits.ended(self._credential.id, answer)
-        return answer
+        return silenced(answer, secrets_of(self._credential.settings, auth, access.token if access else ""))
 
 
 class BoundConnections:
@@ -206,9 +207,7 @@ class BoundConnections:
         async with self._database.workspace(workspace_id) as connection:
             row = await rows.bound(connection, agent_id, slot)
             if row is None or row["id"] is None:
-                raise CredentialRejected(
-                    f"Nothing is connected to “{slot}” yet. Choose a connection in the step's settings.", slot=slot
-                )
+                raise failure(CredentialRejected, "not_bound", slot=slot)
             opened = await self._opened(connection, workspace_id, row, kind)
             if self._is_due(opened.id):
                 await rows.note_use(connection, opened.id)
@@ -228,7 +227,7 @@ class BoundConnections:
         async with self._database.workspace(workspace_id) as connection:
             row = await rows.get_credential(connection, credential_id)
             if row is None:
-                raise CredentialRejected("The key is gone. Choose another one in the settings.")
+                raise failure(CredentialRejected, "key_gone")
             return await self._opened(connection, workspace_id, row, kind)
 
     async def put_aside(self, workspace_id: str, agent_id: str, slot: str, write: Mapping[str, Any]) -> None:
@@ -261,7 +260,7 @@ class BoundConnections:
     async def _opened(self, connection: Connection, workspace_id: str, row: Row, wanted: str) -> OpenCredential:
         kind = self._catalog.connectors.get(row["connector"])
         if kind is None or (wanted and wanted not in kind.kinds) or kind.http is None:
-            raise CredentialRejected("This connection does not fit here. Choose another one in the step's settings.")
+            raise failure(CredentialRejected, "does_not_fit")
         try:
             settings = await saved_settings(self._vault, connection, workspace_id, kind, row)
         except VaultLocked as error:
@@ -307,11 +306,7 @@ def _complete(auth: HttpAuth, url: str, label: str) -> str:
     whole = auth.base_url.rstrip("/") + url if url.startswith("/") else url
     if host_of(whole) not in auth.hosts:
         hosts = ", ".join(sorted(h.removesuffix(":443") for h in auth.hosts)) or "–"
-        raise Refused(
-            f"The key of “{label}” belongs to {hosts} and is not sent to {host_of(whole) or url[:80]}. Use an address "
-            "of that service, or a key that belongs to this one.",
-            hosts=hosts,
-        )
+        raise failure(Refused, "foreign_host", label=label, hosts=hosts, host=host_of(whole) or url[:80])
     return whole
 
 

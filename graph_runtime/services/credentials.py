@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings
 from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, NotFound
+from graph_runtime.contract.http import host_of
+from graph_runtime.contract.outside_words import sentence
 from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.clock import Clock, system_clock
@@ -235,7 +238,7 @@ class Credentials:
 
     async def _try(self, principal: Principal, kind: Connector, settings: CredentialSettings, row: Row) -> CheckResult:
         if kind.check is None and (kind.try_out is None or self._connections is None):
-            return CheckResult(ok=True, message="Saved. This connector has no way to try a key.")
+            return CheckResult(ok=True, message=sentence("cannot_be_tried"))
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 if kind.try_out is not None and self._connections is not None:
@@ -244,9 +247,8 @@ class Credentials:
                 assert kind.check is not None
                 return await kind.check(settings)
         except TimeoutError:
-            return CheckResult(
-                ok=False, message=f"{kind.label} did not answer within {CHECK_SECONDS:.0f} seconds. Try again later."
-            )
+            said = sentence("check_too_slow", label=kind.label, seconds=f"{CHECK_SECONDS:.0f}")
+            return CheckResult(ok=False, message=said)
         except BuilderError as error:
             return CheckResult(ok=False, message=error.message)
 
@@ -305,7 +307,18 @@ def _sort(kind: Connector, values: Mapping[str, Any]) -> _Entered:
                 secrets[name] = text
         elif name not in kind.settings.secret_fields():
             public[name] = value
+    _check_protected(kind, settings)
     return _Entered({k: v for k, v in settings.model_dump(mode="json").items() if k in public}, secrets)
+
+
+def _check_protected(kind: Connector, settings: CredentialSettings) -> None:
+    """A key travels over https, or to an address inside the network that an administrator allowed. Raises: InputInvalid."""
+    if kind.http is None:
+        return
+    auth = kind.http.auth(settings, "")
+    own = host_of(auth.base_url)
+    if own and urlsplit(auth.base_url).scheme == "http" and own != auth.private_host:
+        raise InputInvalid(sentence("https_only"), field="base_url", reason="https_only", host=own)
 
 
 def _hints(secrets: Mapping[str, str]) -> dict[str, str]:

@@ -41,6 +41,7 @@ from graph_runtime.storage import crm_hooks as rows
 from graph_runtime.storage.database import Connection, Database, Row
 from graph_runtime.storage.receiving import or_away
 from graph_runtime.telemetry.metrics import WEBHOOK_REJECTS
+from graph_runtime.telemetry.redaction import redact
 
 log = structlog.get_logger(__name__)
 MOST_BYTES: Final = 512_000
@@ -179,7 +180,7 @@ class CrmHooks:
             except ConnectorError as error:
                 told |= {
                     "state": "failed",
-                    "problem": error.message,
+                    "problem": redact(error.message),
                     "address": link["address"],
                     "seconds": FAILED_AGAIN,
                 }

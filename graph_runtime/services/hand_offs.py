@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -86,7 +86,7 @@ class InboxRow:
 class Desk:
     """Everything beside an open conversation. `variables`: of the contact and of the main flow, secrets hidden.
 
-    `past`: its hand-offs, newest first; `sendings`: seq → state.
+    `labels`: what the flow's author calls its variables; `past`: its hand-offs, newest first; `sendings`: seq → state.
     """
 
     row: InboxRow
@@ -95,6 +95,7 @@ class Desk:
     notes: list[Row]
     past: list[Row]
     sendings: dict[int, str]
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +167,17 @@ class HandOffs:
             notes = await rows.notes(connection, conversation_id)
             past = await rows.past(connection, conversation_id)
             sendings = await rows.sendings(connection, conversation_id, after_seq)
-        variables = row["contact_variables"] | await self._variables(principal.workspace_id, row)
-        return Desk(InboxRow.of(row), row["contact"], variables, notes, past, sendings)
+        own, labels = await self._variables(principal.workspace_id, row)
+        return Desk(InboxRow.of(row), row["contact"], row["contact_variables"] | own, notes, past, sendings, labels)
 
-    async def _variables(self, workspace_id: str, row: Row) -> dict[str, Any]:
+    async def _variables(self, workspace_id: str, row: Row) -> tuple[dict[str, Any], dict[str, str]]:
+        """Values and labels, by name."""
         if not row["checkpoint"]:
-            return {}
+            return {}, {}
         values: dict[str, Any] = decode(row["checkpoint"])[1].get("v", {}).get("", {})
-        secret = (await self._side.versions.get(workspace_id, row["version_id"])).compiled.root.secret_variables
-        return {name: HIDDEN if name in secret else value for name, value in values.items()}
+        version = await self._side.versions.get(workspace_id, row["version_id"])
+        secret = version.compiled.root.secret_variables
+        return {name: HIDDEN if name in secret else v for name, v in values.items()}, dict(version.labels)
 
     async def accept(self, principal: Principal, conversation_id: str) -> None:
         """Take a conversation that waits, or take over one that the agent has. What the agent is doing is cut off.
@@ -233,9 +236,9 @@ class HandOffs:
 
         Raises: AccessDenied, NotFound, InputInvalid, Conflict: "not_held", "taken" (`holder` has it), "may_not".
         """
-        for field, text in (("note", note), ("outcome", outcome)):
+        for name, text in (("note", note), ("outcome", outcome)):
             if len(text) > MAX_NOTE:
-                raise InputInvalid(f"At most {MAX_NOTE} characters fit here.", field=field)
+                raise InputInvalid(f"At most {MAX_NOTE} characters fit here.", field=name)
         await self._let_go(principal, conversation_id, "return", clean(note), clean(outcome), seen_seq)
 
     async def _let_go(

@@ -28,6 +28,7 @@ from graph_runtime.contract.errors import (
     RateLimited,
     Unreachable,
 )
+from graph_runtime.contract.outside_words import failure, sentence
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.clock import Clock, system_clock
@@ -45,8 +46,8 @@ FRESH: Final = (0.72, 0.8)
 """Tokens are renewed between these parts of their life, so that not all are renewed at once."""
 DUE_AT_ONCE: Final = 50
 ACCESS, REFRESH, PREVIOUS = "access_token", "refresh_token", "previous_refresh_token"
-NOT_CONNECTED = "This connection has not been granted access yet. Open Connections and press “Connect”."
-LOST = "The access was withdrawn or has expired. Open Connections and press “Connect again”."
+NOT_CONNECTED = sentence("not_connected")
+LOST = sentence("access_lost")
 STALE_VISIT = (
     "This sign-in is over: it was used already, took too long, or was begun by somebody else. Press “Connect” again."
 )
@@ -301,16 +302,14 @@ def _tokens(status: int, body: bytes) -> _Tokens:
         return _Tokens(data[ACCESS], str(data.get(REFRESH) or ""), seconds)
     error = str(data.get("error") or data.get("hint") or "")
     if status == 429:
-        raise RateLimited("The service asks for a pause before it signs us in.")
+        raise failure(RateLimited, "sign_in_pause")
     if status >= 500:
-        raise Unreachable("The service cannot sign us in right now. Try again later.")
+        raise failure(Unreachable, "sign_in_away")
     if error == "invalid_grant" or (status == 400 and not error):
         raise _GrantInvalid(LOST)
     if 400 <= status < 500:
-        raise CredentialRejected(
-            f"The service refused to sign us in ({(error or str(status))[:80]}). Check the client ID and the secret."
-        )
-    raise BadAnswer("The service answered the sign-in with something that cannot be read.")
+        raise failure(CredentialRejected, "sign_in_refused", said=(error or str(status))[:80])
+    raise failure(BadAnswer, "sign_in_unreadable")
 
 
 def _hash(state: str) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from graph_runtime.contract.crm import Entity
+from graph_runtime.contract.crm import CrmQuery, CrmRecord, Entity
 from graph_runtime.contract.errors import NotFound
 from graph_runtime.services.bound_connections import BoundConnections, OpenCredential
 from graph_runtime.services.principal import Principal
@@ -49,19 +49,29 @@ class RemoteOptions:
 
         Raises: AccessDenied, NotFound, ConnectorError.
         """
-        principal.require("flow.edit", "credential.use")
-        async with self._database.workspace(principal.workspace_id) as connection:
-            agent = await get_agent(connection, agent_id, today=_LONG_AGO)
-        if agent is None:
-            raise NotFound("This agent does not exist any more. Go back to the list of agents.")
-        opened = await self._connections.open_slot(principal.workspace_id, agent_id, slot, "crm")
-        return await self._of(opened, what, entity, refresh=refresh)
+        return await self._of(await self._opened(principal, agent_id, slot), what, entity, refresh=refresh)
 
     async def of_connection(
         self, principal: Principal, credential_id: str, what: str, entity: Entity
     ) -> tuple[RemoteOption, ...]:
         """As `of`, of a connection itself. Raises: AccessDenied, NotFound, ConnectorError."""
         return await self._of(await self._connections.open_credential(principal, credential_id, "crm"), what, entity)
+
+    async def record(self, principal: Principal, agent_id: str, slot: str, query: CrmQuery) -> CrmRecord | None:
+        """One record of the account, to see what its fields hold: the one that is looked for, without a value the newest.
+
+        Raises: AccessDenied, NotFound, ConnectorError.
+        """
+        crm = self._connections.crm(await self._opened(principal, agent_id, slot))
+        return await (crm.find(query) if query.value else crm.newest(query.entity))
+
+    async def _opened(self, principal: Principal, agent_id: str, slot: str) -> OpenCredential:
+        principal.require("flow.edit", "credential.use")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            agent = await get_agent(connection, agent_id, today=_LONG_AGO)
+        if agent is None:
+            raise NotFound("This agent does not exist any more. Go back to the list of agents.")
+        return await self._connections.open_slot(principal.workspace_id, agent_id, slot, "crm")
 
     async def _of(
         self, opened: OpenCredential, what: str, entity: Entity, *, refresh: bool = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from graph_runtime.contract.crm_writing import CrmWrite
 from graph_runtime.contract.trigger_rules import Facts
 from graph_runtime.contract.triggers import (
     NEEDS_CONTACT,
@@ -17,9 +18,10 @@ from graph_runtime.contract.triggers import (
     NotifyMembers,
     SendWebhook,
     StartFlow,
+    WriteCrm,
 )
 from graph_runtime.services.chain_entry import enroll_one, leave_one, open_door
-from graph_runtime.storage import contacts
+from graph_runtime.storage import contacts, credentials, crm_writes
 from graph_runtime.storage import trigger_runs as runs
 from graph_runtime.storage import triggers as rows
 from graph_runtime.storage.database import Connection, Row
@@ -69,6 +71,8 @@ class Cause:
     contact_id: str | None
     at: datetime
     variables: Mapping[str, Any] = field(default_factory=dict)
+    place: int = 0
+    """Which of the trigger's actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,8 @@ class TriggerActs:
             reason = "" if left else "not_inside"
         elif isinstance(action, ChangeContact):
             reason = await _change(connection, action, contact_id, cause, facts)
+        elif isinstance(action, WriteCrm):
+            reason = await _write_crm(connection, action, cause, facts)
         elif isinstance(action, NotifyMembers):
             text = facts.render(action.text)[:4000]
             await rows.add_note(connection, cause.trigger["id"], cause.contact_id, action.member_id, text)
@@ -169,6 +175,27 @@ async def _way(
     if action.if_open == "skip" and any(w["open_id"] for w in ways):
         return "busy", next(w for w in ways if w["open_id"]), None
     return "", ways[0], version
+
+
+async def _write_crm(connection: Connection, action: WriteCrm, cause: Cause, facts: Facts) -> str:
+    """Written down here, carried out once by whoever looks after such writes, however long the system is away."""
+    contact = facts.contact or {}
+    known = str(contact.get(action.by) or "")
+    if not known:
+        return f"no_{action.by}"
+    agent_id = cause.trigger["agent_id"]
+    if await credentials.bound(connection, agent_id, action.slot) is None:
+        return "no_crm"
+    task = facts.render(action.task).strip()
+    write = CrmWrite(
+        entity=action.entity, by=action.by, known=known, creates=action.creates, task=task,
+        own_name=str(contact.get("name") or contact.get("first_name") or ""), note=facts.render(action.note).strip(),
+        values={f.name: facts.render(f.value).strip() for f in action.fields},
+        due_at=cause.at + timedelta(hours=action.task_hours) if task else None,
+    )  # fmt: skip
+    key = f"trigger:{cause.key}/{cause.place}"
+    await crm_writes.add_of_contact(connection, agent_id, action.slot, key, cause.contact_id or "", write.to_json())
+    return ""
 
 
 async def _change(connection: Connection, action: ChangeContact, contact_id: str, cause: Cause, facts: Facts) -> str:

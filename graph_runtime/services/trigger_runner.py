@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -244,6 +244,9 @@ async def act(
 ) -> Outcome:  # fmt: skip
     """Carry out the actions. A trigger none of whose actions could be done has not fired."""
     await runs.set_depth(connection, facts.depth + 1)
-    did = [await acts.do(connection, action, cause, facts) for action in trigger.actions]
+    did = [
+        await acts.do(connection, action, replace(cause, place=place), facts)
+        for place, action in enumerate(trigger.actions)
+    ]
     done = [d for d in did if not d.reason]
     return Outcome("fired", "", did) if done else Outcome("not_fired", did[0].reason if did else "failed", did)

@@ -66,10 +66,14 @@ Times = list[datetime]
 class Triggers:
     """Whoever may edit the agent makes and changes them; whoever may see conversations sees what they did."""
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, clock: Clock = system_clock, *, crms: frozenset[str] = frozenset()
+    ) -> None:
+        """`crms`: connectors of customer systems."""
         self._database = database
         self._vault = vault
         self._clock = clock
+        self._crms = sorted(crms)
 
     async def list(self, principal: Principal, agent_id: str | None = None) -> TriggerRows:
         """Those of an agent, or of the workspace, oldest first. Raises: AccessDenied, NotFound."""
@@ -89,7 +93,7 @@ class Triggers:
         """What a trigger of this agent may name, each {id, name, is_on …}. Raises: AccessDenied, NotFound."""
         principal.require("agent.read")
         async with self._database.workspace(principal.workspace_id) as connection:
-            return await rows.surroundings(connection, agent_id)
+            return await rows.surroundings(connection, agent_id, self._crms)
 
     async def check(self, principal: Principal, agent_id: str, document: Mapping[str, Any]) -> Problems:
         """What is wrong with a document, without keeping it. Raises: AccessDenied, InputInvalid."""
@@ -106,7 +110,7 @@ class Triggers:
         principal.require("agent.edit")
         trigger = read(document)
         async with self._database.workspace(principal.workspace_id) as connection:
-            if not is_uuid(agent_id) or not (await rows.surroundings(connection, agent_id))["flows"]:
+            if not is_uuid(agent_id) or not (await rows.surroundings(connection, agent_id, self._crms))["flows"]:
                 raise NotFound("There is no such agent in this workspace.")
             if len(await rows.listed(connection, agent_id)) >= MOST_TRIGGERS:
                 raise InputInvalid(f"An agent has at most {MOST_TRIGGERS} triggers. Delete one first.", field="name")
@@ -219,7 +223,7 @@ class Triggers:
         await rows.set_tick(connection, row["id"], due_at)
 
     async def _around(self, connection: Connection, agent_id: str) -> Surroundings:
-        found = await rows.surroundings(connection, agent_id)
+        found = await rows.surroundings(connection, agent_id, self._crms)
         flows = {f["id"]: f["is_on"] for f in found["flows"]}
         flows[""] = any(f["is_on"] for f in found["flows"] if f["is_main"])
         return Surroundings(
@@ -230,6 +234,7 @@ class Triggers:
             members=frozenset(m["id"] for m in found["members"]),
             segments=frozenset(s["id"] for s in found["segments"]),
             channels=frozenset(c["id"] for c in found["channels"]),
+            crms=frozenset(c["id"] for c in found["crms"]),
         )
 
     async def _require_sound(self, connection: Connection, agent_id: str, trigger: Trigger) -> None:

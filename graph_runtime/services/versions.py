@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graph_runtime.contract.catalog import Catalog
@@ -16,10 +17,11 @@ from graph_runtime.storage.conversations import ConversationReader
 
 @dataclass(frozen=True, slots=True)
 class PinnedVersion:
-    """A compiled version. `number` None: a test snapshot of a draft."""
+    """A compiled version. `number` None: a test snapshot of a draft. `labels`: what its author calls the variables, by name."""
 
     compiled: CompiledFlow
     number: int | None
+    labels: Mapping[str, str]
 
 
 class Versions:
@@ -46,8 +48,9 @@ class Versions:
         if row is None:
             raise NotFound("This version of the flow does not exist.", version_id=version_id)
         bundle = {flow_id: load_flow(document) for flow_id, document in (row["bundle"] or {}).items()}
-        compiled = compile_flow(load_flow(row["document"]), bundle, self._catalog, entry=entry)
-        pinned = PinnedVersion(compiled, row["number"])
+        flow = load_flow(row["document"])
+        labels = {name: v.label for name, v in flow.variables.items() if v.label}
+        pinned = PinnedVersion(compile_flow(flow, bundle, self._catalog, entry=entry), row["number"], labels)
         self._kept[workspace_id, version_id, entry] = pinned
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)

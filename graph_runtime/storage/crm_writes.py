@@ -58,13 +58,19 @@ async def waits(connection: Connection, conversation_id: str) -> bool:
 async def add_of_contact(
     connection: Connection, agent_id: str, slot: str, key: str, contact_id: str, write: Mapping[str, Any]
 ) -> None:
-    """A write that no conversation asks for; it is carried out as soon as somebody looks. A key is written down once."""
+    """A write that no conversation asks for; it is carried out as soon as somebody looks. A key is written down once.
+
+    `key` begins with who asks, "chain:…" or "trigger:…", in whose log it stands when it fails.
+    """
     await connection.execute(
         "INSERT INTO crm_write (workspace_id, agent_id, contact_id, node_id, slot, key, write) VALUES"
-        " (current_setting('app.workspace_id')::uuid, %(agent)s, %(contact)s, 'chain', %(slot)s, %(key)s, %(write)s)"
+        " (current_setting('app.workspace_id')::uuid, %(agent)s, %(contact)s, %(by)s, %(slot)s, %(key)s, %(write)s)"
         " ON CONFLICT (key) DO NOTHING",
-        {"agent": agent_id, "contact": contact_id, "slot": slot, "key": key, "write": Jsonb(write)},
-    )
+        {
+            "agent": agent_id, "contact": contact_id, "by": key.partition(":")[0], "slot": slot, "key": key,
+            "write": Jsonb(write),
+        },
+    )  # fmt: skip
 
 
 async def add_change(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -150,18 +156,22 @@ async def put_off(
     )
 
 
+_FAILED_BY: Final = {
+    "chain": "UPDATE chain_log SET what = 'failed', reason = %(reason)s WHERE enrollment_id::text = %(of)s"
+    " AND effect_key = %(key)s AND what = 'done'",
+    "trigger": "UPDATE trigger_run SET did = jsonb_set(did, ARRAY[%(action)s::text, 'reason'], '\"crm\"')"
+    " WHERE id::text = %(of)s AND did -> %(action)s::integer ->> 'do' = 'write_crm'",
+}
+
+
 async def note(connection: Connection, row: Row, data: Mapping[str, Any]) -> None:
-    """What became of it: among the events of its conversation, or in the log of the chain whose step it was."""
+    """What became of it: among the events of its conversation, or in the log of the chain or trigger that asked for it."""
     if row["conversation_id"] is None:
         if data["outcome"] != "ok":
-            await connection.execute(
-                "UPDATE chain_log SET what = 'failed', reason = %(reason)s WHERE enrollment_id::text = %(enrollment)s"
-                " AND effect_key = %(key)s AND what = 'done'",
-                {
-                    "reason": f"crm:{data['outcome']}"[:100], "key": row["key"],
-                    "enrollment": row["key"].partition(":")[2].partition("/")[0],
-                },
-            )  # fmt: skip
+            by, _, place = row["key"].partition(":")
+            of, _, action = place.partition("/")
+            values = {"reason": f"crm:{data['outcome']}"[:100], "key": row["key"], "of": of, "action": action}
+            await connection.execute(_FAILED_BY[by], values)
         return
     await connection.execute(
         "INSERT INTO event (workspace_id, conversation_id, turn_id, at, kind, node_id, data)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -111,11 +111,14 @@ async def find(connection: Connection, public_id: str) -> Row | None:
     return await cursor.fetchone()
 
 
-async def surroundings(connection: Connection, agent_id: str) -> dict[str, list[Row]]:
-    """What a trigger of this agent may name: flows, chains, subscriptions, members, segments, channels."""
+async def surroundings(connection: Connection, agent_id: str, crms: Collection[str] = ()) -> dict[str, list[Row]]:
+    """What a trigger of this agent may name: flows, chains, subscriptions, members, segments, channels, crms (slots).
+
+    `crms`: connectors of customer systems.
+    """
     found: dict[str, list[Row]] = {}
     for name, statement in _AROUND.items():
-        found[name] = await (await connection.execute(statement, {"agent": agent_id})).fetchall()
+        found[name] = await (await connection.execute(statement, {"agent": agent_id, "crms": [*crms]})).fetchall()
     exists = await (await connection.execute("SELECT to_regclass('public.chain') IS NOT NULL AS has")).fetchone()
     if exists and exists["has"]:
         found["chains"] = await (await connection.execute(_CHAINS)).fetchall()
@@ -130,6 +133,8 @@ _AROUND: Final = {
     "segments": "SELECT id::text, name FROM segment ORDER BY lower(name), id",
     "channels": "SELECT id::text, connector, coalesce(nullif(label, ''), connector) AS name, is_on FROM channel"
     " WHERE agent_id = %(agent)s AND connector NOT IN ('test') ORDER BY id",
+    "crms": "SELECT b.slot AS id, c.label AS name FROM agent_connection b JOIN credential c ON c.id = b.credential_id"
+    " WHERE b.agent_id = %(agent)s AND c.connector = ANY (%(crms)s) ORDER BY lower(c.label), b.slot",
 }
 _CHAINS = "SELECT id::text, name, is_on AND live_version_id IS NOT NULL AS is_on FROM chain ORDER BY lower(name), id LIMIT 500"
 

@@ -27,6 +27,8 @@ _SHAPES: Final = (
     re.compile(r"\bxox[a-z]-[A-Za-z0-9-]{6,}"),
     re.compile(r"(?i)\b((?:access_token|refresh_token|client_secret|api_key|apikey|password|token)=)[^\s&\"'<>]{4,}"),
     re.compile(r"(/rest/\d+/)\w{6,}"),  # Bitrix24
+    # Whoever knows the address of a hook may post there; customer systems and some channels sign nothing.
+    re.compile(r"(?i)((?:/|%2f)hooks(?:/|%2f)[\w-]+(?:/|%2f))[\w-]{16,}"),
     re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"),  # JWT
     re.compile(r"\bAIza[A-Za-z0-9_-]{20,}"),
     re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(?=@)"),  # a password in an address

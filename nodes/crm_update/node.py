@@ -17,7 +17,9 @@ class Written(SettingsItem):
     """One field and what it becomes."""
 
     field: str = setting("Field", default="", widget="remote", of="crm.fields", required=True, max_length=200)
-    value: str = setting("Value", default="", widget="line_template", max_length=4000, placeholder="{{ var.budget }}")
+    value: str = setting(
+        "Value", default="", widget="line_template", of="crm.choices", max_length=4000, placeholder="{{ var.budget }}"
+    )
 
 
 class Settings(NodeSettings):

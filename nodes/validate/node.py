@@ -52,7 +52,7 @@ class Settings(MayBeApproved):
         placeholder="Names a concrete problem with the product, not only “it does not work”.",
         help="A model judges the answer by this description. Empty: only the rules count.",
     )  # fmt: skip
-    connection: str = setting("Model", default="llm", widget="connection", of="chat_model")
+    connection: str = setting("Model", default="llm", widget="connection", of="chat_model", show_when={"rubric": ["*"]})
     says_reason: bool = setting(
         "The contact is told what is wrong", default=True, help="Off: use the saved reason in your own text."
     )

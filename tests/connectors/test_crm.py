@@ -144,6 +144,24 @@ async def test_the_contract(name: str, fake: Kommo) -> None:
         assert await crm.add_note("lead", lead.id, "Wants it on Friday")
         assert await crm.add_task("lead", lead.id, CrmTask("Call", datetime.now(UTC) + timedelta(hours=1)))
         assert {"name", "phone"} <= {f.id for f in await crm.fields("contact")}
+        newest = await crm.newest("contact")
+        assert newest is None or newest.name == "Олена"
+
+
+async def test_a_stage_may_be_named_and_the_newest_record_be_looked_at(fake: Kommo) -> None:
+    async with opened("kommo", fake) as crm:
+        assert await crm.newest("lead") is None
+        made = await crm.create("lead", {"name": "First", "stage": " won "}, key="pc-1")
+        await crm.update("lead", made.id, {"stage": "Offer sent", "cf_502": 3})
+        assert fake.records["leads"][int(made.id)]["status_id"] == 12
+        asked = len(fake.calls("GET", "/api/v4/leads/pipelines"))
+        await crm.update("lead", made.id, {"stage": "1:142"})
+        await crm.update("lead", made.id, {"stage": ""})
+        assert len(fake.calls("GET", "/api/v4/leads/pipelines")) == asked, "a number needs no list"
+        with pytest.raises(Refused, match="has no choice “Lost”"):
+            await crm.update("lead", made.id, {"stage": "Lost"})
+        second = fake.add("leads", name="Second")
+        assert (await crm.newest("lead")).id == str(second)  # type: ignore[union-attr]
 
 
 async def test_kommos_fields_stages_and_types(fake: Kommo) -> None:

@@ -31,6 +31,7 @@ FaultKind = Literal[
     "server_error",  # 500; not taken in
     "unauthorized",  # 401; not taken in
     "refused",  # 400 with a field; not taken in
+    "echoes",  # 400 whose words repeat the token that was sent; not taken in
     "slow",  # taken in, answered after `seconds`
     "late",  # taken in after `seconds`, whether or not the caller is still there
     "reset_before_accept",
@@ -350,7 +351,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and kind == "late":
             time.sleep(fault.seconds)
         with fake.lock:
-            answer = self._refusal(fault)
+            answer = self._refusal(fault, token)
             if answer is None and where.path == "/oauth2/access_token":
                 answer = None if kind == "reset_before_accept" else fake.token(body)
             elif answer is None and kind != "reset_before_accept":
@@ -372,9 +373,10 @@ class _Handler(BaseHTTPRequestHandler):
         return json.loads(raw) if raw else None
 
     @staticmethod
-    def _refusal(fault: Fault | None) -> tuple[int, Any] | None:
-        status = {"rate_limited": 429, "server_error": 500, "unauthorized": 401, "refused": 400}
-        detail = [{"errors": [{"path": "0.price", "detail": "This value should be of type int."}]}]
+    def _refusal(fault: Fault | None, token: str) -> tuple[int, Any] | None:
+        status = {"rate_limited": 429, "server_error": 500, "unauthorized": 401, "refused": 400, "echoes": 400}
+        said = "This value should be of type int." if not fault or fault.kind != "echoes" else f"Not with {token}."
+        detail = [{"errors": [{"path": "0.price", "detail": said}]}]
         return (status[fault.kind], {"validation-errors": detail}) if fault and fault.kind in status else None
 
     def _ask(self, query: dict[str, str]) -> None:

@@ -354,3 +354,19 @@ async def test_every_installed_connector_can_be_entered(services: Services, owne
         made = await services.credentials.create(owner, kind.id, "", secrets)
         assert SECRET not in str(made)
         assert set(made.hints) == set(secrets)
+
+
+@pytest.mark.parametrize("connector", ["http_key", "kommo", "rest_crm", "oauth_app"])
+async def test_a_key_is_not_saved_for_an_address_that_reads_along(
+    services: Services, owner: Principal, connector: str
+) -> None:
+    kind = services.catalog.connectors[connector]
+    secrets = dict.fromkeys(kind.settings.secret_fields(), SECRET)
+    with pytest.raises(InputInvalid, match="over https only") as caught:
+        await services.credentials.create(owner, connector, "", {**secrets, "base_url": "http://crm.example.com"})
+    assert (caught.value.field, caught.value.params["reason"]) == ("base_url", "https_only")
+    good = await services.credentials.create(owner, connector, "", {**secrets, "base_url": "https://crm.example.com"})
+    with pytest.raises(InputInvalid, match="over https only"):
+        await services.credentials.replace_secret(owner, good.id, {**secrets, "base_url": "http://crm.example.com"})
+    inside = {**secrets, "base_url": "http://10.0.0.5", "allow_private_host": True}
+    assert (await services.credentials.create(owner, connector, "", inside)).settings["base_url"] == "http://10.0.0.5"

@@ -73,8 +73,11 @@ function Story({ text }: { text: string }) {
     <p className="pc-card-story">
       {parts.map((part, i) => {
         if (i % 2 === 0) return part;
+        const [root, name, output] = part.split(".");
         const last = part.split(".").pop()!;
-        return <span key={i} className="pc-ref">{(part.startsWith("var.") && variables[last]?.label) || last.replace(/_/g, " ")}</span>;
+        const s = useEditor.getState();
+        const label = root === "var" ? variables[last]?.label : root === "step" ? s.types[s.doc.nodes[name]?.type]?.outputs?.[output] : "";
+        return <span key={i} className="pc-ref">{label || last.replace(/_/g, " ")}</span>;
       })}
     </p>
   );

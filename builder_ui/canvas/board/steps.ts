@@ -171,7 +171,9 @@ export function placeAfter(port: string): Point {
 export function nextPlace(center: Point): { at: Point; from?: string } {
   const state = get();
   const id = state.selection.length === 1 ? state.selection[0] : "";
-  const open = id ? portsOf(state, id).find((p) => !state.doc.edges[`${id}.${p.id}`]) : undefined;
+  const free = id ? portsOf(state, id).filter((p) => !state.doc.edges[`${id}.${p.id}`]) : [];
+  // The exit that has to lead somewhere comes first: "Given back" of a hand-off, not "Accepted".
+  const open = free.find((p) => !p.optional) ?? free[0];
   if (open) return { at: placeAfter(`${id}.${open.id}`), from: `${id}.${open.id}` };
   return { at: snap([center[0] - CARD_WIDTH / 2, center[1] - 60]) };
 }

@@ -19,7 +19,7 @@ export async function call<T>(method: string, path: string, body?: unknown, opti
     response = await fetch(path, {
       method,
       credentials: "same-origin",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: { "Accept-Language": document.documentElement.lang || "en", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
       ...options,
     });

@@ -1,6 +1,6 @@
 // Look-ups derived from the document; entries that did not change keep their identity, so cards do not render again.
 import { splitPort } from "./edits";
-import type { Problem } from "./types";
+import type { Flow, Problem } from "./types";
 
 export type FlowIndex = {
   /** Step → its exits that have a wire. */
@@ -31,4 +31,10 @@ export function problemIndex(problems: Problem[], old: Record<string, Problem[]>
   for (const problem of problems) (found[problem.node_id] ??= []).push(problem);
   for (const id in found) if (JSON.stringify(old[id]) === JSON.stringify(found[id])) found[id] = old[id];
   return found;
+}
+
+/** What was wrong with an older state of the flow and is mended since: a fix of it would take away a wire that is there now. */
+export function stillWrong(problems: Problem[], doc: Flow): Problem[] {
+  const isMended = (p: Problem) => !!p.fix?.edits.some((e) => (e.kind === "connect" ? !!doc.edges[e.port] : e.kind === "add_node" && !!doc.nodes[e.id]));
+  return problems.some(isMended) ? problems.filter((p) => !isMended(p)) : problems;
 }

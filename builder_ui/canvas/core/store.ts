@@ -16,7 +16,7 @@ import { api, type ApiError } from "./api";
 import { applyEdits, EditInvalid } from "./edits";
 import { History } from "./history";
 import { setLanguage, t } from "./i18n";
-import { indexFlow, NO_INDEX, problemIndex, type FlowIndex } from "./index_flow";
+import { indexFlow, NO_INDEX, problemIndex, stillWrong, type FlowIndex } from "./index_flow";
 import type { Clash, Link } from "./listener";
 import { Protocol } from "./protocol";
 import { signInAgain } from "./socket";
@@ -145,7 +145,11 @@ function about(open: OpenFlow): Partial<EditorState> {
 function setDocument(doc: Flow): void {
   const { doc: old, index, selection } = get();
   const changes: Partial<EditorState> = { doc };
-  if (doc.edges !== old.edges) changes.index = indexFlow(doc.edges, index);
+  if (doc.edges !== old.edges) {
+    changes.index = indexFlow(doc.edges, index);
+    const problems = stillWrong(get().problems, doc);
+    if (problems !== get().problems) Object.assign(changes, { problems, problemsOf: problemIndex(problems, get().problemsOf) });
+  }
   if (doc.nodes !== old.nodes && selection.some((id) => !doc.nodes[id]))
     changes.selection = selection.filter((id) => doc.nodes[id]);
   set(changes);
@@ -157,7 +161,8 @@ const listener = {
     history.writtenElsewhere(paths);
   },
   problems(items: Problem[]) {
-    set({ problems: items, problemsOf: problemIndex(items, get().problemsOf) });
+    const problems = stillWrong(items, get().doc);
+    set({ problems, problemsOf: problemIndex(problems, get().problemsOf) });
   },
   ports(nodes: Record<string, Port[]>) {
     set({ ports: { ...get().ports, ...nodes } });

@@ -16,6 +16,7 @@ import { HelpText } from "./help_text";
 import { Choices, LongText, NumberInput, Select, ShortText, Strings, Switch } from "./inputs";
 import { QueueField } from "./queue_field";
 import { RemoteField } from "./remote_field";
+import { RemoteValue } from "./remote_value";
 import { Group, Rows } from "./rows";
 import { TemplateField } from "./template_field";
 import { SaveToField, VariableField } from "./variable_field";
@@ -58,7 +59,7 @@ function Widget(props: WidgetProps) {
   switch (field.widget) {
     case "textarea": return <LongText {...props} />;
     case "template": return <TemplateField {...props} lines />;
-    case "line_template": return <TemplateField {...props} />;
+    case "line_template": return field.of === "crm.choices" ? <RemoteValue {...props} /> : <TemplateField {...props} />;
     case "number": return <NumberInput {...props} />;
     case "select": {
       const isShort = field.options.length <= 3 && field.options.reduce((n, [, label]) => n + label.length, 0) <= 34;

@@ -24,6 +24,9 @@ const NOTHING: FormState = { nodeId: "", disabled: false, problems: [], siblings
 export const FormContext = createContext<FormState>(NOTHING);
 export const useForm = (): FormState => useContext(FormContext);
 
+/** The values of the row a field stands in, for a field that depends on its neighbor. */
+export const Beside = createContext<Record<string, any>>({});
+
 export const asText = (value: any): string => (value === null || value === undefined ? "" : String(value));
 
 /** The element keeps what is typed; a change from elsewhere is written into it unless it has the focus. */

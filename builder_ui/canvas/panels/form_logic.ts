@@ -11,7 +11,8 @@ export const valueOf = (field: FormField, settings: Settings): any =>
 export function isShown(field: FormField, settings: Settings, form: FormField[]): boolean {
   return Object.entries(field.show_when ?? {}).every(([key, values]) => {
     const other = form.find((f) => f.key === key);
-    return values.includes(other ? valueOf(other, settings) : settings[key]);
+    const value = other ? valueOf(other, settings) : settings[key];
+    return values.length === 1 && values[0] === "*" ? String(value ?? "").trim() !== "" : values.includes(value);
   });
 }
 
@@ -40,11 +41,11 @@ export const moved = <T>(rows: T[], from: number, to: number): T[] => {
 };
 
 /** The words by which a folded row is recognised. */
-export function rowSummary(fields: FormField[], row: Settings, names: (id: string) => string): string {
+export function rowSummary(fields: FormField[], row: Settings, names: (id: string, field: FormField) => string): string {
   for (const f of fields) {
     const value = row[f.key];
     if (f.widget === "id" || isEmpty(value)) continue;
-    if (f.widget === "save_to" || f.widget === "variable") return names(String(value));
+    if (f.widget === "save_to" || f.widget === "variable" || f.widget === "remote") return names(String(value), f);
     if (f.widget === "select") {
       const label = f.options.find(([v]) => v === value)?.[1];
       if (label) return label;

@@ -5,7 +5,8 @@ import { t } from "../core/i18n";
 import { useEditor } from "../core/store";
 import { IconButton } from "../screen/parts";
 import { Field } from "./field";
-import { useForm, useIsAskedInside, type WidgetProps } from "./form_context";
+import { Beside, useForm, useIsAskedInside, type WidgetProps } from "./form_context";
+import { useRemote } from "./remote_field";
 import { concerns, droppedTexts, freshRow, moved, rowName, rowSummary, valueOf, visible, type Settings } from "./form_logic";
 
 const OPEN_AT_FIRST = 2;
@@ -47,9 +48,11 @@ export function Rows({ id, field, value, path, describedBy, onChange }: WidgetPr
           {rows.map((row, i) => {
             const name = rowName(row, i);
             return (
-              <Row key={name} row={row} name={name} position={i} path={`${path}.${name}`} field={field} canFold={canFold} isOpen={isOpen(name)} offset={drag.offsets[i]} isDragged={drag.at === i}
-                onOpen={(on) => setOpen({ ...open, [name]: on })} onGrab={(e) => drag.begin(e, i)} onMove={(step) => move(i, i + step)} onRemove={() => remove(i)}
-                onPut={(part, typed, extra) => onChange(rows.map((r, j) => (j === i ? { ...r, ...part } : r)), typed, extra)} />
+              <Beside.Provider key={name} value={row}>
+                <Row row={row} name={name} position={i} path={`${path}.${name}`} field={field} canFold={canFold} isOpen={isOpen(name)} offset={drag.offsets[i]} isDragged={drag.at === i}
+                  onOpen={(on) => setOpen({ ...open, [name]: on })} onGrab={(e) => drag.begin(e, i)} onMove={(step) => move(i, i + step)} onRemove={() => remove(i)}
+                  onPut={(part, typed, extra) => onChange(rows.map((r, j) => (j === i ? { ...r, ...part } : r)), typed, extra)} />
+              </Beside.Provider>
             );
           })}
         </ol>
@@ -78,7 +81,9 @@ function Row({ row, name, position, path, field, canFold, isOpen, offset, isDrag
     if (isAsked && !isOpen) onOpen(true);
   }, [isAsked]);
   const shown = visible(field.fields, row);
-  const summary = rowSummary(field.fields, row, (id) => variables[id]?.label || id);
+  const remote = field.fields.find((f) => f.widget === "remote");
+  const { offered } = useRemote(remote?.of ?? "");
+  const summary = rowSummary(field.fields, row, (id, f) => (f.widget === "remote" ? offered?.find((o) => o.id === id)?.label : variables[id]?.label) || id);
   const own = problems.filter((p) => concerns(p.field, path));
   const title = summary || t("fields.row", { n: position + 1 });
   const body = shown.map((f) => (

@@ -8,6 +8,7 @@ import { dispatch, patchState, useEditor } from "../core/store";
 import type { Edit, FormField } from "../core/types";
 import { IconButton } from "../screen/parts";
 import { Beginnings } from "./beginnings";
+import { CrmLook } from "./crm_look";
 import { Field, ProblemNotes } from "./field";
 import { FormContext, useFollowing, useIsAskedInside } from "./form_context";
 import { concerns, isEmpty, textPlaces, valueOf, visible } from "./form_logic";
@@ -61,6 +62,7 @@ export function StepPanel({ id }: { id: string }) {
           <ProblemNotes problems={elsewhere} />
           {isTranslating ? <Translations nodeId={id} language={language} form={form} settings={node.settings} /> : <Fields id={id} shown={shown} settings={node.settings} />}
           {node.type === "http_request" && !disabled && <HttpTrial id={id} settings={node.settings} />}
+          {form.some((f) => f.key === "entity") && form.some((f) => f.of === "crm") && !disabled && !isTranslating && <CrmLook key={id} id={id} settings={node.settings} />}
           <Exits id={id} disabled={disabled} />
           {type?.entry && <Beginnings />}
           <Note id={id} note={node.note} disabled={disabled} />

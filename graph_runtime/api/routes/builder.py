@@ -16,6 +16,7 @@ from graph_runtime.api.access import Member, member, router, services_of
 from graph_runtime.api.catalog_view import catalog_json, ports_for
 from graph_runtime.api.editor.rooms import Batch, Rooms
 from graph_runtime.api.editor.view import open_flow
+from graph_runtime.contract.crm import CrmQuery
 from graph_runtime.contract.edits import EDITS, Edit
 
 if TYPE_CHECKING:
@@ -84,6 +85,15 @@ class OptionsIn(_Body):
     of: Literal["crm.fields", "crm.people"] = "crm.fields"
     entity: Literal["contact", "company", "lead"] = "contact"
     refresh: bool = False
+
+
+class RecordIn(_Body):
+    """Which record a step's author wants to see; without a value the newest."""
+
+    entity: Literal["contact", "company", "lead"] = "contact"
+    by: Literal["phone", "email", "id", "field"] = "phone"
+    field: str = Field(default="", max_length=200)
+    value: str = Field(default="", max_length=500)
 
 
 class TryIn(_Body):
@@ -203,6 +213,17 @@ async def options(
     remote = services_of(request).remote_options
     found = await remote.of(who, agent_id, slot, wanted.of, wanted.entity, refresh=wanted.refresh)
     return {"options": [rows_json(row) for row in found]}
+
+
+@routes.get("/agents/{agent_id}/connections/{slot}/record")
+async def record(
+    request: Request, agent_id: str, slot: Slot, who: Member, wanted: Annotated[RecordIn, Query()]
+) -> dict[str, Any]:
+    """One record of the connected system as it is now; null when there is none."""
+    remote = services_of(request).remote_options
+    query = CrmQuery(wanted.entity, wanted.by, wanted.value.strip(), wanted.field)
+    found = await remote.record(who, agent_id, slot, query)
+    return {"record": found.to_json() if found else None}
 
 
 @routes.post("/flows/{flow_id}/steps/{node_id}/try")

@@ -40,6 +40,17 @@ ACTIONS: list[dict[str, Any]] = [
     {"do": "change_contact", "fields": {"city": "{{ var.city }}"}, "add_tags": ["a", "b"], "remove_tags": ["c"]},
     {"do": "notify", "member_id": "m", "text": "Look, please"},
     {"do": "send_webhook", "subscription_id": "s", "note": "n"},
+    {
+        "do": "write_crm",
+        "slot": "crm",
+        "entity": "contact",
+        "by": "email",
+        "creates": False,
+        "task": "Ring",
+        "task_hours": 3,
+        "note": "n",
+        "fields": [{"name": "first_name", "value": "{{ contact.name }}"}, {"name": "tags", "value": "vip"}],
+    },
 ]
 
 

@@ -102,6 +102,25 @@ class Designer:
         self.page.wait_for_function(f"!!{STATE}.doc.edges['{node}.{port}']")
         return str(self.state(f"s.doc.edges['{node}.{port}']"))
 
+    def after(self, node: str, step: str) -> str:
+        """With the keyboard alone: Tab on a step, the first letters of the next one, Enter; its id."""
+        before = set(self.state("Object.keys(s.doc.nodes)"))
+        self.page.wait_for_function(f"{STATE}.selection[0] === '{node}'")
+        self.page.get_by_test_id("board").focus()
+        self.page.keyboard.press("Tab")
+        self.page.get_by_test_id("picker").wait_for()
+        self.page.keyboard.type(step)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_function(f"Object.keys({STATE}.doc.nodes).length === {len(before) + 1}")
+        (added,) = set(self.state("Object.keys(s.doc.nodes)")) - before
+        self.page.locator(f"[data-testid=inspector][data-node='{added}']").wait_for()
+        return str(added)
+
+    def tidy(self) -> None:
+        """Shift+T: the program lays the steps out."""
+        self.page.get_by_test_id("board").focus()
+        self.page.keyboard.press("Shift+T")
+
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """With the mouse, as a hand does it."""
         mouse = self.page.mouse
@@ -139,6 +158,53 @@ class Designer:
         self.field(path).locator("select").select_option("__new__")
         self.page.get_by_test_id("new-variable-name").fill(label)
         self.page.get_by_test_id("new-variable-make").click()
+
+    def rename(self, name: str) -> None:
+        """The step that is open."""
+        self.page.get_by_test_id("step-name").fill(name)
+
+    def leave_by(self, port: str, step: str) -> None:
+        """Choose in the side panel where an exit leads."""
+        exits = self.page.get_by_test_id("inspector").get_by_test_id(f"exit-{port}")
+        exits.select_option(label=step)
+
+    def add_data(self, path: str, data: str, of_step: str = "") -> None:
+        """At the end of a text: "{", the first letters of what is meant, Enter."""
+        box = self.field(path).locator("[contenteditable=true]")
+        box.click()
+        self.page.keyboard.press("Control+End")
+        self.page.keyboard.type("{" + data)
+        menu = self.page.get_by_test_id("data-menu")
+        wanted = menu.get_by_role("option").filter(
+            has=self.page.locator("b", has_text=re.compile(f"^{re.escape(data)}$"))
+        )
+        wanted.first.wait_for()
+        if of_step:
+            groups = menu.locator("li")
+            texts = groups.evaluate_all(
+                "all => all.map((li) => [li.dataset.group ?? '', li.querySelector('b')?.textContent])"
+            )
+            group, place = "", -1
+            for number, (head, label) in enumerate(texts):
+                group = head or group
+                if of_step in group and label == data:
+                    place = number
+            groups.nth(place).click()
+        else:
+            wanted.first.click()
+        menu.wait_for(state="detached")
+
+    def choose_data(self, path: str, data: str, of_step: str = "") -> None:
+        """A text that is one piece of data and nothing else."""
+        self.field(path).locator("[contenteditable=true]").click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.press("Delete")
+        self.add_data(path, data, of_step)
+
+    def write_field(self, row: int, label: str) -> None:
+        """One more row of what is written to a customer system: its field, chosen from the account's."""
+        self.page.get_by_test_id("add-values").click()
+        self.field(f"values.{row}.field").locator("select").select_option(label=label)
 
     # -- saving, testing, publishing -----------------------------------------------------------------------------
 

@@ -35,6 +35,14 @@ def test_a_secret_is_taken_out_of_a_sentence(name: str) -> None:
             "https://acme.bitrix24.com/rest/12/ab12cd34ef56gh/crm.deal.list",
             f"https://acme.bitrix24.com/rest/12/{HIDDEN}/crm.deal.list",
         ),
+        (
+            "POST https://ai.example/hooks/crm/Qy3-4fKJd8sLw0ZbVt_mXo9RcNuE HTTP/1.1",
+            f"POST https://ai.example/hooks/crm/{HIDDEN} HTTP/1.1",
+        ),
+        (
+            "/api/v4/webhooks?filter[destination]=https%3A%2F%2Fai.example%2Fhooks%2Fcrm%2FQy34fKJd8sLw0ZbVtmXo9",
+            f"/api/v4/webhooks?filter[destination]=https%3A%2F%2Fai.example%2Fhooks%2Fcrm%2F{HIDDEN}",
+        ),
         ("postgresql://app:p4ssw0rd@db/patchcord", f"postgresql://app:{HIDDEN}@db/patchcord"),
     ],
 )
