@@ -106,7 +106,9 @@ class Call:
         playout.on_started, playout.on_ended = self._we_speak, self._we_ended
         self._dialogue = Dialogue(self.house, self, playout)
         self.house.clock.join(playout)
+        self._ear.pull = line.fetch
         self.house.detector.join(self._ear)
+        line.fetch_only()
         self._running = asyncio.create_task(self._run(self._dialogue), name="call")
 
     def heard(self, audio: bytes) -> None:
@@ -324,7 +326,7 @@ class Call:
         self._past.append(window)
         had_hearing = self._hearing
         if is_caller:
-            if self._fading.voice(window):
+            if self._fading.voice(self._ear.energy):
                 self._voice_at = self.house.monotonic()
         elif self.turns.phase is Phase.IDLE:
             self._fading.forget()

@@ -144,9 +144,16 @@ class Clock:
     def _next_due(self) -> float | None:
         if self._work:
             return self._monotonic()
-        moments = [max(s.due, s.before_last + PERIOD) for s in self._slots if s.members]
-        moments += [b.due for b in self._beats]
-        return min(moments, default=None)
+        first = None
+        for slot in self._slots:
+            if slot.members:
+                at = max(slot.due, slot.before_last + PERIOD)
+                if first is None or at < first:
+                    first = at
+        for beat in self._beats:
+            if first is None or beat.due < first:
+                first = beat.due
+        return first
 
     def _next_moment(self, period: float, offset: float) -> float:
         now = self._monotonic()
@@ -155,9 +162,10 @@ class Clock:
 
     def _schedule(self) -> None:
         """Make sure that the loop wakes us in time."""
-        if not self._is_running:
-            return
-        at = self._next_due()
+        if self._is_running:
+            self._wake_at(self._next_due())
+
+    def _wake_at(self, at: float | None) -> None:
         if at is None or (self._handle is not None and self._wakes_at <= at):
             return
         if self._handle is not None:
@@ -169,5 +177,6 @@ class Clock:
 
     def _wake(self) -> None:
         self._handle = None
-        self.run_due()
-        self._schedule()
+        at = self.run_due()
+        if self._is_running:
+            self._wake_at(at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -34,13 +35,18 @@ def echo_correlation(heard: Floats, played: Floats) -> float:
     if heard_energy <= 0:
         return 0.0
     size = -(-length // 240) * 240  # has small factors only
-    spectrum = np.fft.rfft(played, size) * np.conj(np.fft.rfft(heard, size))
-    products = np.fft.irfft(spectrum, size)[: length - count + 1]
-    sums = np.concatenate(([0.0], np.cumsum(played * played, dtype=np.float64)))
-    energies = sums[count:] - sums[:-count]
+    both = np.zeros((2, size), dtype=np.float32)
+    both[0, :length], both[1, :count] = played, heard
+    spectra = np.fft.rfft(both)
+    np.conj(spectra[1], out=spectra[1])
+    products = np.fft.irfft(spectra[0] * spectra[1], size)[: length - count + 1]
+    exact = played.astype(np.float64)
+    exact *= exact
+    sums = np.concatenate(([0.0], exact.cumsum()))
+    energies = sums[count:] - sums[: length - count + 1]
     floor = count * 64 * 30.0**2  # what was played there is silence: nothing of it can come back
-    ratios = np.abs(products) / np.sqrt(np.maximum(energies, floor) * heard_energy)
-    return float(ratios.max())
+    products *= products
+    return math.sqrt(float((products / np.maximum(energies, floor, out=energies)).max()) / heard_energy)
 
 
 def _halved(samples: Floats) -> Floats:

@@ -39,6 +39,7 @@ SPARE_AGAIN_SECONDS = 0.05
 
 def run(settings: Settings) -> None:
     """Hold calls until SIGTERM or SIGINT."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy reads it when it comes, with the first call
     logs.set_up(as_json=settings.environment == "production", level=settings.log_level)
     event_loop.run(serve(settings))
 

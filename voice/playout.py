@@ -30,15 +30,46 @@ class Utterance:
     """A piece of speech with a beginning and an end, usually one sentence; `key` is the owner's."""
 
     key: object
-    audio: bytearray = field(default_factory=bytearray)
-    """What was not played yet."""
-
     is_complete: bool = False
     total_bytes: int = 0
     played_bytes: int = 0
     """Of its audio, without the silence that fills its last frame."""
 
     is_started: bool = False
+    _pieces: list[bytes] = field(default_factory=list)
+    """What was not played yet, as it came: pieces that many calls play are there once."""
+
+    _taken: int = 0
+    """Bytes of the first piece that were played."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was not played yet."""
+        return self.total_bytes - self.played_bytes
+
+    def add(self, audio: bytes) -> None:
+        """More samples."""
+        if audio:
+            self._pieces.append(audio)
+            self.total_bytes += len(audio)
+
+    def next(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end; they stay the next ones until `take`."""
+        if not self._pieces:
+            return b""
+        found = self._pieces[0][self._taken : self._taken + size]
+        place = 1
+        while len(found) < size and place < len(self._pieces):
+            found += self._pieces[place][: size - len(found)]
+            place += 1
+        return found
+
+    def take(self, size: int) -> None:
+        """So many of them were played."""
+        self.played_bytes += size
+        self._taken += size
+        while self._pieces and self._taken >= len(self._pieces[0]):
+            self._taken -= len(self._pieces.pop(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +110,11 @@ class Playout:
         self.counts = PlayoutCounts()
         self.on_started: Callable[[object], None] = _nothing
         self.on_ended: Callable[[object], None] = _nothing
-        self.tap: Callable[[bytes | None], None] = _nothing
+        self.tap: Callable[[bytes | None], None] | None = None
         self.played: deque[bytes | None] = deque(maxlen=REMEMBERED_FRAMES)
         self.is_paused = False
-        self._mouth = mouth
+        self._speak = mouth.speak
+        self._frame_bytes = format.frame_bytes
         self._queue: deque[Utterance] = deque()
         self._waiting_bytes = 0
         self._is_dry = False
@@ -116,20 +148,19 @@ class Playout:
             self._changed.clear()
             await self._changed.wait()
         if utterance in self._queue:
-            utterance.audio += audio
-            utterance.total_bytes += len(audio)
+            utterance.add(audio)
             self._waiting_bytes += len(audio)
 
     def _is_far_ahead(self, utterance: Utterance) -> bool:
         """What is to be played next never waits for what comes after it."""
-        waiting = len(utterance.audio) if self._queue[0] is utterance else self._waiting_bytes
+        waiting = utterance.waiting_bytes if self._queue[0] is utterance else self._waiting_bytes
         return waiting > QUEUE_MS * self.format.bytes_per_ms
 
     def withdraw(self, key: object) -> None:
         """Throw away utterances of that key of which nothing was played yet."""
         for utterance in [u for u in self._queue if u.key == key and not u.is_started]:
             self._queue.remove(utterance)
-            self._waiting_bytes -= len(utterance.audio)
+            self._waiting_bytes -= utterance.waiting_bytes
             self._changed.set()
 
     def finish(self, utterance: Utterance) -> None:
@@ -140,8 +171,7 @@ class Playout:
     def say(self, key: object, audio: bytes) -> None:
         """A whole utterance at once, of any length."""
         utterance = self.open(key)
-        utterance.audio += audio
-        utterance.total_bytes = len(audio)
+        utterance.add(audio)
         self._waiting_bytes += len(audio)
         self.finish(utterance)
 
@@ -173,51 +203,53 @@ class Playout:
         """Send the next frame."""
         utterance = self._queue[0] if self._queue and not self.is_paused else None
         frame = None if utterance is None else self._next_frame(utterance)
-        is_heard = self._mouth.speak(frame)
-        if utterance is None or frame is None or not is_heard:
-            if frame is not None:
-                self.counts.held += 1
+        is_heard = self._speak(frame)
+        if frame is None:
             self.counts.silent += 1
-            self._remember(None)
-            return
-        self.counts.spoken += 1
-        self._remember(frame)
-        self._advance(utterance)
+            self._silent_ticks += 1
+        elif is_heard:
+            self.counts.spoken += 1
+            self._silent_ticks = 0
+        else:
+            self.counts.held += 1
+            self.counts.silent += 1
+            self._silent_ticks += 1
+            frame = None
+        self.played.append(frame)
+        if self.tap is not None:
+            self.tap(frame)
+        if frame is not None and utterance is not None:
+            self._advance(utterance)
 
     def _next_frame(self, utterance: Utterance) -> bytes | None:
-        size = self.format.frame_bytes
-        if len(utterance.audio) >= size:
+        size = self._frame_bytes
+        if utterance.total_bytes - utterance.played_bytes >= size:
             self._is_dry = False
-            return bytes(utterance.audio[:size])
+            return utterance.next(size)
         if utterance.is_complete:
-            return bytes(utterance.audio).ljust(size, b"\0")
+            return utterance.next(size).ljust(size, b"\0")
         if utterance.is_started and not self._is_dry:
             self._is_dry = True
             self.counts.underruns += 1
         return None
 
     def _advance(self, utterance: Utterance) -> None:
-        size = min(self.format.frame_bytes, len(utterance.audio))
-        del utterance.audio[:size]
-        utterance.played_bytes += size
+        size = min(self._frame_bytes, utterance.waiting_bytes)
+        utterance.take(size)
         self._waiting_bytes -= size
         if not utterance.is_started:
             utterance.is_started = True
             self.on_started(utterance.key)
-        self._drop_ended()
+        if self._queue and not self._queue[0].waiting_bytes:
+            self._drop_ended()
         self._changed.set()
 
     def _drop_ended(self) -> None:
         """An utterance ends with its last sample, not one tick later: what waits for its end must not lose a frame."""
-        while self._queue and self._queue[0].is_complete and not self._queue[0].audio:
+        while self._queue and self._queue[0].is_complete and not self._queue[0].waiting_bytes:
             ended = self._queue.popleft()
             self._changed.set()
             self.on_ended(ended.key)
-
-    def _remember(self, frame: bytes | None) -> None:
-        self._silent_ticks = self._silent_ticks + 1 if frame is None else 0
-        self.played.append(frame)
-        self.tap(frame)
 
 
 def _nothing(_: object) -> None:

@@ -1,31 +1,23 @@
-"""Tells speech from everything else on a line: the Silero model, run for many calls at once.
-
-The model file comes with the `silero-vad` package, whose Python code would need torch and is never imported.
-"""
+"""Tells speech from everything else on a line: the Silero network, run for many calls at once."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from voice.clock import Beat, Clock
+from voice.silero import CELLS, CONTEXT, RATE, WINDOW, Floats, ModelMissing, Silero
 
-RATE = 8000
-WINDOW = 256
-"""Samples the model judges at a time: 32 ms at 8 kHz."""
+__all__ = ["WINDOW_BYTES", "WINDOW_MS", "Detector", "Ear", "Fading", "ModelMissing", "Silero"]
 
 WINDOW_MS = WINDOW * 1000 // RATE
 WINDOW_BYTES = WINDOW * 2
-CONTEXT = 32
-"""Samples of the window before that the model wants to see again."""
-
+CONTEXT_BYTES = CONTEXT * 2
 GROUPS = 8
-LARGEST_BATCH = 32
+LARGEST_BATCH = 64
 BACKLOG_BYTES = RATE // 2 * 2
 """Half a second; older audio is skipped, so that after a standstill decisions are about now."""
 
@@ -34,7 +26,6 @@ STILL_SPEECH = 0.35
 QUIET_RMS = 50.0
 """About -56 dBFS: below it nobody can be understood, and the model is not asked."""
 
-REST_WINDOWS = 31
 RESTS_AFTER_WINDOWS = 8
 """So many windows that the model was not asked about, and it begins anew."""
 
@@ -42,90 +33,38 @@ FADED = 10 ** (-18 / 10)
 MOST_FADED = 3
 """More than that may be the quiet end of a word."""
 
-Floats = npt.NDArray[np.float32]
-
-
-class ModelMissing(Exception):
-    """The model file is not installed; the message says how to get it."""
-
-
-def model_path() -> Path:
-    """Where the installed package keeps the model. Raises: ModelMissing."""
-    found = importlib.util.find_spec("silero_vad")
-    for folder in (found.submodule_search_locations or ()) if found else ():
-        path = Path(folder) / "data" / "silero_vad.onnx"
-        if path.is_file():
-            return path
-    raise ModelMissing(
-        "The model that detects speech is not installed. Run ./patchcord up, or: pip install --no-deps silero-vad"
-    )
-
-
-class Silero:
-    """The model: probabilities of speech for a batch of windows of different calls."""
-
-    def __init__(self, path: Path | None = None) -> None:
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(path or model_path()), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-        self._rate = np.array(RATE, dtype=np.int64)
-        rest = np.zeros((2, 1, 128), dtype=np.float32)
-        for _ in range(REST_WINDOWS):
-            _, rest = self.run(np.zeros((1, CONTEXT + WINDOW), dtype=np.float32), rest)
-        self.rest: Floats = rest[:, 0]
-        """(2, 128): the state after a second of silence. From zeros the model hears the first second badly."""
-
-    def run(self, windows: Floats, states: Floats) -> tuple[Floats, Floats]:
-        """`windows` (N, 32 + 256) between -1 and 1 and `states` (2, N, 128) give probabilities (N,) and new states."""
-        output, state = self._session.run(None, {"input": windows, "state": states, "sr": self._rate})
-        return output[:, 0], state
-
 
 class Ear:
     """One call's side of the detector: feed it samples, and it tells `on_window` about each 32 ms of them.
 
-    `on_window(is_speech, audio)` gets the window's bytes. Times are counts of samples, so a gap in the audio is no silence.
+    `on_window(is_speech, audio)` gets the window's bytes; `energy` is then the sum of the squares of its samples. `pull`
+    is called before a window is looked for: whoever has samples that were not fetched yet feeds them now. Times are
+    counts of samples, so a gap in the audio is no silence.
     """
 
-    __slots__ = (
-        "_column", "_context", "_pending", "_quiet", "_states", "is_speech", "on_window", "probability", "skipped_bytes",
-    )  # fmt: skip
+    __slots__ = ("energy", "is_speech", "on_window", "pending", "probability", "pull", "skipped_bytes")
 
-    def __init__(self, on_window: Callable[[bool, bytes], None]) -> None:
+    def __init__(self, on_window: Callable[[bool, bytes], None], pull: Callable[[], None] | None = None) -> None:
         self.on_window = on_window
+        self.pull = pull
         self.is_speech = False
         self.probability = 0.0
+        self.energy = 0.0
         self.skipped_bytes = 0
-        self._pending = bytearray()
-        self._context = bytes(CONTEXT * 2)
-        self._states: Floats | None = None
-        """Of the batch that this ear was judged in last, (2, N, 128); its own is that of `_column`. None: at rest."""
-        self._column = 0
-        self._quiet = 0
+        self.pending = bytearray()
 
     def feed(self, audio: bytes) -> None:
         """Samples at 8 kHz, any number of them; old ones are skipped when more than half a second waits."""
-        self._pending += audio
-        if len(self._pending) > BACKLOG_BYTES:
-            surplus = len(self._pending) - BACKLOG_BYTES
+        self.pending += audio
+        if len(self.pending) > BACKLOG_BYTES:
+            surplus = len(self.pending) - BACKLOG_BYTES
             self.skipped_bytes += surplus
-            del self._pending[:surplus]
+            del self.pending[:surplus]
 
-    def take(self) -> bytes | None:
-        """The next window, if it is complete."""
-        if len(self._pending) < WINDOW_BYTES:
-            return None
-        window = bytes(self._pending[:WINDOW_BYTES])
-        del self._pending[:WINDOW_BYTES]
-        return window
-
-    def judge(self, probability: float, audio: bytes) -> None:
+    def judge(self, probability: float, energy: float, audio: bytes) -> None:
         """Two thresholds, so that speech does not flicker."""
         self.probability = probability
+        self.energy = energy
         self.is_speech = probability > (STILL_SPEECH if self.is_speech else SPEECH)
         self.on_window(self.is_speech, audio)
 
@@ -143,10 +82,8 @@ class Fading:
         self.windows = 0
         """Faded ones in a row, at most MOST_FADED."""
 
-    def voice(self, window: bytes) -> bool:
+    def voice(self, energy: float) -> bool:
         """A window of speech; whether anybody still spoke in it."""
-        samples = np.frombuffer(window, dtype="<i2").astype(np.float32)
-        energy = float(samples @ samples)
         self._loudest = max(self._loudest, energy)
         is_faded = energy < self._loudest * FADED
         self.windows = min(self.windows + 1, MOST_FADED) if is_faded else 0
@@ -163,8 +100,63 @@ class Fading:
         self.windows = 0
 
 
+class _Group:
+    """Ears that are judged together. The place of an ear in the list is its row in the arrays."""
+
+    __slots__ = ("ears", "quiet", "samples", "states", "view")
+
+    def __init__(self) -> None:
+        self.ears: list[Ear] = []
+        self._hold(4)
+
+    def _hold(self, rows: int) -> None:
+        """Room for so many, with what there is."""
+        count = len(self.ears)
+        samples, states = np.zeros((rows, CONTEXT + WINDOW), "<i2"), np.zeros((2, rows, CELLS), np.float32)
+        quiet = np.zeros(rows, np.int32)
+        if count:
+            samples[:count], states[:, :count] = self.samples[:count], self.states[:, :count]
+            quiet[:count] = self.quiet[:count]
+        self.samples: npt.NDArray[np.int16] = samples
+        """(rows, 32 + 256): the end of the window before, and the window."""
+        self.states: Floats = states
+        """(2, rows, 128) of the model."""
+        self.quiet: npt.NDArray[np.int32] = quiet
+        """(rows,): windows in a row that the model was not asked about."""
+        self.view = samples.data.cast("B")
+
+    def join(self, ear: Ear, rest: Floats) -> None:
+        """Into the last row."""
+        row = len(self.ears)
+        if row == len(self.quiet):
+            self._hold(2 * row)
+        self.samples[row], self.states[:, row], self.quiet[row] = 0, rest, 0
+        self.ears.append(ear)
+
+    def leave(self, ear: Ear) -> None:
+        """The last one takes its row."""
+        row, last = self.ears.index(ear), len(self.ears) - 1
+        self.samples[row], self.states[:, row] = self.samples[last], self.states[:, last]
+        self.quiet[row] = self.quiet[last]
+        self.ears[row] = self.ears[last]
+        self.ears.pop()
+
+    def fill(self, start: int, stop: int) -> list[int]:
+        """Take the next window of each ear in that range that has one; their rows."""
+        view, row_bytes = self.view, CONTEXT_BYTES + WINDOW_BYTES
+        rows = []
+        for row in range(start, min(stop, len(self.ears))):
+            pending = self.ears[row].pending
+            if len(pending) >= WINDOW_BYTES:
+                end = (row + 1) * row_bytes
+                view[end - WINDOW_BYTES : end] = pending[:WINDOW_BYTES]
+                del pending[:WINDOW_BYTES]
+                rows.append(row)
+        return rows
+
+
 class Detector:
-    """Judges the ears of a process in groups, one every 4 ms, at most 32 windows in one run of the model.
+    """Judges the ears of a process in groups, one every 4 ms, at most 64 windows in one run of the model.
 
     `runs` counts windows that the model judged, `quiet` those that were too quiet to ask.
     """
@@ -173,8 +165,11 @@ class Detector:
         self._clock = clock
         self._model = model or Silero()
         self._judges_all = judges_all
-        self._groups: list[list[Ear]] = [[] for _ in range(GROUPS)]
+        self._groups = [_Group() for _ in range(GROUPS)]
         self._beats: list[Beat] = []
+        # What numpy sets up for products of this size belongs to the process, not to the first calls.
+        warm = np.zeros((LARGEST_BATCH, CONTEXT + WINDOW), np.float32)
+        self._model.run(warm, np.zeros((2, LARGEST_BATCH, CELLS), np.float32))
         self.runs = 0
         self.quiet = 0
 
@@ -182,9 +177,7 @@ class Detector:
         """Work by the clock."""
         period = WINDOW_MS / 1000
         for index, group in enumerate(self._groups):
-            self._beats.append(
-                self._clock.every(period, index * period / GROUPS, lambda group=group: self._listen(group))  # type: ignore[misc]
-            )
+            self._beats.append(self._clock.every(period, index * period / GROUPS, partial(self._listen, group)))
 
     def stop(self) -> None:
         """Work no more."""
@@ -193,74 +186,77 @@ class Detector:
 
     def join(self, ear: Ear) -> None:
         """Listen with `ear` in the smallest group."""
-        min(self._groups, key=len).append(ear)
+        min(self._groups, key=lambda group: len(group.ears)).join(ear, self._model.rest)
 
     def leave(self, ear: Ear) -> None:
         """Listen no more."""
         for group in self._groups:
-            if ear in group:
-                group.remove(ear)
+            if ear in group.ears:
+                group.leave(ear)
 
     def listen(self) -> None:
         """Judge everything that waits, now; for tests and recordings without a clock."""
         for group in self._groups:
-            while any(len(ear._pending) >= WINDOW_BYTES for ear in group):  # noqa: SLF001 (one mechanism in two classes)
-                self._judge(group)
+            while self._judge_once(group, 0, len(group.ears)):
+                pass
 
-    def _listen(self, group: list[Ear]) -> None:
-        for start in range(LARGEST_BATCH, len(group), LARGEST_BATCH):
-            part = group[start : start + LARGEST_BATCH]
-            self._clock.soon(lambda part=part: self._judge(part))  # type: ignore[misc]
-        self._judge(group[:LARGEST_BATCH])
+    def _listen(self, group: _Group) -> None:
+        for start in range(LARGEST_BATCH, len(group.ears), LARGEST_BATCH):
+            self._clock.soon(partial(self._judge, group, start))
+        self._judge(group, 0)
 
-    def _judge(self, ears: list[Ear]) -> None:
+    def _judge(self, group: _Group, start: int) -> None:
         """One window of each; two when one more waits, which catches up after a standstill."""
-        late = self._judge_once(ears)
-        if late:
-            self._judge_once(late)
+        stop = start + LARGEST_BATCH
+        for ear in group.ears[start:stop]:
+            if ear.pull is not None:
+                ear.pull()
+        if self._judge_once(group, start, stop):
+            self._judge_once(group, start, stop)
 
-    def _judge_once(self, ears: list[Ear]) -> list[Ear]:
-        ready = [(ear, window) for ear in ears if (window := ear.take()) is not None]
-        if not ready:
-            return []
-        pieces: list[bytes] = []
-        for ear, window in ready:
-            pieces += (ear._context, window)  # noqa: SLF001
-            ear._context = window[-CONTEXT * 2 :]  # noqa: SLF001
-        samples = np.frombuffer(b"".join(pieces), dtype="<i2").reshape(len(ready), CONTEXT + WINDOW)
+    def _judge_once(self, group: _Group, start: int, stop: int) -> bool:
+        """Whether one of them has another window."""
+        filled = group.fill(start, stop)
+        if not filled:
+            return False
+        # All of one range is the usual case, and a slice of an array is much cheaper than a choice of rows.
+        rows: slice | list[int] = filled
+        if filled[-1] - filled[0] == len(filled) - 1:
+            rows = slice(filled[0], filled[-1] + 1)
+        samples = group.samples[rows]
         windows = samples.astype(np.float32)
         windows /= 32768
-        loud = np.einsum("ij,ij->i", windows, windows) > WINDOW * (QUIET_RMS / 32768) ** 2
+        energies = np.einsum("ij,ij->i", windows[:, CONTEXT:], windows[:, CONTEXT:]) * np.float32(32768**2)
+        probabilities = self._probabilities(group, rows, windows, energies)
+        group.samples[rows, :CONTEXT] = samples[:, WINDOW:]
+        ears = [group.ears[row] for row in filled]
+        heard = np.ascontiguousarray(samples[:, CONTEXT:]).tobytes()
+        pieces = [heard[at : at + WINDOW_BYTES] for at in range(0, len(heard), WINDOW_BYTES)]
+        for ear, *found in zip(ears, probabilities.tolist(), energies.tolist(), pieces, strict=True):
+            ear.judge(*found)  # may let somebody leave: rows mean nothing from here on
+        return any(len(ear.pending) >= WINDOW_BYTES for ear in ears)
+
+    def _probabilities(self, group: _Group, rows: slice | list[int], windows: Floats, energies: Floats) -> Floats:
+        """0 for what is too quiet to ask about."""
+        loud = energies > WINDOW * QUIET_RMS**2
         if self._judges_all:
             loud[:] = True
-        probabilities = np.zeros(len(ready), dtype=np.float32)
-        rows = np.flatnonzero(loud)
-        if len(rows):
-            probabilities[rows] = self._run([ready[i][0] for i in rows], windows[rows])
-        self.runs += len(rows)
-        self.quiet += len(ready) - len(rows)
-        for (ear, window), probability, is_loud in zip(ready, probabilities.tolist(), loud.tolist(), strict=True):
-            ear._quiet = 0 if is_loud else ear._quiet + 1  # noqa: SLF001
-            if ear._quiet >= RESTS_AFTER_WINDOWS:  # noqa: SLF001
-                ear._states = None  # noqa: SLF001
-            ear.judge(probability, window)
-        return [ear for ear, _ in ready if len(ear._pending) >= WINDOW_BYTES]  # noqa: SLF001
-
-    def _run(self, ears: list[Ear], windows: Floats) -> Floats:
-        probabilities, new = self._model.run(windows, self._states_of(ears))
-        for column, ear in enumerate(ears):
-            ear._states, ear._column = new, column  # noqa: SLF001
+        count = int(np.count_nonzero(loud))
+        self.runs += count
+        self.quiet += len(loud) - count
+        if count == len(loud):
+            probabilities, group.states[:, rows] = self._model.run(windows, group.states[:, rows])
+            group.quiet[rows] = 0
+            return probabilities
+        probabilities = np.zeros(len(loud), dtype=np.float32)
+        places = np.arange(len(group.quiet))[rows]
+        if count:
+            asked = places[loud]
+            probabilities[loud], group.states[:, asked] = self._model.run(windows[loud], group.states[:, asked])
+            group.quiet[asked] = 0
+        spared = places[~loud]
+        group.quiet[spared] += 1
+        rested = spared[group.quiet[spared] >= RESTS_AFTER_WINDOWS]
+        if len(rested):
+            group.states[:, rested] = self._model.rest[:, None]
         return probabilities
-
-    def _states_of(self, ears: list[Ear]) -> Floats:
-        """(2, N, 128). Mostly they were judged together before, in the same order: then it is what that run gave."""
-        before = ears[0]._states  # noqa: SLF001
-        is_whole = before is not None and before.shape[1] == len(ears)
-        if is_whole and all(e._states is before and e._column == column for column, e in enumerate(ears)):  # noqa: SLF001
-            assert before is not None
-            return before
-        rest = self._model.rest
-        return np.stack(
-            [rest if ear._states is None else ear._states[:, ear._column] for ear in ears],  # noqa: SLF001
-            axis=1,
-        )

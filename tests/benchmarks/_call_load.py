@@ -2,27 +2,30 @@
 
 `python -m tests.benchmarks._call_load PORT CALLS SECONDS [talks]` prints "begins" when the ramp is over, and at the end one
 JSON object. Callers who talk say something, hear the answer, say something again, and interrupt every second answer;
-others speak all the time.
+others speak all the time. It has no event loop: its own share would limit what can be measured.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import gc
 import json
+import select
+import socket
 import sys
 import time
 import uuid
 from array import array
-from typing import cast
+from collections.abc import Callable
 
 import numpy as np
-import uvloop
 
 from tests.voice import sounds
-from voice.clock import Clock
 
+PERIOD = 0.020
+SLOTS = 20
 MESSAGE_BYTES = 323
+READ_BYTES = 65_536
 RAMP_SECONDS = 2.0
 SAYS_MS = 1200
 PAUSES_MS = (3800, 2000)
@@ -32,15 +35,17 @@ LOUD_BYTES = 60
 """A message that is not silence has more bytes than this that are not zero."""
 
 SILENT_SECONDS = 0.15
-LOOKS_SECONDS = 1.5
 
 
-class Caller(asyncio.Protocol):
+class Caller:
     """Sends its line and stamps what comes back; any number of frames may come in one piece."""
 
-    def __init__(
-        self, line: list[bytes], start: int, begins: frozenset[int] = frozenset(), ends: frozenset[int] = frozenset()
-    ) -> None:
+    __slots__ = (
+        "_ended_at", "_loud_at", "_spoke_at", "answers", "arrivals", "at", "begins", "ends", "is_lost", "is_measured",
+        "line", "read", "rest", "silences", "sock", "write",
+    )  # fmt: skip
+
+    def __init__(self, port: int, line: list[bytes], start: int, begins: frozenset[int], ends: frozenset[int]) -> None:
         self.line = line
         self.at = start
         self.begins = begins
@@ -51,21 +56,26 @@ class Caller(asyncio.Protocol):
         self.rest = 0
         self.is_measured = False
         self.is_lost = False
-        self.transport: asyncio.Transport | None = None
         self._spoke_at = 0.0
         self._ended_at = 0.0
         self._loud_at = 0.0
-        self._loud_before = 0.0
+        self.sock = socket.create_connection(("127.0.0.1", port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.setblocking(False)
+        self.read: Callable[[int], bytes] = self.sock.recv
+        self.write: Callable[[bytes], int] = self.sock.send
+        self.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say which call this is."""
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(b"\x01\x00\x10" + uuid.uuid4().bytes)
-
-    def data_received(self, data: bytes) -> None:
+    def receive(self) -> None:
         """Stamp each whole frame."""
-        size = self.rest + len(data)
+        data = b""
+        with contextlib.suppress(ConnectionError):
+            data = self.read(READ_BYTES)
+        if not data:
+            self.is_lost = True  # a lost call is a failed run
+            return
         now = time.monotonic()
+        size = self.rest + len(data)
         if self.is_measured:
             for _ in range(size // MESSAGE_BYTES):
                 self.arrivals.append(now)
@@ -80,25 +90,59 @@ class Caller(asyncio.Protocol):
             self._ended_at = 0.0
         self._loud_at = now
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """A lost call is a failed run."""
-        self.is_lost = True
-
     def tick(self) -> None:
         """The next 20 ms of the line."""
-        if self.transport is None or self.is_lost:
+        if self.is_lost:
             return
-        self.at = (self.at + 1) % len(self.line)
-        self.transport.write(self.line[self.at])
-        if self.at in self.begins:
+        self.at = at = (self.at + 1) % len(self.line)
+        try:
+            self.write(self.line[at])
+        except OSError:
+            self.is_lost = True
+            return
+        if at in self.begins:
             now = time.monotonic()
             self._spoke_at = now if now - self._loud_at < 0.1 else 0.0
-        elif self.at in self.ends:
+        elif at in self.ends:
             self._ended_at = time.monotonic()
             if self._spoke_at and self.is_measured:
                 # The answer that was interrupted was silent from its last frame on.
                 self.silences.append((self._loud_at - self._spoke_at) * 1000)
             self._spoke_at = 0.0
+
+
+class Load:
+    """All callers, in slots of 1 ms."""
+
+    def __init__(self) -> None:
+        self.callers: list[Caller] = []
+        self._slots: list[list[Caller]] = [[] for _ in range(SLOTS)]
+        self._epoll = select.epoll()
+        self._of: dict[int, Caller] = {}
+        self._slot = 0
+        self._due = time.monotonic()
+
+    def add(self, caller: Caller) -> None:
+        """One more."""
+        min(self._slots, key=len).append(caller)
+        self._of[caller.sock.fileno()] = caller
+        self._epoll.register(caller.sock.fileno(), select.EPOLLIN)
+        self.callers.append(caller)
+
+    def run(self, seconds: float) -> None:
+        """Send and receive for so long."""
+        until = time.monotonic() + seconds
+        while (now := time.monotonic()) < until:
+            while self._due <= now:
+                for caller in self._slots[self._slot]:
+                    caller.tick()
+                self._slot = (self._slot + 1) % SLOTS
+                self._due += PERIOD / SLOTS
+            for number, _ in self._epoll.poll(max(0.0, self._due - time.monotonic()), 256):
+                caller = self._of[number]
+                caller.receive()
+                if caller.is_lost:
+                    self._epoll.unregister(number)
 
 
 def _line(talks: bool) -> tuple[list[bytes], frozenset[int], frozenset[int]]:
@@ -120,27 +164,24 @@ def _frames(audio: bytes) -> list[bytes]:
     return [b"\x10\x01\x40" + audio[i : i + 320] for i in range(0, len(audio), 320)]
 
 
-async def _load(port: int, calls: int, seconds: float, *, talks: bool) -> dict[str, float]:
+def _load(port: int, calls: int, seconds: float, *, talks: bool) -> dict[str, float]:
     frames, begins, ends = _line(talks)
-    clock = Clock()
-    clock.start()
-    loop = asyncio.get_running_loop()
-    callers = []
+    load = Load()
     for number in range(calls):
-        caller = Caller(frames, number * 7 % len(frames), begins, ends)
-        await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", port)  # type: ignore[misc]
-        clock.join(caller)
-        callers.append(caller)
-        await asyncio.sleep(RAMP_SECONDS / calls)
-    await asyncio.sleep(4.0 if talks else 1.5)
+        load.add(Caller(port, frames, number * 7 % len(frames), begins, ends))
+        load.run(RAMP_SECONDS / calls)
+    load.run(4.0 if talks else 1.5)
+    gc.collect()
     gc.freeze()
     print("begins", flush=True)
     own = time.process_time()
-    for caller in callers:
+    for caller in load.callers:
         caller.is_measured = True
-    await asyncio.sleep(seconds)
-    for caller in callers:
+    load.run(seconds)
+    own = time.process_time() - own
+    for caller in load.callers:
         caller.is_measured = False
+    callers = load.callers
     jitter = np.concatenate([np.abs(np.diff(np.array(c.arrivals)) * 1000 - 20) for c in callers])
     found = {
         "p50_ms": float(np.percentile(jitter, 50)),
@@ -148,8 +189,7 @@ async def _load(port: int, calls: int, seconds: float, *, talks: bool) -> dict[s
         "p999_ms": float(np.percentile(jitter, 99.9)),
         "frames": float(sum(len(c.arrivals) for c in callers) / (calls * seconds * 50)),
         "lost_calls": float(sum(c.is_lost for c in callers)),
-        "own_cpu": (time.process_time() - own) / seconds,
-        "own_lost_ticks": float(clock.lost),
+        "own_cpu": own / seconds,
     }
     for name, times in (
         ("answer", [t for c in callers for t in c.answers]),
@@ -165,6 +205,4 @@ async def _load(port: int, calls: int, seconds: float, *, talks: bool) -> dict[s
 
 
 if __name__ == "__main__":
-    print(
-        json.dumps(uvloop.run(_load(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), talks="talks" in sys.argv)))
-    )
+    print(json.dumps(_load(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), talks="talks" in sys.argv)))

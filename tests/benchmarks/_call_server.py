@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import uuid
+from functools import partial
 
 import psutil
 import structlog
@@ -24,7 +25,7 @@ from voice.audiosocket.server import Ears, Line, Server
 from voice.clock import Clock
 from voice.playout import Playout
 from voice.turn_taking import Heard, Rules, TurnTaking, WeWait
-from voice.voice_activity import Detector, Ear
+from voice.voice_activity import GROUPS, WINDOW_MS, Detector, Ear
 
 SPEECH_SECONDS = 2
 # Its output is its answers.
@@ -39,6 +40,7 @@ class MediaCall:
 
     def __init__(self, media: Media) -> None:
         self.media = media
+        self.line: Line | None = None
         self.playout: Playout | None = None
         self.turns = TurnTaking()
         self.turns.step(WeWait(Rules()), 0.0)
@@ -46,12 +48,17 @@ class MediaCall:
 
     def opened(self, line: Line) -> None:
         """Speak without an end."""
+        self.line = line
         self.playout = Playout(line, line.format)
         self.playout.on_ended = lambda _: self._speak()
         self._speak()
         self.media.clock.join(self.playout)
         if self.media.detector is not None:
+            self.ear.pull = line.fetch
             self.media.detector.join(self.ear)
+        else:
+            self.media.fetched.append(line)
+        line.fetch_only()
 
     def heard(self, audio: bytes) -> None:
         """Into the ear."""
@@ -67,6 +74,8 @@ class MediaCall:
             self.media.clock.leave(self.playout)
         if self.media.detector is not None:
             self.media.detector.leave(self.ear)
+        elif self.line is not None:
+            self.media.fetched.remove(self.line)
 
     def _speak(self) -> None:
         if self.playout is not None:
@@ -82,6 +91,9 @@ class Media:
     def __init__(self, kind: str) -> None:
         self.clock = Clock()
         self.detector = None if kind == "plain" else Detector(self.clock, judges_all=kind == "neural_on_all")
+        self.fetched: list[Line] = []
+        """Without a detector somebody else has to read what comes, as often as it would."""
+
         self.speech = os.urandom(16_000 * SPEECH_SECONDS)
         self.calls = Calls(self.clock, self.detector) if kind == "whole" and self.detector is not None else None
         self.server = Server(self._admit, first_message_seconds=30)
@@ -90,8 +102,16 @@ class Media:
         """The port."""
         if self.detector is not None:
             self.detector.start()
+        else:
+            for group in range(GROUPS):
+                period = WINDOW_MS / 1000
+                self.clock.every(period, group * period / GROUPS, partial(self._fetch, group))
         self.clock.start()
         return await self.server.open("127.0.0.1", 0)
+
+    def _fetch(self, group: int) -> None:
+        for line in self.fetched[group::GROUPS]:
+            line.fetch()
 
     def figures(self) -> dict[str, float]:
         """So far."""

@@ -124,7 +124,7 @@ def test_what_the_model_hears_longer_than_it_is_there_counts_as_silence(model: S
         for number, is_speech in enumerate(windows):
             window = line[number * WINDOW_BYTES : (number + 1) * WINDOW_BYTES]
             if is_speech:
-                fading.voice(window)
+                fading.voice(float(np.sum(np.frombuffer(window, "<i2").astype(float) ** 2)))
                 last = (number + 1) * WINDOW_MS
             elif last == number * WINDOW_MS:
                 silent = fading.silence() * WINDOW_MS
