@@ -60,6 +60,8 @@ from graph_runtime.services.hooks import Hooks
 from graph_runtime.services.idempotency import Idempotency
 from graph_runtime.services.intake import Intake
 from graph_runtime.services.knowledge_bases import KnowledgeBases
+from graph_runtime.services.knowledge_copies import KnowledgeCopies
+from graph_runtime.services.knowledge_copying import KnowledgeCopying
 from graph_runtime.services.knowledge_documents import KnowledgeDocuments
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
 from graph_runtime.services.knowledge_exchange import KnowledgeExchange
@@ -68,6 +70,7 @@ from graph_runtime.services.knowledge_questions import KnowledgeQuestions
 from graph_runtime.services.knowledge_relations import KnowledgeRelations
 from graph_runtime.services.knowledge_rerankers import KnowledgeRerankers
 from graph_runtime.services.knowledge_search import KnowledgeSearch
+from graph_runtime.services.knowledge_stores import KnowledgeStores
 from graph_runtime.services.live import Live
 from graph_runtime.services.oauth import OAuth
 from graph_runtime.services.open_channels import OpenChannels
@@ -179,6 +182,8 @@ class Services:
     knowledge_relations: KnowledgeRelations
     knowledge_exchange: KnowledgeExchange
     knowledge_ingest: KnowledgeIngest
+    knowledge_copies: KnowledgeCopies
+    knowledge_copying: KnowledgeCopying
     idempotency: Idempotency
     figures: Figures
     retention: Retention
@@ -264,9 +269,9 @@ async def build(
         connections = BoundConnections(
             database, catalog, vault, OAuth(database, catalog, vault, settings.oauth_redirect, clock=clock)
         )
-        embedders = KnowledgeEmbedders(database, catalog, vault)
+        embedders, stores = KnowledgeEmbedders(database, catalog, vault), KnowledgeStores(database, connections)
         knowledge_search = KnowledgeSearch(
-            database, embedders, settings.public_url or "", clock, KnowledgeRerankers(connections)
+            database, embedders, settings.public_url or "", clock, KnowledgeRerankers(connections), stores
         )
         outside = Outside(
             runner=runner,
@@ -385,6 +390,8 @@ async def build(
         knowledge_exchange=KnowledgeExchange(database, clock),
         knowledge_questions=KnowledgeQuestions(database, ConversationGate(side.reader), clock),
         knowledge_ingest=KnowledgeIngest(database, embedders, pages, side.instance.number),
+        knowledge_copies=KnowledgeCopies(database, catalog, stores, clock),
+        knowledge_copying=KnowledgeCopying(database, stores),
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
         retention=Retention(database),

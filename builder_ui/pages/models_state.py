@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graph_runtime.services.principal import Principal
 
 
-FOR_MODELS = frozenset({"chat_model", "transcriber", "synthesizer", "embedder", "reranker"})
+FOR_MODELS = frozenset({"chat_model", "transcriber", "synthesizer", "embedder", "reranker", "vector_store"})
 """What keys of this page bring; all others are under Connections."""
 
 

@@ -17,6 +17,7 @@ from graph_runtime.contract.http import ConnectorHttp, HttpAuth
 from graph_runtime.contract.models import ChatModel
 from graph_runtime.contract.reranking import RerankerOffer
 from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
+from graph_runtime.contract.vectors import VectorStoreOffer
 
 
 class CredentialSettings(BaseModel):
@@ -119,6 +120,8 @@ class Connector:
     """What it knows about vectors of texts, for knowledge bases; its kind is "embedder"."""
     reranker: RerankerOffer | None = None
     """How it puts passages into a better order; its kind is "reranker", and it goes out through `http`."""
+    vector_store: VectorStoreOffer | None = None
+    """How vectors are kept in it and found; its kind is "vector_store", and it goes out through `http`."""
     http: HttpOffer | None = None
     oauth: OAuthOffer | None = None
     crm: Callable[[Any, ConnectorHttp], Crm] | None = None

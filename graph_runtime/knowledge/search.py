@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from graph_runtime.contract.errors import ConnectorError
+from graph_runtime.knowledge.meaning import CANDIDATES, Embed, Meaning, Nearest, Ranked
 from graph_runtime.knowledge.packing import fuse, within_budget
 from graph_runtime.knowledge.words import (
     is_kin,
@@ -27,8 +28,6 @@ TYPOS: Final = "typos"
 VECTORS: Final = "vectors"
 RERANKED: Final = "reranked"
 TOTAL: Final = "total"
-CANDIDATES: Final = 50
-"""Of each retriever."""
 RERANKED_MOST: Final = 20
 """Of the fused list a reranker is sent so many."""
 MOST_EDITS: Final = 2
@@ -36,8 +35,6 @@ KIN_WEIGHT: Final = 0.6
 LONGEST_QUERY: Final = 2000
 MOST_WORDINGS: Final = 5
 
-Embed = Callable[[str], Awaitable[tuple[str, list[float]]]]
-"""Query → (name of the model, vector). Raises: ConnectorError."""
 Rerank = Callable[[str, Sequence[str]], Awaitable[list[float]]]
 """Query and texts → how well each text answers, in order. Raises: ConnectorError."""
 
@@ -88,14 +85,16 @@ class Found:
 class SearchResult:
     """`found`: everything that was considered, best first; those with `goes` are the results.
 
-    `words`: what was searched; `corrected`: word → what it was taken for; `trouble`: why meaning was left out;
-    `unranked`: why a reranker did not change the order; `best`: how sure the surest of all considered passages is.
+    `words`: what was searched; `corrected`: word → what it was taken for; `trouble`: why meaning was left out; `away`: why
+    PostgreSQL searched by meaning in place of another store; `unranked`: why a reranker did not change the order; `best`: how
+    sure the surest of all considered passages is.
     """
 
     found: tuple[Found, ...]
     words: tuple[str, ...] = ()
     corrected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trouble: str = ""
+    away: str = ""
     unranked: str = ""
     best: float = 0.0
     ms: Mapping[str, float] = field(default_factory=dict)
@@ -106,10 +105,6 @@ class SearchResult:
         return tuple(f for f in self.found if f.goes)
 
 
-Ranked = Sequence[tuple[str, float, float, tuple[str, ...]]]
-"""(passage, score, sure, words), best first."""
-
-
 @dataclass(slots=True)
 class _Gathered:
     rankings: dict[str, list[str]] = field(default_factory=dict)
@@ -118,6 +113,7 @@ class _Gathered:
     words: tuple[str, ...] = ()
     corrected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trouble: str = ""
+    away: str = ""
 
     def add(self, retriever: str, ranked: Ranked) -> None:
         self.rankings[retriever] = [p for p, _, _, _ in ranked]
@@ -141,6 +137,7 @@ async def search(
     settings: SearchSettings | None = None,
     embeds: Sequence[tuple[Sequence[str], Embed]] = (),
     *,
+    stores: Sequence[tuple[Sequence[str], Nearest]] = (),
     also: Sequence[str] = (),
     meaning: str = "",
     rerank: Rerank | None = None,
@@ -148,6 +145,7 @@ async def search(
 ) -> SearchResult:
     """`embeds`: (bases, embedder) pairs; bases without one are searched by words alone, in every mode.
 
+    `stores`: (bases, how to search them by meaning) where that is not PostgreSQL, which is asked when such a store fails.
     `also`: other wordings, searched the same way and fused with the first. `meaning`: what gets a vector in its place.
     `rerank`: puts the first of the fused list in its own order. Not `is_explained`: only the results are told.
     """
@@ -157,7 +155,10 @@ async def search(
         return SearchResult(())
     ms: dict[str, float] = {}
     started = time.perf_counter()
-    gathered = await _gathered(database, workspace_id, (scope, settings.mode), (query, meaning, also), embeds, ms)
+    near = Meaning(database, workspace_id, *((embeds, stores) if settings.mode != "keyword" else ((), ())))
+    plain_bases = [b for b in scope.base_ids if b not in near.bases]
+    worded = scope if settings.mode != "semantic" else replace(scope, base_ids=plain_bases)
+    gathered = await _gathered(near, (scope, worded), (query, meaning, also), ms)
     ranked = fuse(gathered.rankings)[:CANDIDATES]
     if not is_explained:
         most = max(settings.top_k, RERANKED_MOST) if rerank else settings.top_k
@@ -179,49 +180,43 @@ async def search(
     complete = tuple(replace(f, text=texts[f.id], goes=True) if f.id in fits else f for f in found)
     ms[TOTAL] = _ms(started)
     best = round(max(gathered.sure.values(), default=0.0), 3)
-    return SearchResult(complete, gathered.words, gathered.corrected, gathered.trouble, unranked, best, ms)
+    return SearchResult(
+        complete, gathered.words, gathered.corrected, gathered.trouble, gathered.away, unranked, best, ms
+    )
 
 
 async def _gathered(
-    database: Database,
-    workspace_id: str,
-    where: tuple[Scope, Mode],
-    asked: tuple[str, str, Sequence[str]],
-    embeds: Sequence[tuple[Sequence[str], Embed]],
-    ms: dict[str, float],
+    near: Meaning, scopes: tuple[Scope, Scope], asked: tuple[str, str, Sequence[str]], ms: dict[str, float]
 ) -> _Gathered:
-    """What all retrievers bring. `asked`: the query, what gets a vector in its place, other wordings."""
-    (scope, mode), (query, meaning, also) = where, asked
-    embedded = {base for bases, _ in embeds for base in bases}
-    plain_bases = [b for b in scope.base_ids if b not in embedded]
-    by_words = scope if mode != "semantic" else replace(scope, base_ids=plain_bases)
-    by_meaning = embeds if mode != "keyword" else ()
+    """What all retrievers bring. `scopes`: all, and what of it is searched by words; `asked`: the query, what gets a vector in
+    its place, other wordings."""
+    (scope, by_words), (query, meaning, also) = scopes, asked
     gathered = _Gathered()
-    worded = asyncio.ensure_future(_worded(database, workspace_id, by_words, query, ms))
+    worded = asyncio.ensure_future(_worded(near, by_words, query, ms))
     try:
-        near: Ranked | None = None
-        if by_meaning:  # at the same time as the words, on a connection of its own
+        ranked: Ranked | None = None
+        if near.embeds:  # at the same time as the words, on a connection of its own
             began = time.perf_counter()
-            vectors, gathered.trouble = await _vectors(by_meaning, meaning or query)
-            near = await _by_vectors(database, workspace_id, scope, vectors) if vectors else None
+            ranked = await near.near(scope, meaning or query)
             ms[VECTORS] = _ms(began)
         found = await worded
     finally:
         if not worded.done():
             worded.cancel()
             await asyncio.gather(worded, return_exceptions=True)
+    gathered.trouble = near.trouble
     if gathered.trouble and not by_words.base_ids:
         by_words = scope
-        found = await _worded(database, workspace_id, scope, query, ms)
+        found = await _worded(near, scope, query, ms)
     gathered.words, gathered.corrected = found.words, found.corrected
-    for retriever, ranked in found.rankings.items():
-        gathered.add(retriever, ranked)
-    if near is not None:
-        gathered.add(VECTORS, near)
+    for retriever, hits in found.rankings.items():
+        gathered.add(retriever, hits)
+    if ranked is not None:
+        gathered.add(VECTORS, ranked)
     for number, wording in enumerate(also[:MOST_WORDINGS], 2):
-        further = by_meaning if not gathered.trouble else ()
-        other = await _other_wording(database, workspace_id, (scope, by_words), wording, further)
+        other = await _other_wording(near, (scope, by_words), wording, by_meaning=not gathered.trouble)
         gathered.take(other, str(number))
+    gathered.away = near.away
     return gathered
 
 
@@ -241,22 +236,14 @@ async def _reranked(rerank: Rerank, query: str, found: Sequence[Found]) -> tuple
     return [*better, *others], ""
 
 
-async def _other_wording(
-    database: Database,
-    workspace_id: str,
-    scopes: tuple[Scope, Scope],
-    wording: str,
-    embeds: Sequence[tuple[Sequence[str], Embed]],
-) -> _Gathered:
+async def _other_wording(near: Meaning, scopes: tuple[Scope, Scope], wording: str, *, by_meaning: bool) -> _Gathered:
     """`scopes`: all, and what of it is searched by words."""
     other, wording = _Gathered(), wording[:LONGEST_QUERY].replace("\0", " ")
-    found = await _worded(database, workspace_id, scopes[1], wording, {})
+    found = await _worded(near, scopes[1], wording, {})
     for retriever, ranked in found.rankings.items():
         other.add(retriever, ranked)
-    if embeds:
-        asked, _ = await _vectors(embeds, wording)
-        if asked:
-            other.add(VECTORS, await _by_vectors(database, workspace_id, scopes[0], asked))
+    if by_meaning and near.embeds and (meant := await near.near(scopes[0], wording)) is not None:
+        other.add(VECTORS, meant)
     return other
 
 
@@ -269,14 +256,14 @@ class _ByWords:
     rankings: dict[str, Ranked] = field(default_factory=dict)
 
 
-async def _worded(database: Database, workspace_id: str, scope: Scope, query: str, ms: dict[str, float]) -> _ByWords:
+async def _worded(where: Meaning, scope: Scope, query: str, ms: dict[str, float]) -> _ByWords:
     words = query_words(query)
     if not words or not scope.base_ids:
         return _ByWords()
     began = time.perf_counter()
     found = _ByWords(tuple(words))
     terms = [(w, stem(w), 1.0) for w in words]
-    async with database.workspace(workspace_id) as connection:
+    async with where.database.workspace(where.workspace_id) as connection:
         hits = await rows.by_words(connection, scope, terms, CANDIDATES)
         found.rankings[WORDS] = [_word_hit(row, words) for row in hits]
         seen = hits[0]["found"] if hits else [0] * len(words)
@@ -309,37 +296,6 @@ async def _corrections(connection: Any, scope: Scope, unknown: Sequence[str]) ->
 
 def _word_hit(row: Row, words: Sequence[str]) -> tuple[str, float, float, tuple[str, ...]]:
     return row["passage_id"], row["score"], min(1.0, row["covered"]), tuple(words[i - 1] for i in row["terms"])
-
-
-async def _vectors(
-    embeds: Sequence[tuple[Sequence[str], Embed]], query: str
-) -> tuple[list[tuple[Sequence[str], str, list[float]]], str]:
-    found: list[tuple[Sequence[str], str, list[float]]] = []
-    trouble = ""
-    for bases, embed in embeds:
-        try:
-            found.append((bases, *await embed(query)))
-        except ConnectorError as error:
-            trouble = error.message
-    return found, trouble
-
-
-async def _by_vectors(
-    database: Database,
-    workspace_id: str,
-    scope: Scope,
-    vectors: Sequence[tuple[Sequence[str], str, list[float]]],
-) -> Ranked:
-    if not vectors:
-        return []
-    ranked = []
-    async with database.workspace(workspace_id) as connection:
-        for bases, model, vector in vectors:
-            within = replace(scope, base_ids=[b for b in scope.base_ids if b in bases])
-            for row in await rows.by_vector(connection, within, model, vector, CANDIDATES):
-                similarity = max(0.0, row["similarity"])
-                ranked.append((row["passage_id"], similarity, similarity, ()))
-    return sorted(ranked, key=lambda r: -r[1])[:CANDIDATES]
 
 
 def _found(row: Row, score: float, gathered: _Gathered) -> Found:

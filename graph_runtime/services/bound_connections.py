@@ -70,9 +70,9 @@ class Limits:
         self.held_until: dict[str, float] = {}
         self.noted: dict[str, float] = {}
 
-    async def turn(self, credential_id: str, rate: Rate | None) -> None:
+    async def turn(self, credential_id: str, rate: Rate | None, patience: float = LONGEST_WAIT) -> None:
         """Wait for this credential's turn. Raises: RateLimited when that would take too long, Unreachable (paused)."""
-        deadline = self.clock() + LONGEST_WAIT
+        deadline = self.clock() + patience
         while True:
             wait = self.held_until.get(credential_id, 0.0) - self.clock()
             if wait <= 0 and rate is not None:
@@ -103,8 +103,14 @@ class CredentialHttp:
     """One credential's way out. Implements `CallsHttp` for steps and `ConnectorHttp` for connectors."""
 
     def __init__(
-        self, credential: OpenCredential, door: Callable[[str], HttpDoor], oauth: OAuth, limits: Limits
+        self,
+        credential: OpenCredential,
+        door: Callable[[str], HttpDoor],
+        oauth: OAuth,
+        limits: Limits,
+        patience: float = LONGEST_WAIT,
     ) -> None:
+        self._patience = patience
         self._credential = credential
         self._door = door
         self._oauth = oauth
@@ -161,7 +167,7 @@ class CredentialHttp:
         offer = self._credential.kind.http
         assert offer is not None
         auth = offer.auth(self._credential.settings, access.token if access else "")
-        await self._limits.turn(self._credential.id, offer.rate)
+        await self._limits.turn(self._credential.id, offer.rate, self._patience)
         try:
             answer = await go(auth)
         except ConnectorError as error:
@@ -240,9 +246,9 @@ class BoundConnections:
         async with self._database.workspace(workspace_id) as connection:
             return await crm_writes.waits(connection, conversation_id)
 
-    def way_out(self, credential: OpenCredential) -> CredentialHttp:
-        """Requests with this credential."""
-        return CredentialHttp(credential, self._doors.guarded, self.oauth, self._limits)
+    def way_out(self, credential: OpenCredential, *, patience: float = LONGEST_WAIT) -> CredentialHttp:
+        """Requests with this credential. `patience`: seconds that each waits for its turn at most."""
+        return CredentialHttp(credential, self._doors.guarded, self.oauth, self._limits, patience)
 
     def crm(self, credential: OpenCredential) -> Crm:
         """The customer system of this credential."""

@@ -22,7 +22,7 @@ from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.vault import Vault
-from graph_runtime.storage import audit
+from graph_runtime.storage import audit, knowledge_copies
 from graph_runtime.storage import credentials as rows
 from graph_runtime.storage import oauth as access_rows
 from graph_runtime.storage.database import Connection, Database, Row
@@ -216,10 +216,19 @@ class Credentials:
             await _found(connection, credential_id)
             return tuple(Use(**row) for row in await rows.uses(connection, credential_id))
 
+    async def holds_vectors_of(self, principal: Principal, credential_id: str) -> tuple[str, ...]:
+        """Names of the knowledge bases that have vectors in this store. Raises: AccessDenied, NotFound."""
+        principal.require("credential.use")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            await _found(connection, credential_id)
+            return tuple(filter(None, await knowledge_copies.bases_in(connection, credential_id)))
+
     async def delete(self, principal: Principal, credential_id: str, *, even_if_used: bool = False) -> tuple[Use, ...]:
         """Destroy the secret; the slots it served, which the demo model answers from now on.
 
-        Raises: AccessDenied, NotFound, Conflict when agents use it and `even_if_used` is not set
+        What knowledge bases have in a store of vectors stays there: nobody can empty it any more.
+
+        Raises: AccessDenied, NotFound, Conflict when agents or knowledge bases use it and `even_if_used` is not set
         """
         principal.require("credential.manage")
         async with self._database.workspace(principal.workspace_id) as connection:
@@ -231,6 +240,13 @@ class Credentials:
                     f"These agents use this key: {agents}. Give them another model first, or delete it all the same: "
                     "then the demo model (not an AI) answers there.",
                     agents=agents,
+                )
+            held = await knowledge_copies.bases_in(connection, credential_id)
+            if held and not even_if_used:
+                raise Conflict(
+                    f"Vectors of these knowledge bases lie in this store: {', '.join(n or '–' for n in held)}. Let PostgreSQL "
+                    "search them and wait until the store is empty, or delete the key all the same: they then stay there.",
+                    bases=", ".join(filter(None, held)),
                 )
             await rows.delete_credential(connection, credential_id)
             await self._note(connection, principal, "credential.deleted", credential_id)

@@ -10,7 +10,7 @@ from typing import Final
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.embedding import Embedder
 from graph_runtime.contract.errors import CredentialRejected, Unreachable
-from graph_runtime.knowledge.search import Embed
+from graph_runtime.knowledge.meaning import Embed
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as keys

@@ -18,6 +18,7 @@ from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.knowledge_bases import found_base
 from graph_runtime.services.knowledge_embedders import KnowledgeEmbedders
 from graph_runtime.services.knowledge_rerankers import KnowledgeRerankers
+from graph_runtime.services.knowledge_stores import KnowledgeStores
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import knowledge as rows
 from graph_runtime.storage import passages
@@ -56,7 +57,9 @@ class KnowledgeSearch:
         public_url: str = "",
         clock: Clock = system_clock,
         rerankers: KnowledgeRerankers | None = None,
+        stores: KnowledgeStores | None = None,
     ) -> None:
+        self._stores = stores
         self._rerankers = rerankers
         self._database = database
         self._clock = clock
@@ -126,10 +129,11 @@ class KnowledgeSearch:
         """`bases`: rows of `passages.embedders`."""
         by_meaning = settings.mode != "keyword"
         embeds = self._embedders.for_queries(workspace_id, bases) if by_meaning else []
+        stores = self._stores.for_queries(workspace_id, bases) if self._stores and by_meaning else []
         rerank = self._rerankers.for_queries(workspace_id, bases) if self._rerankers else None
         return await search(
-            self._database, workspace_id, scope, query.text, settings, embeds, also=query.also, meaning=query.meaning,
-            rerank=rerank, is_explained=is_explained,
+            self._database, workspace_id, scope, query.text, settings, embeds, stores=stores, also=query.also,
+            meaning=query.meaning, rerank=rerank, is_explained=is_explained,
         )  # fmt: skip
 
     def _passage(self, number: int, found: Found) -> KnowledgePassage:

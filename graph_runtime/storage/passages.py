@@ -300,10 +300,15 @@ async def neighbors(connection: Connection, places: Sequence[tuple[str, int]]) -
 
 
 async def embedders(connection: Connection, base_ids: Sequence[str] | None) -> list[Row]:
-    """Bases of the workspace (None: all) with what makes their vectors and what reranks."""
+    """Bases of the workspace (None: all) with what makes their vectors and what reranks.
+
+    `copy_id`, `store`, `place`: where else their vectors can be found, with how many changes `waiting` at most 501.
+    """
     cursor = await connection.execute(
-        "SELECT id, embedder, embedder_model, reranker FROM knowledge_base"
-        " WHERE %s::uuid[] IS NULL OR id = ANY (%s::uuid[]) ORDER BY id",
+        "SELECT b.id, b.embedder, b.embedder_model, b.reranker, c.id AS copy_id, c.credential_id AS store, c.place,"
+        " (SELECT count(*) FROM (SELECT FROM knowledge_copy_change q WHERE q.copy_id = c.id LIMIT 501) n)::integer AS waiting"
+        " FROM knowledge_base b LEFT JOIN knowledge_copy c ON c.knowledge_base_id = b.id AND c.state = 'serving'"
+        " WHERE %s::uuid[] IS NULL OR b.id = ANY (%s::uuid[]) ORDER BY b.id",
         (_listed(base_ids), _listed(base_ids)),
     )
     return await cursor.fetchall()

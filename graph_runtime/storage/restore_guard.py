@@ -25,8 +25,12 @@ class Held:
 
 
 def hold(admin_url: str, made_at: datetime) -> Held:
-    """Hold everything unfinished. `made_at`: the moment that the rows are of."""
+    """Hold everything unfinished. `made_at`: the moment that the rows are of.
+
+    Stores of vectors that knowledge bases use are filled anew: what lies there is of another moment.
+    """
     with psycopg.connect(admin_url) as connection:
+        connection.execute("SELECT renew_copies()")
         row = connection.execute("SELECT * FROM hold_pending(%s)", (made_at,)).fetchone()
     return _held(row)
 

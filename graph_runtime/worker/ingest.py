@@ -1,15 +1,14 @@
-"""Reads documents of knowledge bases as long as some wait; woken by the database, and looking by itself."""
+"""Reads documents and fills stores of vectors as long as some wait; woken by the database, and looking by itself."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from graph_runtime.services.knowledge_ingest import KnowledgeIngest
 from graph_runtime.storage.knowledge import DOCUMENTS_CHANNEL
 
 log = structlog.get_logger(__name__)
@@ -18,10 +17,20 @@ PAUSE_SECONDS: Final = 2.0
 Listen = Callable[..., AsyncIterator[tuple[str, str]]]
 
 
-class Ingest:
-    """One document at a time: a bulkhead, so that a thousand files do not take the worker from conversations."""
+class WorksOff(Protocol):
+    """What has documents, or changes of them, to work off."""
 
-    def __init__(self, ingest: KnowledgeIngest, listen: Listen) -> None:
+    async def run_next(self) -> bool:
+        """Work on the next one; False when none waits."""
+
+    async def close(self) -> None:
+        """Let go of what is held."""
+
+
+class Ingest:
+    """One of each kind at a time: a bulkhead, so that a thousand files do not take the worker from conversations."""
+
+    def __init__(self, ingest: WorksOff, listen: Listen) -> None:
         self._ingest = ingest
         self._listen = listen
         self._wake = asyncio.Event()
@@ -42,7 +51,7 @@ class Ingest:
                 while await self._ingest.run_next():
                     pass
             except Exception:
-                log.exception("ingest_failed")
+                log.exception("ingest_failed", kind=type(self._ingest).__name__)
                 await asyncio.sleep(PAUSE_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):

@@ -85,6 +85,7 @@ async def serve(settings: Settings) -> None:
             TriggerTimers(TriggerSweep(services.database), services.trigger_runner, services.database.listen).run(),
             UpdateLooks(CheckSweep(services.database), services.update_checks).run(),
             Ingest(services.knowledge_ingest, services.database.listen).run(),
+            Ingest(services.knowledge_copying, services.database.listen).run(),
             ChainTimers(ChainSweep(services.database), services.chain_runner, services.database.listen).run(),
             AccessRenewal(services.oauth).run(),
             CrmLooks(CrmWriteSweep(services.database), services.crm_later).run(),

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from connectors._langchain import answer, checking, errors
 from connectors._speech import errors as speech_errors
+from connectors._vectors import texts as vector_texts
 from connectors.faster_whisper import texts as whisper_texts
 from connectors.google_speech import connector as google_speech
 from connectors.http_key import connector as http_key
@@ -70,6 +71,8 @@ def shown_texts(connector: Connector) -> set[str]:
     if "chat_model" in connector.kinds and connector.needs_credential:
         out |= {*errors.SENTENCES, checking.WORKS, checking.NO_MODELS, answer.EMPTY, answer.CUT_BY_LIMIT}
     out |= _OWN_TEXTS.get(connector.id, set())
+    if connector.vector_store is not None:
+        out |= _sentences(vector_texts)
     if connector.transcriber is not None:
         out |= {model.label for model in connector.transcriber.models}
     if connector.synthesizer is not None:

@@ -138,6 +138,9 @@ import_problems AS (INSERT INTO knowledge_import_problem (import_id, entry, work
 later AS (INSERT INTO crm_write (workspace_id, agent_id, conversation_id, turn_id, node_id, slot, key, write)
     SELECT %(w)s, a.id, c.id, i.id, 'n', 'crm', %(r)s, '{}' FROM agents a, conversations c, inboxes i),
 lying AS (INSERT INTO stored_object (place, workspace_id, remove_at) VALUES ('folder:' || %(r)s, %(w)s, now())),
+copies AS (INSERT INTO knowledge_copy (workspace_id, knowledge_base_id, credential_id, place)
+    SELECT %(w)s, b.id, c.id, 'p' FROM bases b, credentials c RETURNING id),
+copying AS (INSERT INTO knowledge_copy_change (copy_id, passage_id, workspace_id) SELECT id, uuidv7(), %(w)s FROM copies),
 asked AS (INSERT INTO knowledge_question (workspace_id) VALUES (%(w)s) RETURNING id),
 askings AS (INSERT INTO knowledge_asking (workspace_id, question_id, conversation_id, turn_id, node_id, agent_id, reason, bases,
         text, terms, asked_at)

@@ -16,7 +16,8 @@ import psutil
 import psycopg
 
 from graph_runtime.bootstrap import Services
-from graph_runtime.knowledge.search import Embed, Mode, SearchSettings, search
+from graph_runtime.knowledge.meaning import Embed
+from graph_runtime.knowledge.search import Mode, SearchSettings, search
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import passages as rows
 from graph_runtime.storage.passages import Scope

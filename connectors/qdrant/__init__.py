@@ -1,0 +1,1 @@
+"""Qdrant, a store of vectors."""
