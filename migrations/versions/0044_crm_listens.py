@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0044_crm_listens"
-down_revision = "0042_time"
+down_revision = "0043_vector_stores"
 branch_labels = None
 depends_on = None
 
