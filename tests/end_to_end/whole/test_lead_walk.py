@@ -287,14 +287,15 @@ def serious_in_panel(page: Page) -> list[str]:
 
 def looks(me: Designer, canvas: str, steps: dict[str, str], speaks: Callable[[str, str], None]) -> None:
     """All this in other languages, themes and widths: nothing sticks out, nothing is hard to read."""
-    page = me.page
     for language, theme, width in LOOKS:
         speaks(language, theme)
+        page = me.page = me.page.context.new_page()  # a tab that knows nothing of the language before
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
         page.set_viewport_size({"width": width, "height": 900})
         look = f"{language}-{theme}-{width}"
         page.goto(f"{me.url}/connections")
         expect(page.locator("main").get_by_text(SHOP)).to_be_visible()
+        expect(page.locator("html")).to_have_attribute("lang", language)
         judge(page, f"connections-{look}", width)
         open_dialog(page, "add-link", "#link-base_url")
         page.locator("#link-way_in").select_option("oauth")
