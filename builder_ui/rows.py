@@ -195,7 +195,8 @@ class ConnectorItem:
 
 def connector_item(connector: Connector, language: str) -> ConnectorItem:
     """In the member's language."""
-    return ConnectorItem(connector.id, connector.label, translate(connector.texts, connector.summary, language))
+    label = translate(connector.texts, connector.label, language)
+    return ConnectorItem(connector.id, label, translate(connector.texts, connector.summary, language))
 
 
 @dataclass(frozen=True)

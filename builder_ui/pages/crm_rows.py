@@ -64,7 +64,7 @@ class CrmFields:
         if not slot:
             return cls((), "", key, language)
         try:
-            found = await services().remote_options.of(who, agent_id, slot, "crm.fields", kind)
+            found = await services().remote_options.of(who, agent_id, slot, "crm.fields", kind, language=language)
         except (ConnectorError, NotFound, AccessDenied) as error:
             return cls((), account_words(error.message, language), key, language)
         return cls([o for o in found if o.id != "tags"], "", f"{key}/{len(found)}", language)

@@ -10,7 +10,17 @@ from graph_runtime.contract.answers.words import normal, words
 from graph_runtime.contract.conditions import compare, evaluate
 from graph_runtime.contract.errors import TemplateInvalid
 from graph_runtime.contract.templates import render
-from graph_runtime.contract.triggers import MAX_DEPTH, MOST_PER_HOUR, OnEvent, OnMessage, Trigger, Use
+from graph_runtime.contract.triggers import (
+    MAX_DEPTH,
+    MOST_PER_HOUR,
+    MOST_PER_HOUR_OF_NOBODY,
+    OnEvent,
+    OnMessage,
+    OnWebhook,
+    SendWebhook,
+    Trigger,
+    Use,
+)
 
 _EXACTNESS: Final = {"command": 4, "exact": 3, "pattern": 2, "words": 1, "any": 0}
 MOST_LEAVES: Final = 200
@@ -21,7 +31,8 @@ SHOWN: Final = 120
 class Facts:
     """What is known when it is decided. `contact` None: it is about nobody; `event`: what happened, as data.
 
-    `fired_for_contact`, `fired_in_all`: within the periods of the limits; `fired_lately`: for the contact, in an hour.
+    `fired_for_contact`, `fired_in_all`: within the periods of the limits; `fired_lately`: for the contact, or about
+    nobody, in an hour.
     """
 
     contact: Mapping[str, Any] | None = None
@@ -67,6 +78,7 @@ SENTENCES: Final = {
     "deleted": "The trigger was deleted.",
     "loop": f"Stopped: {MAX_DEPTH} triggers in a row caused one another. Break the circle with a condition.",
     "too_often": f"Stopped: it fired {MOST_PER_HOUR} times for this contact within an hour, so something goes in a circle.",
+    "too_often_nobody": f"Stopped: it sent {MOST_PER_HOUR_OF_NOBODY} events within an hour, each after a request. Something goes in a circle.",
     "condition": "The condition is not met.",
     "contact_limit": "It has fired for this contact as often as it may.",
     "total_limit": "It has fired as often as it may in this period.",
@@ -121,7 +133,10 @@ def verdict(trigger: Trigger, facts: Facts) -> str:
         return "contact_limit"
     if limits.total and facts.fired_in_all >= limits.total:
         return "total_limit"
-    return "too_often" if facts.contact is not None and facts.fired_lately >= MOST_PER_HOUR else ""
+    if facts.contact is not None:
+        return "too_often" if facts.fired_lately >= MOST_PER_HOUR else ""
+    may_circle = isinstance(when, OnWebhook) and any(isinstance(a, SendWebhook) for a in trigger.actions)
+    return "too_often_nobody" if may_circle and facts.fired_lately >= MOST_PER_HOUR_OF_NOBODY else ""
 
 
 def _among(value: Any, wanted: tuple[str, ...]) -> bool:

@@ -49,6 +49,8 @@ MAX_DEPTH: Final = 5
 """So many triggers may cause one another in a row; the next one stops."""
 MOST_PER_HOUR: Final = 20
 """A trigger that fires more often for one contact is running in a circle that nothing else noticed."""
+MOST_PER_HOUR_OF_NOBODY: Final = 300
+"""A trigger that programs post to and that sends events itself, about no contact: with whoever answers them it may go in a circle."""
 PERIOD_HOURS: Final = {"hour": 1, "day": 24, "week": 168, "month": 720, "ever": 0}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.crm import CrmQuery, CrmRecord, Entity
 from graph_runtime.contract.errors import NotFound
 from graph_runtime.services.bound_connections import BoundConnections, OpenCredential
@@ -18,6 +19,8 @@ from graph_runtime.storage.database import Database
 
 KEPT_SECONDS: Final = 300.0
 KEPT: Final = 500
+OF_ACCOUNT: Final = "cf_"
+"""Fields that people made are called what they called them."""
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -43,13 +46,19 @@ class RemoteOptions:
         self._kept: OrderedDict[tuple[str, ...], tuple[float, tuple[RemoteOption, ...]]] = OrderedDict()
 
     async def of(
-        self, principal: Principal, agent_id: str, slot: str, what: str, entity: Entity, *, refresh: bool = False
-    ) -> tuple[RemoteOption, ...]:
-        """`what`: "crm.fields" or "crm.people". `refresh` asks the system again.
+        self, principal: Principal, agent_id: str, slot: str, what: str, entity: Entity, *, refresh: bool = False,
+        language: str = "en",
+    ) -> tuple[RemoteOption, ...]:  # fmt: skip
+        """`what`: "crm.fields" or "crm.people". `refresh` asks the system again; `language`: of fields that every account has.
 
         Raises: AccessDenied, NotFound, ConnectorError.
         """
-        return await self._of(await self._opened(principal, agent_id, slot), what, entity, refresh=refresh)
+        opened = await self._opened(principal, agent_id, slot)
+        found = await self._of(opened, what, entity, refresh=refresh)
+        own = opened.kind.texts if what == "crm.fields" else {}
+        return tuple(
+            o if o.id.startswith(OF_ACCOUNT) else replace(o, label=translate(own, o.label, language)) for o in found
+        )
 
     async def of_connection(
         self, principal: Principal, credential_id: str, what: str, entity: Entity

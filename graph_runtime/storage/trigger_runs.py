@@ -161,7 +161,8 @@ async def alone_with(connection: Connection, *things: str) -> None:
 
 async def counted(connection: Connection, trigger_id: str, contact_id: str | None, wanted: dict[str, Any]) -> Row:
     """{for_contact, in_all, lately} that fired. `wanted`: now, contact_hours and total_hours (0: ever)."""
-    cursor = await connection.execute(_COUNTED, {"trigger": trigger_id, "contact": contact_id, **wanted})
+    statement = _COUNTED if contact_id is not None else _COUNTED_OF_NOBODY
+    cursor = await connection.execute(statement, {"trigger": trigger_id, "contact": contact_id, **wanted})
     row = await cursor.fetchone()
     assert row is not None
     return row
@@ -176,6 +177,9 @@ _COUNTED = """
         (SELECT count(*) FROM trigger_run r WHERE r.trigger_id = %(trigger)s AND r.state = 'fired' AND r.contact_id = %(contact)s
             AND r.done_at > %(now)s - interval '1 hour') AS lately
 """
+
+
+_COUNTED_OF_NOBODY: Final = _COUNTED.replace("r.contact_id = %(contact)s", "r.contact_id IS NULL AND NOT r.spreads")
 
 
 async def set_depth(connection: Connection, depth: int) -> None:

@@ -101,6 +101,7 @@ WAYS: dict[str, Way] = {
     "PUT /api/builder/agents/{agent_id}/connections/{slot}": Way("member", body=BIND, owner=204, other=404),
     # Nothing is bound to the slot; tests/services/test_connections.py has a system that answers.
     "GET /api/builder/agents/{agent_id}/connections/{slot}/options": Way("member", owner=422, other=404),
+    "GET /api/builder/agents/{agent_id}/connections/{slot}/record": Way("member", owner=422, other=404),
     # Only some steps can be tried; tests/services/test_connections.py tries one.
     "POST /api/builder/flows/{flow_id}/steps/{node_id}/try": Way("member", body={}, owner=404, other=404),
     # The visit is over: back to the page, which says so. tests/services/test_oauth.py comes in time.

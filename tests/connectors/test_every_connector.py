@@ -20,6 +20,7 @@ from connectors.faster_whisper import texts as whisper_texts
 from connectors.google_speech import connector as google_speech
 from connectors.http_key import connector as http_key
 from connectors.kommo import errors as kommo_errors
+from connectors.kommo import fields as kommo_fields
 from connectors.oauth_app import connector as oauth_app
 from connectors.offline_speech import texts as offline_texts
 from connectors.reranker import connector as reranker
@@ -89,7 +90,7 @@ def _sentences(module: Any) -> set[str]:
 
 _OWN_TEXTS = {
     "http_key": _sentences(http_key), "oauth_app": _sentences(oauth_app),
-    "kommo": _sentences(kommo_errors), "rest_crm": _sentences(rest_crm),
+    "kommo": _sentences(kommo_errors) | kommo_fields.OWN_LABELS, "rest_crm": _sentences(rest_crm),
     "reranker": _sentences(reranker),
 }  # fmt: skip
 _SHARED_BY_OPENAI = {speech_errors.SLOW, speech_errors.CUT, speech_errors.BEHIND, speech_errors.TOO_LONG}

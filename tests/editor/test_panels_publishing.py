@@ -96,3 +96,14 @@ def test_a_model_is_bound_from_the_step(open_editor: Open, server: TalkServer) -
     with page.expect_response(lambda answer: "/connections/llm" in answer.url):
         page.get_by_test_id("inspector").get_by_label("Model", exact=True).select_option(label="GPT-5 · Main key")
     assert server.bound == [("llm", {"connector": "openai", "model": "gpt-5", "credential_id": "key-1"})]
+
+
+def test_what_was_mended_a_moment_ago_offers_no_fix_that_would_undo_it(open_editor: Open) -> None:
+    page = open_editor()
+    wrong = "patchcordEditor.store.getState().problems.filter((p) => p.node_id === 'n_budget' && p.port === 'invalid').length"
+    assert page.evaluate(wrong) == 1
+    connect = "patchcordEditor.dispatch([{kind: 'connect', port: 'n_budget.invalid', target: 'n_lost'}])"
+    # At once, before the server has said anything: its fix would lead the exit to an End instead.
+    assert page.evaluate(f"(() => {{ {connect}; return {wrong}; }})()") == 0
+    wait_saved(page)
+    assert state(page, "s.doc.edges['n_budget.invalid']") == "n_lost"

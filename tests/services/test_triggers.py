@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from graph_runtime.bootstrap import Services
-from graph_runtime.contract import signatures
+from graph_runtime.contract import signatures, trigger_rules
 from graph_runtime.contract.channels import SignatureRefused
 from graph_runtime.contract.errors import AccessDenied, Conflict, InputInvalid, NotFound, TooLarge
 from graph_runtime.contract.messages import Reply
@@ -22,6 +22,7 @@ from graph_runtime.services.trigger_log import Sample
 from graph_runtime.services.trigger_messages import MessageTriggers
 from graph_runtime.storage.receiving import Arrival
 from graph_runtime.testing import FakeClock
+from tests.fakes.webhook_receiver import receiving
 from tests.trigger_world import World
 
 DAILY = {"kind": "schedule", "schedule": {"every": "day", "at": "09:00", "zone": "Europe/Kyiv"}}
@@ -458,3 +459,36 @@ async def test_who_may_what(world: World, other_workspace: Principal) -> None:
     assert refused.value.field == "actions"
     actions = {r[0] for r in world.admin.execute("SELECT action FROM audit").fetchall()}
     assert actions >= {"trigger.created", "trigger.switched_on"}
+
+
+async def test_a_program_that_answers_every_event_with_a_request_does_not_go_on_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger_rules, "MOST_PER_HOUR_OF_NOBODY", 4)
+    services = world.services
+    with receiving() as receiver:
+        lane = receiver.lane()
+        subscription, _ = await services.event_subscriptions.create(
+            world.who, receiver.url(lane), ["flow.finished"], allow_private_host=True
+        )
+        action = {"do": "send_webhook", "subscription_id": str(subscription.id)}
+        when = {"kind": "webhook", "uses": []}
+        row = await world.trigger(when, actions=[action])
+        sender = Sender(world, row.path, world.secret)
+        await sender.post({"ping": 0})
+        for _ in range(12):
+            await world.work()
+            heard = len(lane.journal)
+            for ticket in await services.event_sending.claim("events", 10):
+                await services.event_sending.deliver(ticket)
+            for arrived in lane.journal[heard:]:  # as a program does that takes each event for news
+                await sender.post({"ping": arrived.key})
+    assert len(lane.journal) == 4
+    told = await world.told(row)
+    assert told == [("", "fired", "")] * 4 + [("", "not_fired", "too_often_nobody")]
+    assert "goes in a circle" in (await world.log(row))[-1].sentence
+    # Within the next hour it listens again.
+    world.admin.execute("UPDATE trigger_run SET done_at = done_at - interval '61 minutes'")
+    await sender.post({"ping": "again"})
+    await world.work()
+    assert (await world.told(row))[-1] == ("", "fired", "")

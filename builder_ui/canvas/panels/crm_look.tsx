@@ -75,7 +75,7 @@ export function CrmLook({ id, settings }: { id: string; settings: Settings }) {
                 <div key={row.field}>
                   <dt>{row.label}</dt>
                   <dd>
-                    {canKeep ? <button type="button" className="pp-tree-value" data-kind="string" data-picked={picked === row.field || undefined} data-field={row.field} onClick={() => setPicked(row.field)}>{row.words}</button> : row.words}
+                    {canKeep ? <button type="button" className="pp-tree-value" data-picked={picked === row.field || undefined} data-field={row.field} onClick={() => setPicked(row.field)}>{row.words}</button> : row.words}
                     {kept && <em className="pp-tree-kept">{t("trial.kept", { name: variables[kept.save_to]?.label || kept.save_to })}</em>}
                   </dd>
                 </div>

@@ -45,7 +45,7 @@ export function Field(props: FieldProps) {
             <CircleHelp size={14} aria-hidden="true" />
           </button>
         )}
-        {field.widget === "switch" && <span className="pp-widget"><Switch id={id} value={!!value} describedBy={described} onChange={(v) => onChange(v)} /></span>}
+        {field.widget === "switch" && <span className="pp-widget"><Switch id={id} value={!!value} labelledBy={`${id}-label`} describedBy={described} onChange={(v) => onChange(v)} /></span>}
       </div>
       {field.help && isHelpOpen && <div id={`${id}-help`} className="pp-hint"><HelpText text={field.help} /></div>}
       {field.widget !== "switch" && <div className="pp-widget"><Widget {...props} id={id} describedBy={described} /></div>}

@@ -72,10 +72,10 @@ export function NumberInput({ id, field, value, describedBy, onChange }: WidgetP
   );
 }
 
-export function Switch({ id, value, describedBy, label, onChange }: { id?: string; value: boolean; describedBy?: string; label?: string; onChange(v: boolean): void }) {
+export function Switch({ id, value, describedBy, label, labelledBy, onChange }: { id?: string; value: boolean; describedBy?: string; label?: string; labelledBy?: string; onChange(v: boolean): void }) {
   const { disabled } = useForm();
   return (
-    <button id={id} type="button" role="switch" className="pp-switch" aria-checked={value} aria-label={label} aria-describedby={describedBy} disabled={disabled}
+    <button id={id} type="button" role="switch" className="pp-switch" aria-checked={value} aria-label={label} aria-labelledby={labelledBy} aria-describedby={describedBy} disabled={disabled}
       onClick={() => onChange(!value)}><i /></button>
   );
 }

@@ -211,7 +211,8 @@ async def options(
 ) -> dict[str, Any]:
     """What the connected system offers to choose from; remembered for some minutes."""
     remote = services_of(request).remote_options
-    found = await remote.of(who, agent_id, slot, wanted.of, wanted.entity, refresh=wanted.refresh)
+    language = request.headers.get("accept-language", "")[:2]
+    found = await remote.of(who, agent_id, slot, wanted.of, wanted.entity, refresh=wanted.refresh, language=language)
     return {"options": [rows_json(row) for row in found]}
 
 

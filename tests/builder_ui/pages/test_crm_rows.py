@@ -43,7 +43,7 @@ async def test_a_step_of_a_chain_chooses_fields_and_their_values(
     await tab.call(ChainPage, "add_step", "crm")
     page = tab.state(ChainPage)
     assert (page.form.target, page.crm.problem, len(page.crm.rows)) == (f"{agent.id}/crm", "", 3)
-    assert CrmFieldItem("stage", "Stage") in page.crm.fields
+    assert CrmFieldItem("stage", "Етап") in page.crm.fields
     assert CrmFieldItem("cf_501", "Source") in page.crm.fields
     await tab.call(ChainPage, "pick_crm_field", 0, "stage")
     assert page.crm.rows[0].choices == ["New", "Offer sent", "Won"]
@@ -56,7 +56,7 @@ async def test_a_step_of_a_chain_chooses_fields_and_their_values(
     (step,) = (await services.chain_drafts.get(who, page.item.id)).chain.steps
     assert isinstance(step, CrmStep)
     assert [(f.name, f.value) for f in step.fields] == [("stage", "1:12"), ("price", "{{ contact.offer }}")]
-    assert page.steps[0].text == "Stage = Offer sent, Sale = {{ contact.offer }}"
+    assert page.steps[0].text == "Етап = Offer sent, Бюджет = {{ contact.offer }}"
     del account.stages[12]
     services.remote_options._kept.clear()
     account.fields["leads"].clear()

@@ -78,6 +78,7 @@ def test_from_an_empty_canvas_to_a_deal_and_a_person(
         visitor.hears(question)
         visitor.says(answer)
     visitor.hears("One moment.")
+    inbox_looks(designer, speaks)
     take_over(operator, "+380671112233")
     visitor.hears("Anna speaking")
     visitor.says("Friday, please")
@@ -287,14 +288,15 @@ def serious_in_panel(page: Page) -> list[str]:
 
 def looks(me: Designer, canvas: str, steps: dict[str, str], speaks: Callable[[str, str], None]) -> None:
     """All this in other languages, themes and widths: nothing sticks out, nothing is hard to read."""
-    page = me.page
     for language, theme, width in LOOKS:
         speaks(language, theme)
+        page = me.page = me.page.context.new_page()  # a tab that knows nothing of the language before
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
         page.set_viewport_size({"width": width, "height": 900})
         look = f"{language}-{theme}-{width}"
         page.goto(f"{me.url}/connections")
         expect(page.locator("main").get_by_text(SHOP)).to_be_visible()
+        expect(page.locator("html")).to_have_attribute("lang", language)
         judge(page, f"connections-{look}", width)
         open_dialog(page, "add-link", "#link-base_url")
         page.locator("#link-way_in").select_option("oauth")
@@ -315,6 +317,23 @@ def looks(me: Designer, canvas: str, steps: dict[str, str], speaks: Callable[[st
                 page.get_by_test_id("inspector").locator(".pp-scroll").evaluate("box => { box.scrollTop = 0; }")
             picture(page, f"step-{name}-{look}")
             assert serious_in_panel(page) == [], (name, look)
+
+
+def inbox_looks(me: Designer, speaks: Callable[[str, str], None]) -> None:
+    """A conversation that waits, as colleagues with other settings see it."""
+    for language, theme, width in LOOKS:
+        speaks(language, theme)
+        page = me.page.context.new_page()
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(f"{me.url}/inbox")
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        judge(page, f"inbox-list-{language}-{theme}-{width}", width)
+        page.locator("#inbox-list .ps-talk").click()
+        expect(page.get_by_test_id("accept")).to_be_visible()
+        judge(page, f"inbox-{language}-{theme}-{width}", width)
+        page.close()
+    speaks("en", "system")
 
 
 def judge(page: Page, name: str, width: int) -> None:
