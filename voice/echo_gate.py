@@ -104,10 +104,9 @@ class EchoGate:
         samples = np.frombuffer(window, dtype="<i2").astype(np.float32)
         if float(samples @ samples) < len(samples) * LOUD_RMS**2:
             return False
-        if self._caller and self._caller[-1]:
-            if self._assumed < ASSUMED[sum(self._caller)]:
-                self._assumed += 1
-                return True
+        if self._caller and self._caller[-1] and self._assumed < ASSUMED[sum(self._caller)]:
+            self._assumed += 1
+            return True
         self._assumed = 0
         heard = np.frombuffer(b"".join(self._heard), dtype="<i2").astype(np.float32)
         needed = PLAYED_MS * self._rate // 1000
