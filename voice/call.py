@@ -314,7 +314,7 @@ class Call:
         assert self._playout is not None
         spoken_ms = WINDOW_MS
         if self._playout.was_speaking:
-            is_caller = self.gate.is_caller(is_speech, window, self._ours() if is_speech else b"")
+            is_caller = self.gate.is_caller(is_speech, window, self._ours)
         else:
             self.gate.note_silence_of_ours(window)
             is_caller = is_speech

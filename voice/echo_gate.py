@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,17 @@ LOUD_RMS = 230.0
 """About -43 dBFS: an echo of -30 dB is below it, and a person who interrupts is above it."""
 
 WINDOWS = 8
-WINDOWS_OF_CALLER = 5
-"""Of the last 8 windows of 32 ms: 160 ms of the caller within 256 ms."""
+WINDOWS_OF_CALLER = 2
+"""Of the last 8 windows of 32 ms: enough to fall silent for. Whether it interrupts is decided later, by what follows."""
+
+WINDOWS_OF_NO_DOUBT = 5
+ASSUMED = (
+    (0,) * WINDOWS_OF_CALLER
+    + (1,) * (WINDOWS_OF_NO_DOUBT - WINDOWS_OF_CALLER)
+    + (3,) * (WINDOWS + 1 - WINDOWS_OF_NO_DOUBT)
+)
+"""By how many of the last 8 were the caller's: so many windows of speech are taken for theirs unasked after one that was
+compared. Most of what would be compared was compared just now."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -62,17 +72,17 @@ class EchoGate:
     `gated` counts windows of speech that were held to be our own.
     """
 
-    __slots__ = ("_caller", "_heard", "_is_assumed", "_rate", "gated")
+    __slots__ = ("_assumed", "_caller", "_heard", "_rate", "gated")
 
     def __init__(self, rate: int = 8000) -> None:
         self._rate = rate
         self._heard: deque[bytes] = deque(maxlen=-(-HEARD_MS * rate // 1000 // 256))
         self._caller: deque[bool] = deque(maxlen=WINDOWS)
-        self._is_assumed = False
+        self._assumed = 0
         self.gated = 0
 
-    def is_caller(self, is_speech: bool, window: bytes, played: bytes) -> bool:
-        """Whether the caller is speaking. `played` are our last 700 ms, silence included, shorter at the beginning."""
+    def is_caller(self, is_speech: bool, window: bytes, played: Callable[[], bytes]) -> bool:
+        """Whether the caller is speaking. `played` gives our last 700 ms, silence included, shorter at the beginning."""
         self._heard.append(window)
         is_theirs = is_speech and self._passes(window, played)
         self._caller.append(is_theirs)
@@ -90,16 +100,15 @@ class EchoGate:
         self._heard.append(window)
         self._caller.append(False)
 
-    def _passes(self, window: bytes, played: bytes) -> bool:
-        samples = np.frombuffer(window, dtype="<i2").astype(float)
+    def _passes(self, window: bytes, played: Callable[[], bytes]) -> bool:
+        samples = np.frombuffer(window, dtype="<i2").astype(np.float32)
         if float(samples @ samples) < len(samples) * LOUD_RMS**2:
             return False
-        if self._caller and self._caller[-1] and not self._is_assumed:
-            # Five sixths of what is compared were compared just now: after a yes, every second window is asked about.
-            self._is_assumed = True
+        if self._caller and self._caller[-1] and self._assumed < ASSUMED[sum(self._caller)]:
+            self._assumed += 1
             return True
-        self._is_assumed = False
+        self._assumed = 0
         heard = np.frombuffer(b"".join(self._heard), dtype="<i2").astype(np.float32)
         needed = PLAYED_MS * self._rate // 1000
-        ours = np.frombuffer(played[-needed * 2 :].rjust(needed * 2, b"\0"), dtype="<i2").astype(np.float32)
+        ours = np.frombuffer(played()[-needed * 2 :].rjust(needed * 2, b"\0"), dtype="<i2").astype(np.float32)
         return echo_correlation(heard[-HEARD_MS * self._rate // 1000 :], ours) < ECHO_CORRELATION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
@@ -50,7 +50,6 @@ class Piece:
     is_started: bool = False
     is_over: bool = False
     on_over: Callable[[], None] = lambda: None
-    audio: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
 
     def end(self) -> None:
         """It was played, or never will be."""
@@ -70,9 +69,12 @@ class Speaker:
         self._phrases = phrases
         self._splitters: dict[str, tuple[SentenceSplitter, Words]] = {}
         self._pieces: list[Piece] = []
-        self._waiting: asyncio.Queue[Piece] = asyncio.Queue()
+        self._begun = 0
+        """Of the pieces, from the first on."""
+
         self._places = asyncio.Semaphore(DEEP)
         self._news = asyncio.Event()
+        self._more = asyncio.Event()
 
     @property
     def is_heard(self) -> bool:
@@ -142,12 +144,17 @@ class Speaker:
         """Synthesise and play, in order."""
         async with asyncio.TaskGroup() as group:
             while True:
-                piece = await self._waiting.get()
+                while self._begun == len(self._pieces):
+                    self._more.clear()
+                    await self._more.wait()
+                piece = self._pieces[self._begun]
+                self._begun += 1
                 if piece.is_over:
                     continue
                 await self._places.acquire()
-                group.create_task(self._synthesise(piece), name="synthesis")
-                group.create_task(self._play(piece, self._playout.open(piece)), name="playing")
+                audio: asyncio.Queue[bytes | None] = asyncio.Queue()
+                group.create_task(self._synthesise(piece, audio), name="synthesis")
+                group.create_task(self._play(audio, self._playout.open(piece)), name="playing")
 
     def _add(self, text: str, words: Words) -> None:
         if text.strip():
@@ -156,19 +163,19 @@ class Speaker:
     def _enqueue(self, piece: Piece) -> None:
         piece.on_over = self._news.set
         self._pieces.append(piece)
-        self._waiting.put_nowait(piece)
+        self._more.set()
         self.on_first_sentence()
 
-    async def _synthesise(self, piece: Piece) -> None:
+    async def _synthesise(self, piece: Piece, found: asyncio.Queue[bytes | None]) -> None:
         try:
             async for audio in self._audio(piece):
                 self.on_first_audio()
-                piece.audio.put_nowait(audio)
+                found.put_nowait(audio)
         except ConnectorError as error:
             self.failure = error
             self._news.set()
         finally:
-            piece.audio.put_nowait(None)
+            found.put_nowait(None)
 
     async def _audio(self, piece: Piece) -> AsyncIterator[bytes]:
         rate = self._playout.format.rate
@@ -195,9 +202,9 @@ class Speaker:
         async for audio in speech_of(piece.text, own, rate, self._speech, phrases):
             yield audio
 
-    async def _play(self, piece: Piece, utterance: Utterance) -> None:
+    async def _play(self, found: asyncio.Queue[bytes | None], utterance: Utterance) -> None:
         try:
-            while (audio := await piece.audio.get()) is not None:
+            while (audio := await found.get()) is not None:
                 await self._playout.put(utterance, audio)
             self._playout.finish(utterance)
         finally:

@@ -16,7 +16,7 @@ __all__ = ["WINDOW_BYTES", "WINDOW_MS", "Detector", "Ear", "Fading", "ModelMissi
 WINDOW_MS = WINDOW * 1000 // RATE
 WINDOW_BYTES = WINDOW * 2
 CONTEXT_BYTES = CONTEXT * 2
-GROUPS = 8
+GROUPS = 4
 LARGEST_BATCH = 64
 BACKLOG_BYTES = RATE // 2 * 2
 """Half a second; older audio is skipped, so that after a standstill decisions are about now."""
@@ -156,7 +156,7 @@ class _Group:
 
 
 class Detector:
-    """Judges the ears of a process in groups, one every 4 ms, at most 64 windows in one run of the model.
+    """Judges the ears of a process in groups, one every 8 ms, at most 64 windows in one run of the model.
 
     `runs` counts windows that the model judged, `quiet` those that were too quiet to ask.
     """

@@ -12,9 +12,12 @@ import pytest
 from tests.voice import asterisk_stand_in as asterisk
 from tests.voice.asterisk_stand_in import ASTERISK_20_6, MISLABELLED_ULAW, WIDE_CHANNEL, Leg, connect
 from tests.voice.machines import tone
+from voice.audiosocket import server
 from voice.audiosocket.server import Line, Server
 from voice.clock import Clock
 from voice.playout import Playout
+
+FRAME = b"\x10\x01\x40" + bytes(320)
 
 
 class Party:
@@ -128,6 +131,63 @@ async def test_the_last_frame_is_heard_before_the_call_goes_back_to_the_dialplan
     await until(party.is_closed.is_set)
     assert party.reasons == ["ended"]
     leg.check()
+
+
+async def test_what_the_peer_still_sends_after_our_farewell_does_not_fail(office: Office) -> None:
+    call_id, party = office.announce()
+    reader, writer = await asyncio.open_connection("127.0.0.1", office.port)
+    writer.write(b"\x01\x00\x10" + call_id.bytes + FRAME)
+    await party.is_open.wait()
+    assert party.line is not None
+    party.line.fetch_only()
+    for _ in range(3):
+        writer.write(FRAME)  # nobody fetches it
+    await writer.drain()
+    party.line.end()
+    said = await reader.read()
+    assert said.endswith(b"\x00\x00\x00")
+    for _ in range(10):
+        writer.write(FRAME)
+        await writer.drain()
+        await asyncio.sleep(0.005)
+    assert party.reasons == []
+    assert not party.line.speak(None), "nothing is said after a farewell"
+    writer.close()
+    await writer.wait_closed()
+    await until(party.is_closed.is_set)
+    assert party.reasons == ["ended"]
+
+
+async def test_a_peer_that_does_not_close_after_our_farewell_is_not_waited_for_long(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "ENDS_SECONDS", 0.1)
+    call_id, party = office.announce()
+    _, writer = await asyncio.open_connection("127.0.0.1", office.port)
+    writer.write(b"\x01\x00\x10" + call_id.bytes + FRAME)
+    await party.is_open.wait()
+    assert party.line is not None
+    party.line.end()
+    await until(party.is_closed.is_set)
+    assert party.reasons == ["ended"]
+    writer.close()
+
+
+async def test_a_line_that_is_only_fetched_hands_on_everything_and_notices_the_end(office: Office) -> None:
+    call_id, party = office.announce()
+    leg = await connect(office.port, call_id)
+    await party.is_open.wait()
+    line = party.line
+    assert line is not None
+    line.fetch_only()
+    already = len(party.audio)
+    await leg.say(tone(200))
+    assert len(party.audio) <= already + 320
+    line.fetch()
+    assert tone(200) in bytes(party.audio)
+    leg.hang_up()
+    await until(lambda: line.fetch() or party.is_closed.is_set())  # type: ignore[func-returns-value]
+    assert party.reasons == ["hangup"]
 
 
 async def test_keys_arrive_and_their_gap_in_the_audio_ends_nothing(office: Office) -> None:

@@ -108,7 +108,7 @@ def test_by_the_clock_every_call_is_heard_once_per_window_and_groups_take_turns(
     assert {len(times) for times in heard} == {4}, "a second window per turn catches up"
     firsts = sorted({round((times[0] - 1000) * 1000) for times in heard})
     assert len(firsts) == GROUPS
-    assert {b - a for a, b in itertools.pairwise(firsts)} == {4}
+    assert {b - a for a, b in itertools.pairwise(firsts)} == {8}
     detector.stop()
     assert clock.run_due() is None
 

@@ -40,6 +40,9 @@ SEND_BUFFER_BYTES = 16_384
 """Small, so that a peer that stops reading is noticed after about a second instead of a minute."""
 
 FETCH_BYTES = 4096
+ENDS_SECONDS = 1.0
+"""A peer that does not close after our farewell is waited for so long; Asterisk takes a millisecond."""
+
 ULAW_FRAME_BYTES = 160
 ULAW_PROOF_FRAMES = 50
 
@@ -144,7 +147,7 @@ class Line(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether frames still go anywhere."""
-        return self._transport is not None and not self._transport.is_closing()
+        return self._transport is not None and not self._reason and not self._transport.is_closing()
 
     def speak(self, frame: bytes | None) -> bool:
         """Send one frame, silence for None. False when the caller will not hear it: the peer does not keep up or is gone.
@@ -152,7 +155,7 @@ class Line(asyncio.Protocol):
         Raises: ValueError for a frame of another size.
         """
         transport, encoder = self._transport, self._encoder
-        if transport is None or encoder is None or transport.is_closing():
+        if transport is None or encoder is None or self._reason or transport.is_closing():
             return False
         message = encoder.silence if frame is None else encoder.message(frame)
         if not self._is_clogged:
@@ -214,11 +217,26 @@ class Line(asyncio.Protocol):
                 transport.close()
 
     def end(self) -> None:
-        """Give the call back to Asterisk's dialplan."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._reason = self._reason or "ended"
-            self._transport.write(self._decoder.farewell())
-            self._transport.close()
+        """Give the call back to Asterisk's dialplan.
+
+        What it still sends is read until it closes: closing at once, with its last frames unread or on their way, would make
+        its next write fail, and a write that fails ends the call instead of going on with the dialplan.
+        """
+        transport = self._transport
+        if transport is None or self._reason or transport.is_closing():
+            return
+        self._reason = "ended"
+        self._forget_deadline()
+        transport.write(self._decoder.farewell())
+        try:
+            transport.write_eof()
+        except OSError:  # the peer is gone, and nobody has noticed yet
+            transport.close()
+            return
+        if self._is_fetched:
+            self._is_fetched = False
+            transport.resume_reading()
+        self._deadline = asyncio.get_running_loop().call_later(ENDS_SECONDS, transport.close)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the call's name, not for long."""
@@ -237,6 +255,8 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what is complete."""
+        if self._reason:
+            return
         try:
             packets = self._decoder.feed(data)
             self._reply()
