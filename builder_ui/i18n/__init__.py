@@ -33,6 +33,7 @@ FILES: Final = (
     "knowledge_exchange",
     "questions",
     "rerank",
+    "stores",
     "triggers",
     "update_rules",
     "settings",

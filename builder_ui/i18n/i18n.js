@@ -30,6 +30,7 @@ const AREAS = {
   update_rules: () => import("./update_rules.json"),
   questions: () => import("./questions.json"),
   work: () => import("./work.json"),
+  stores: () => import("./stores.json"),
   exchange: () => import("./knowledge_exchange.json"),
 };
 const asked = {};

@@ -1,4 +1,4 @@
-"""Settings of a knowledge base: its name, who may open sources, search by meaning, a reranker, and deleting it."""
+"""Settings of a knowledge base: its name, who may open sources, search by meaning and where, a reranker, and deleting it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import reflex as rx
 from builder_ui.components.parts import card, field
 from builder_ui.i18n import t
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_store import store_card
 
 
 def settings_tab() -> rx.Component:
@@ -84,6 +85,7 @@ def settings_tab() -> rx.Component:
             ),
             hint=t("knowledge.meaning_hint"),
         ),
+        store_card(),
         card(
             t("rerank.title"),
             rx.cond(

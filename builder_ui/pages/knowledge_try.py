@@ -106,6 +106,16 @@ def _results() -> rx.Component:
             ),
         ),
         rx.cond(
+            KnowledgeTry.away != "",
+            rx.callout(
+                t("stores.away", about=KnowledgeTry.away),
+                icon="triangle-alert",
+                color_scheme="amber",
+                size="1",
+                data_testid="away",
+            ),
+        ),
+        rx.cond(
             KnowledgeTry.unranked != "",
             rx.callout(
                 t("rerank.unranked", about=KnowledgeTry.unranked),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
+from builder_ui.pages.knowledge_store_state import in_words
 from builder_ui.session import Session, handler, services, text_of
 from graph_runtime.contract.errors import InputInvalid
 from graph_runtime.services.knowledge_search import TOTAL, SearchSettings
@@ -65,6 +66,7 @@ class KnowledgeTry(Session):
     words: str = ""
     corrected: list[str] = []
     trouble: str = ""
+    away: str = ""
     unranked: str = ""
     prompt: str = ""
     going: int = 0
@@ -101,6 +103,7 @@ class KnowledgeTry(Session):
             self.corrected = [f"{word} → {', '.join(known)}" for word, known in result.corrected.items()]
             self.trouble, self.prompt, self.going = result.trouble, trial.prompt, len(result.results)
             self.unranked = result.unranked
+            self.away = in_words(result.away, self.me.language or "en")
             self.ms = str(round(result.ms[TOTAL])) if result.ms else "0"
             self.is_asked = True
         finally:

@@ -31,12 +31,21 @@ def models_page() -> rx.Component:
             is_open=Models.doomed_id != "",
             title=t("models.delete_title", name=Models.doomed_name),
             text=rx.cond(
-                Models.doomed_agents.length() > 0,
+                Models.doomed_bases.length() > 0,
                 rx.fragment(
-                    rx.el.p(t("models.delete_text"), style={"margin": "0 0 8px"}),
-                    rx.el.ul(rx.foreach(Models.doomed_agents, rx.el.li), style={"margin": 0, "padding_left": "20px"}),
+                    rx.el.p(t("models.delete_vectors"), style={"margin": "0 0 8px"}),
+                    rx.el.ul(rx.foreach(Models.doomed_bases, rx.el.li), style={"margin": 0, "padding_left": "20px"}),
                 ),
-                rx.el.p(t("models.delete_unused"), style={"margin": 0}),
+                rx.cond(
+                    Models.doomed_agents.length() > 0,
+                    rx.fragment(
+                        rx.el.p(t("models.delete_text"), style={"margin": "0 0 8px"}),
+                        rx.el.ul(
+                            rx.foreach(Models.doomed_agents, rx.el.li), style={"margin": 0, "padding_left": "20px"}
+                        ),
+                    ),
+                    rx.el.p(t("models.delete_unused"), style={"margin": 0}),
+                ),
             ),
             do=t("models.delete_do"),
             on_do=Models.delete,

@@ -48,6 +48,7 @@ class Models(Session):
     doomed_id: str = ""
     doomed_name: str = ""
     doomed_agents: list[str] = []
+    doomed_bases: list[str] = []
 
     def _connectors(self) -> dict[str, Connector]:
         return {c.id: c for c in services().credentials.connectors() if c.needs_credential and c.kinds & FOR_MODELS}
@@ -186,6 +187,7 @@ class Models(Session):
         row = await self._row(who, key_id)
         uses = await services().credentials.uses(who, str(row.id))
         self.doomed_agents = list(dict.fromkeys(use.agent for use in uses))
+        self.doomed_bases = list(await services().credentials.holds_vectors_of(who, str(row.id)))
         self.doomed_id, self.doomed_name = str(row.id), row.label
 
     @handler

@@ -93,6 +93,8 @@ class Qdrant:
 
     async def nearest(self, scope: VectorScope, vector: Sequence[float], limit: int) -> list[str]:
         """As the contract says."""
+        if scope.is_empty:
+            return []
         asked = {
             "query": list(vector), "filter": {"must": conditions(scope)}, "limit": limit, "with_payload": ["passage"],
         }  # fmt: skip

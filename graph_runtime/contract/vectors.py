@@ -70,6 +70,11 @@ class VectorScope:
         if not self.workspace or not self.copies or not all(self.copies):
             raise ValueError("a request to a store names the workspace and the copies")
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing can fulfil the conditions: one of no values."""
+        return any(c.at_least is None and not c.any_of for c in self.conditions())
+
     def conditions(self) -> tuple[Condition, ...]:
         """All of which hold. A store translates them one by one, so that it can forget none."""
         found = [Condition("workspace", (self.workspace,)), Condition("copy", self.copies)]

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 KIND: Final = "vector_store"
 SPARE: Final = 10
 """Asked for above what is needed, for what may be stale."""
-MOST_ASKED: Final = 800
+MOST_ASKED: Final = 300
 SECONDS: Final = 2 * SEARCH_SECONDS
 """A whole search of a store, with a second look where the first brought too little."""
 PATIENCE: Final = 0.1

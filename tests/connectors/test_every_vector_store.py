@@ -35,12 +35,18 @@ from graph_runtime.engine.http import HttpDoor
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import passages as rows
 from graph_runtime.storage.database import Database
+from tests.fakes.vectors.chroma import ChromaFake
+from tests.fakes.vectors.pinecone import PineconeFake
 from tests.fakes.vectors.qdrant import QdrantFake
 from tests.fakes.vectors.serving import KEY, FakeStore, Fault, serving
+from tests.fakes.vectors.weaviate import WeaviateFake
 
 Admin = psycopg.Connection[tuple[Any, ...]]
 CATALOG = load_catalog(["connectors"])
-FAKES: dict[str, type[FakeStore]] = {"qdrant": QdrantFake}
+FAKES: dict[str, type[FakeStore]] = {
+    "qdrant": QdrantFake, "weaviate": WeaviateFake, "chroma": ChromaFake, "pinecone": PineconeFake,
+}  # fmt: skip
+
 DIMS = 24
 MODEL = "openai/one"
 DAY = 86_400
@@ -351,7 +357,7 @@ def test_a_request_without_a_workspace_cannot_be_made() -> None:
 @foreign
 async def test_vectors_of_another_length_have_a_place_of_their_own(place: Place) -> None:
     if place.name.endswith("pinecone"):
-        pytest.skip("an index has one length; see below")
+        pytest.skip("an index has one length, which its owner chose")
     await place.store.prepare(DIMS)
     await place.store.put([place.entry(0, around(0.0))])
     await place.store.prepare(DIMS + 1)
@@ -380,7 +386,31 @@ async def test_text_of_any_kind_comes_through(place: Place) -> None:
     entry = place.entry(0, around(0.0), model=odd)
     await place.store.put([entry])
     await place.finds(place.scope(model=odd), QUERY, 3, [entry.passage])
-    await place.finds(place.scope(model=odd + " "), QUERY, 3, [])
+    await place.finds(place.scope(model=odd + "x"), QUERY, 3, [])
+
+
+@faked
+async def test_what_was_made_otherwise_under_the_name_is_refused(place: Place) -> None:
+    assert place.fake is not None
+    await place.store.prepare(DIMS)
+    await place.store.put([place.entry(0, around(0.0))])
+    for wrong in ({"distance": "Dot"}, {"distance": "l2-squared"}, {"compares_by": "l2"}, {"metric": "dotproduct"}):
+        ((name, value),) = wrong.items()
+        if hasattr(place.fake, name):
+            right = getattr(place.fake, name)
+            setattr(place.fake, name, value)
+            with pytest.raises(Refused, match="cosine"):
+                await place.store.prepare(DIMS)
+            setattr(place.fake, name, right)
+    for space in place.fake.spaces.values():
+        space.dims = DIMS - 1
+    if place.name == "pinecone":
+        place.fake.dims = DIMS - 1  # type: ignore[attr-defined]
+    if place.name != "weaviate":  # a class does not tell; its objects do
+        with pytest.raises(Refused, match="another length"):
+            await place.store.prepare(DIMS)
+    with pytest.raises(Refused):
+        await place.store.put([place.entry(1, around(0.0))])
 
 
 CALLS: dict[str, Callable[[Place], Awaitable[Any]]] = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import psycopg
+import pytest
 
 from graph_runtime.bootstrap import Services
 from graph_runtime.contract.errors import ConnectorError
@@ -133,6 +135,24 @@ class World:
             )  # fmt: skip
             assert fields["workspace"] == self.owner.workspace_id
             np.testing.assert_allclose(vector, [float(v) for v in text.strip("[]").split(",")], rtol=1e-5)
+
+
+@asynccontextmanager
+async def new_world(
+    services: Services, owner: Principal, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    """With the even numbers below eighty."""
+    made = World(services, owner, admin, await services.knowledge_bases.create(owner, "Numbers"))
+
+    async def opened(*_: str) -> Compass:
+        return made.compass
+
+    monkeypatch.setattr(services.knowledge_ingest._embedders, "open", opened)
+    key = await services.credentials.create(owner, "openai", "Vectors", {"key": "sk-1234567890abcdef"})
+    await services.knowledge_bases.set_embedder(owner, made.base.id, key.id, "compass")
+    await made.write("Even", range(0, 80, 2))
+    yield made
+    await services.knowledge_ingest.close()
 
 
 def body(numbers: Sequence[int]) -> str:

@@ -8,11 +8,16 @@ from uuid import uuid4
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
 from builder_ui.pages.knowledge_questions_state import KnowledgeQuestions
 from builder_ui.pages.knowledge_state import Knowledge
+from builder_ui.pages.knowledge_store_state import KnowledgeStore, in_words
 from builder_ui.pages.knowledge_try_state import KnowledgeTry
+from builder_ui.pages.models_state import Models
 from graph_runtime.bootstrap import Services
+from graph_runtime.services.knowledge_stores import SLOW
 from graph_runtime.services.principal import Principal
 from tests.builder_ui.conftest import Talk
 from tests.builder_ui.tab import Tab, redirected_to
+from tests.fakes.vectors.qdrant import QdrantFake
+from tests.fakes.vectors.serving import KEY, serving
 
 ASKED = """
     INSERT INTO knowledge_asking (workspace_id, conversation_id, turn_id, node_id, agent_id, reason, bases, text, terms, asked_at)
@@ -157,3 +162,38 @@ async def test_others_find_nothing_and_viewers_change_nothing(
     tab.go(f"/knowledge/{uuid4()}")
     await tab.call(KnowledgeBase, "load")
     assert page.is_missing
+
+
+async def test_a_store_is_chosen_checked_filled_and_left(tab: Tab, services: Services, who: Principal) -> None:
+    page = await open_base(tab)
+    with serving(QdrantFake()) as fake:
+        values = {"base_url": fake.url, "key": KEY, "allow_private_host": True}
+        key = (await services.credentials.create(who, "qdrant", "Ours", values)).id
+        await tab.call(KnowledgeStore, "load")
+        card = tab.state(KnowledgeStore)
+        assert ([(s.id, s.name) for s in card.stores], card.chosen, card.copies) == ([(key, "Ours")], "postgresql", [])
+        await tab.call(KnowledgeStore, "pick", key)
+        await tab.call(KnowledgeStore, "check")
+        assert tab.notice == ("success", "models.works")
+        fake.fault = "refuses_key"
+        await tab.call(KnowledgeStore, "check")
+        assert tab.notice == ("error", "models.fails")
+        fake.fault = "down"
+        await tab.call(KnowledgeStore, "save", {"store": key})
+        assert tab.notice == ("success", "stores.chosen")
+        assert ([(c.label, c.state) for c in card.copies], card.is_busy) == ([("Ours", "filling")], True)
+        await tab.call(KnowledgeStore, "fill_again")
+        while await services.knowledge_copying.run_next():
+            pass
+        await tab.call(KnowledgeStore, "tick")
+        assert [c.state for c in card.copies] == ["serving"]
+        await tab.call(KnowledgeStore, "look_again")
+        await tab.call(Models, "ask_delete", key)
+        assert tab.state(Models).doomed_bases == [page.base.name]
+        await tab.call(KnowledgeStore, "save", {"store": "postgresql"})
+        assert (tab.notice, card.chosen) == (("success", "stores.left"), "postgresql")
+        await tab.call(KnowledgeStore, "save", {"store": str(uuid4())})
+        assert tab.notice == ("error", "error.input_invalid_store")
+    assert in_words("The store is not working properly at the moment.", "uk").startswith("Сховище")
+    assert in_words(SLOW, "ru") == "Хранилище не ответило вовремя."
+    assert in_words("Something else.", "ru") == "Something else."

@@ -1,0 +1,1 @@
+"""Pinecone, a store of vectors."""
