@@ -31,6 +31,7 @@ def store_card() -> rx.Component:
             hint=t("stores.hint"),
         ),
         on_mount=KnowledgeStore.load,
+        style={"margin": "16px 0"},
     )  # fmt: skip
 
 

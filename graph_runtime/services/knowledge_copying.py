@@ -173,7 +173,7 @@ def _that_fit(rows: Iterable[Row], most_bytes: int) -> list[Row]:
     fit: list[Row] = []
     size = 0
     for row in rows:
-        size += len(row["vector"] or "") + OF_AN_ENTRY
+        size += len(row["vector"] or "") + (row["dims"] or 0) + OF_AN_ENTRY  # JSON puts a space before each number
         if fit and size > most_bytes:
             break
         fit.append(row)

@@ -45,6 +45,28 @@ async def picture(page: Page, name: str) -> None:
     await page.emulate_media(color_scheme="light")
 
 
+async def _a_store_is_chosen(page: Page, services: Services, who: Principal) -> None:
+    """And is left again; there is nothing to copy, so no server is needed."""
+    values = {"base_url": "http://127.0.0.1:9", "key": "k-1", "allow_private_host": True}
+    await services.credentials.create(who, "qdrant", "Сховище", values)
+    await page.reload()
+    await page.get_by_role("tab", name="Налаштування").click()
+    await expect(page.locator("form:has(#set-store)")).to_contain_text("Сховище заповнюється у фоні")
+    await page.locator("#set-store").click()
+    await page.get_by_role("option", name="Сховище").click()
+    await page.get_by_test_id("check-store").click()
+    await expect(page.get_by_text("«Сховище» не працює").first).to_be_visible()
+    await page.get_by_test_id("save-store").click()
+    await expect(page.get_by_test_id("copies")).to_contain_text("Сховище")
+    await expect(page.get_by_test_id("fill-again")).to_be_visible()
+    assert await serious(page) == []
+    await picture(page, "store")
+    await page.locator("#set-store").click()
+    await page.get_by_role("option", name="PostgreSQL").click()
+    await page.get_by_test_id("save-store").click()
+    await expect(page.get_by_test_id("fill-again")).to_have_count(0)
+
+
 async def ask(context: BrowserContext, at: str, *texts: str) -> Page:
     """A visitor opens the chat, writes, and is answered each time."""
     guest = await context.new_page()
@@ -100,6 +122,7 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         await page.get_by_role("option", name="Наш").click()
         await page.get_by_test_id("save-reranker").click()
         await expect(page.locator("#set-reranker")).to_contain_text("Наш")
+        await _a_store_is_chosen(page, services, who)
         assert await serious(page) == []
         await picture(page, "settings")
         await services.knowledge_bases.set_reranker(who, base, "")
