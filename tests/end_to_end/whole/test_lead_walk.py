@@ -78,7 +78,6 @@ def test_from_an_empty_canvas_to_a_deal_and_a_person(
         visitor.hears(question)
         visitor.says(answer)
     visitor.hears("One moment.")
-    inbox_looks(designer, speaks)
     take_over(operator, "+380671112233")
     visitor.hears("Anna speaking")
     visitor.says("Friday, please")
@@ -317,23 +316,6 @@ def looks(me: Designer, canvas: str, steps: dict[str, str], speaks: Callable[[st
                 page.get_by_test_id("inspector").locator(".pp-scroll").evaluate("box => { box.scrollTop = 0; }")
             picture(page, f"step-{name}-{look}")
             assert serious_in_panel(page) == [], (name, look)
-
-
-def inbox_looks(me: Designer, speaks: Callable[[str, str], None]) -> None:
-    """A conversation that waits, as colleagues with other settings see it."""
-    for language, theme, width in LOOKS:
-        speaks(language, theme)
-        page = me.page.context.new_page()
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        page.set_viewport_size({"width": width, "height": 900})
-        page.goto(f"{me.url}/inbox")
-        expect(page.locator("html")).to_have_attribute("lang", language)
-        judge(page, f"inbox-list-{language}-{theme}-{width}", width)
-        page.locator("#inbox-list .ps-talk").click()
-        expect(page.get_by_test_id("accept")).to_be_visible()
-        judge(page, f"inbox-{language}-{theme}-{width}", width)
-        page.close()
-    speaks("en", "system")
 
 
 def judge(page: Page, name: str, width: int) -> None:
