@@ -186,7 +186,12 @@ async def test_a_line_that_is_only_fetched_hands_on_everything_and_notices_the_e
     line.fetch()
     assert tone(200) in bytes(party.audio)
     leg.hang_up()
-    await until(lambda: line.fetch() or party.is_closed.is_set())  # type: ignore[func-returns-value]
+
+    def is_closed() -> bool:
+        line.fetch()
+        return party.is_closed.is_set()
+
+    await until(is_closed)
     assert party.reasons == ["hangup"]
 
 
