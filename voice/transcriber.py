@@ -16,7 +16,7 @@ class Hearing:
         self._transcriber = transcriber
         self._request = request
         self._on_words = on_words
-        self._audio = bytearray()
+        self._audio: list[bytes] = []
         self._listening: Listening
         self._reading: asyncio.Task[Speech]
         self._closing: set[asyncio.Task[None]] = set()
@@ -25,7 +25,7 @@ class Hearing:
 
     def feed(self, audio: bytes) -> None:
         """The next piece of the utterance, at the request's rate."""
-        self._audio += audio
+        self._audio.append(audio)
         if not self._is_finished:
             self._listening.feed(audio)
 
@@ -40,7 +40,7 @@ class Hearing:
         if self._is_finished:
             self._abandon()
             self._open()
-            self._listening.feed(bytes(self._audio))
+            self._listening.feed(b"".join(self._audio))
 
     async def result(self) -> Speech:
         """The final text, empty when nothing could be understood. Raises: ConnectorError, also when it takes too long."""
