@@ -19,7 +19,7 @@ from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
 from graph_runtime.contract.local_time import time_zone_of
 from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
 from graph_runtime.contract.opt_out import Wish
-from graph_runtime.contract.people import PRIORITIES, QueueFacts
+from graph_runtime.contract.people import QueueFacts
 from graph_runtime.engine.run import TurnResult, run_turn, sorry
 from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Connections, Doors, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
@@ -29,11 +29,11 @@ from graph_runtime.services.isolation import Isolation
 from graph_runtime.services.live import Live
 from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
 from graph_runtime.services.manner import Manner
+from graph_runtime.services.turn_rows import hung_up, is_stale, rows_of, unchanged
 from graph_runtime.services.versions import PinnedVersion, Versions
 from graph_runtime.services.wishes import obeyed, wish_of
 from graph_runtime.services.workspace_facts import Facts, WorkspaceFacts
 from graph_runtime.storage.database import DISK_FULL
-from graph_runtime.storage.outbox import recipient
 from graph_runtime.storage.turns import Committed, EffectRows, LeasedTurn, TurnRows, TurnStore
 from graph_runtime.telemetry.metrics import INBOUND_TO_REPLY, LEASE_STEALS
 
@@ -279,10 +279,10 @@ class TurnRunner:
     async def _run_one(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> Committed:
         if turn.attempts > MAX_ATTEMPTS:
             return await self._put_aside(workspace_id, conversation_id, turn)
-        if _is_stale(turn):
-            return await self._commit(workspace_id, conversation_id, turn, _unchanged(turn, "done"))
+        if is_stale(turn):
+            return await self._commit(workspace_id, conversation_id, turn, unchanged(turn, "done"))
         if turn.payload.get(HANG_UP):
-            return await self._commit(workspace_id, conversation_id, turn, _hung_up(turn))
+            return await self._commit(workspace_id, conversation_id, turn, hung_up(turn))
         is_call = turn.channel_kind == PHONE
         pinned = await self._versions.get(workspace_id, str(turn.version_id), "call" if is_call else "message")
         place, pace = (workspace_id, conversation_id), pinned.compiled.root.flow.pace
@@ -319,7 +319,7 @@ class TurnRunner:
         result = ran.result
         if result.is_over and result.events:
             recorder.ended(result.events[-1], result.result, result.goal_value)
-        rows = _rows(ran.turn, result, recorder, had_effects=ran.journal.was_used)
+        rows = rows_of(ran.turn, result, recorder, had_effects=ran.journal.was_used)
         if wish:
             rows.record["opt_out"] = wish == "stop"
         manner.mark(rows.record)
@@ -396,7 +396,7 @@ class TurnRunner:
         log.error("trigger_put_aside", conversation_id=conversation_id, attempts=turn.attempts)
         part = Text(text=sorry(turn.channel_kind, turn.language))
         said = {"key": f"{turn.turn_seq + 1}.1", "parts": [dump_part(part)], "text": part.text, "node_id": ""}
-        rows = _unchanged(turn, "dead", status="quarantined", said=said, error="too_many_attempts")
+        rows = unchanged(turn, "dead", status="quarantined", said=said, error="too_many_attempts")
         return await self._commit(workspace_id, conversation_id, turn, rows)
 
     async def _commit(
@@ -433,75 +433,3 @@ class TurnRunner:
 def _received_at(inbox_id: UUID) -> float:
     """When a trigger was stored, in seconds since 1970: its id begins with the database's milliseconds (uuidv7)."""
     return (inbox_id.int >> 80) / 1000
-
-
-def _is_stale(turn: LeasedTurn) -> bool:
-    """A timer of a wait that is over (the contact was quicker), a message to a conversation that has ended, or word from
-    a person to a step that the conversation is not at any more."""
-    if turn.kind == "timer":
-        return turn.payload.get("turn_seq") != turn.turn_seq or turn.status == "ended"
-    if turn.kind == "hand_off" and turn.payload.get("node_id") != turn.node_id:
-        return True
-    return turn.status == "ended" and turn.kind in ("message", "hand_off")
-
-
-def _unchanged(
-    turn: LeasedTurn, state: str, *, status: str = "", said: dict[str, Any] | None = None, error: str = ""
-) -> TurnRows:
-    record = {
-        "state": state, "trigger": turn.kind, "started_at": turn.run_at.isoformat(), "ms": 0, "attempts": turn.attempts,
-        "error": error, "steps": [], "messages": [said] if said else [],
-    }  # fmt: skip
-    if said:
-        _address(record, turn)
-    return TurnRows(
-        turn.checkpoint, status or turn.status, turn.waits, turn.node_id, due_at=None, keep_timer=True, record=record
-    )
-
-
-def _hung_up(turn: LeasedTurn) -> TurnRows:
-    """The conversation ends with its call; one that waits for time goes on without the caller."""
-    rows = _unchanged(turn, "done")
-    if turn.status == "ended" or turn.waits == "time":
-        return rows
-    record = rows.record | {"result": "hung_up"}
-    return TurnRows(None, "ended", "", "", due_at=None, keep_timer=False, record=record)
-
-
-def _rows(turn: LeasedTurn, result: TurnResult, recorder: Recorder, *, had_effects: bool) -> TurnRows:
-    record: dict[str, Any] = {
-        "state": "done",
-        "trigger": turn.kind,
-        "started_at": turn.run_at.isoformat(),
-        "ms": result.ms,
-        "attempts": turn.attempts,
-        "error": result.error,
-        "steps": result.path,
-        "messages": [{"key": m.key, "parts": m.parts, "text": m.text, "node_id": m.node_id} for m in result.messages],
-    }
-    if any(m.language != turn.language for m in result.messages):
-        # Whoever speaks them later has to know which was said in what.
-        for said, message in zip(record["messages"], result.messages, strict=True):
-            said["flags"] = {"language": message.language}
-    if result.language:
-        record["language"] = result.language
-    if result.is_over:
-        record |= {"result": result.result, "goal_value": result.goal_value, "tags": result.tags}
-    if recorder.rows:
-        record["events"] = recorder.rows
-    if result.contact_changes:
-        record["contact"] = result.contact_changes
-    if had_effects:
-        record["had_effects"] = True
-    if result.hand_off is not None:
-        asked = result.hand_off
-        record["hand_off"] = asked.model_dump() | {"priority": PRIORITIES.index(asked.priority)}
-    _address(record, turn)
-    status = "ended" if result.is_over else "open"
-    return TurnRows(result.state, status, result.waits, result.node_id, result.due_at, result.is_idle, record)
-
-
-def _address(record: dict[str, Any], turn: LeasedTurn) -> None:
-    to = recipient(turn.channel_kind, turn.external_user_id)
-    if to is not None:
-        record["recipient"] = to

@@ -61,6 +61,7 @@ def test_from_an_empty_canvas_to_a_deal_and_a_person(
     steps = draw(designer)
     designer.publish("With deals")
     public, canvas = designer.state("s.agent.public_id"), designer.page.url
+    bots.bot("Flowers")  # the other walk through this installation connects the first
     bot = bots.bot("Florist")
     connect(designer, bot)
 
