@@ -74,13 +74,13 @@ async def test_one_flow_on_three_channels(services: Services, owner: Principal, 
     visitor = ChannelAccess(owner.workspace_id, line.agent_id, channel[0], "visitor:1", "web_chat")
     chat = await services.conversations.start(visitor, dedupe_key="begin")
     for text in ANSWERS:
-        await services.conversations.wait_until_idle(visitor, chat, 10)
+        await services.conversations.wait_until_idle(visitor, chat, 60)
         await services.conversations.receive(
             visitor, chat, Reply(text=text.replace("1112233", "4445566")), dedupe_key=text
         )
-    await services.conversations.wait_until_idle(visitor, chat, 10)
+    await services.conversations.wait_until_idle(visitor, chat, 60)
     assert await people_answer(services, owner, "web_chat") == chat
-    await services.conversations.wait_until_idle(visitor, chat, 10)
+    await services.conversations.wait_until_idle(visitor, chat, 60)
     shown = await services.conversations.transcript(visitor, chat)
     assert [m["text"] for m in shown.messages if m["role"] == "agent"] == [*QUESTIONS, "Back: Friday it is"]
 
