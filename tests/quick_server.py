@@ -58,5 +58,8 @@ class QuickServer(uvicorn.Server):
         except TimeoutError:
             for task in [*state.tasks]:
                 task.cancel()
+            for connection in [*state.connections]:
+                if (transport := getattr(connection, "transport", None)) is not None:
+                    transport.abort()
         # A transport that was just told closes its socket now; left open, it would be warned about.
         await asyncio.sleep(0)
