@@ -103,16 +103,19 @@ def survives(stack: Stack, bot: Bot, began: float) -> None:
 
         def facts() -> tuple[int, int, int]:
             return rows.execute(
-                "SELECT (SELECT count(*) FROM inbox i JOIN channel c ON c.id = i.source_id WHERE c.connector = 'telegram'),"
+                "SELECT (SELECT count(*) FROM inbox i JOIN channel c ON c.id = i.source_id"
+                " WHERE c.connector = 'telegram' AND c.agent_id = %(agent)s::uuid),"
                 " (SELECT count(*) FROM inbox WHERE state = 'pending'),"
-                " (SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending'))"
+                " (SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending'))",
+                {"agent": agent},
             ).fetchone()  # type: ignore[return-value]
 
         wait_until(lambda: facts() == (PEOPLE, 0, 0), 60, "everybody is answered")
         said: list[Any] = rows.execute(
             "SELECT x.external_user_id, m.text, m.flags ? 'possibly_duplicate' FROM message m"
             " JOIN conversation c ON c.id = m.conversation_id JOIN contact_identity x ON x.contact_id = c.contact_id"
-            " WHERE m.role = 'agent' AND c.channel_kind = 'telegram'"
+            " WHERE m.role = 'agent' AND c.channel_kind = 'telegram' AND c.agent_id = %(agent)s::uuid",
+            {"agent": agent},
         ).fetchall()
     assert {person for person, _, _ in said} == {str(n) for n in range(1, PEOPLE + 1)}
     arrived = Counter(str(call.fields["chat_id"]) for call in bot.sent())
