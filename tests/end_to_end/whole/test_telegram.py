@@ -61,7 +61,7 @@ def test_a_token_becomes_a_bot_that_answers_whatever_dies(stack: Stack, designer
     expect(row).to_contain_text("Patchcord asks Telegram")
     assert bot.token not in page.content()
 
-    survives(stack, bot, began)
+    survives(stack, bot, agent, began)
     behaves(me)
     page.get_by_test_id("refresh-telegram").click()
     expect(row).to_contain_text("Last message")
@@ -88,7 +88,7 @@ def behaves(me: Designer) -> None:
     expect(page.get_by_test_id("save-telegram")).to_have_count(0)
 
 
-def survives(stack: Stack, bot: Bot, began: float) -> None:
+def survives(stack: Stack, bot: Bot, agent: str, began: float) -> None:
     """A minute after the form was opened it answers. Twelve people write, the worker is killed in the middle: each is answered
     once, or it is said that it was twice."""
     for person in range(1, PEOPLE // 2 + 1):
