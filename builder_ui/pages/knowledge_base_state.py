@@ -133,6 +133,8 @@ class KnowledgeBase(Session):
     opened: DocumentItem = DocumentItem()
     _wanted: str = ""
     _wanted_at: float = 0.0
+    _told_base: str = ""
+    _told_at: float = 0.0
     passages: list[PassageItem] = []
     aged: DocumentItem = DocumentItem()
     versions: list[VersionItem] = []
@@ -167,7 +169,11 @@ class KnowledgeBase(Session):
     async def load(self, who: Principal) -> None:
         """The page was opened."""
         self.is_missing = self.is_saving = False
-        self.tab, self.category, self.search, self.form_kind = "documents", "", "", ""
+        # One opening of the page is told more than once: a tab that was clicked meanwhile stays.
+        opened, self._told_base, self._told_at = (self._told_base, self._told_at), self.base_id, time.monotonic()
+        if opened[0] != self.base_id or time.monotonic() - opened[1] >= TOLD_WITHIN:
+            self.tab = "documents"
+        self.category, self.search, self.form_kind = "", "", ""
         self.deleting, self.is_deleting_base = DocumentItem(), False
         self.aged, self.versions = DocumentItem(), []
         self.deleting_category = CategoryItem()

@@ -50,6 +50,7 @@ async def _a_store_is_chosen(page: Page, services: Services, who: Principal) -> 
     values = {"base_url": "http://127.0.0.1:9", "key": "k-1", "allow_private_host": True}
     await services.credentials.create(who, "qdrant", "Сховище", values)
     await page.reload()
+    await expect(page.get_by_test_id("document").first).to_be_visible()  # the page has begun anew, at its first tab
     await page.get_by_role("tab", name="Налаштування").click()
     await expect(page.locator("form:has(#set-store)")).to_contain_text("Сховище заповнюється у фоні")
     await page.locator("#set-store").click()

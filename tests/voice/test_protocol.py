@@ -39,13 +39,30 @@ messages = st.one_of(
 )
 
 
+def joined(packets: list[Packet]) -> list[Packet]:
+    """Audio is a stream: what follows one another in one kind is one, however it was cut."""
+    found: list[Packet] = []
+    for packet in packets:
+        last = found[-1] if found else None
+        if isinstance(packet, AudioHeard) and isinstance(last, AudioHeard) and last.kind == packet.kind:
+            found[-1] = AudioHeard(last.kind, last.audio + packet.audio)
+        else:
+            found.append(packet)
+    return found
+
+
+def test_two_usual_messages_at_once_are_heard_as_one() -> None:
+    one, other = bytes(320), bytes(range(160)) * 2
+    assert Decoder().feed(wire(0x10, one) + wire(0x10, other)) == [AudioHeard(0x10, one + other)]
+
+
 @given(st.lists(messages, max_size=12), st.data())
 def test_any_segmentation_gives_the_same_packets(parts: list[tuple[bytes, Packet | None]], data: st.DataObject) -> None:
     stream = b"".join(raw for raw, _ in parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=20)))
     decoder = Decoder()
     found = [p for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True) for p in decoder.feed(stream[a:b])]
-    assert found == [packet for _, packet in parts if packet is not None]
+    assert joined(found) == joined([packet for _, packet in parts if packet is not None])
     assert decoder.is_between_messages
     unknown = [raw for raw, packet in parts if packet is None and raw[0] not in RATES]
     assert decoder.unknown == len(unknown)
