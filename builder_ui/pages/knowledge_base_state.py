@@ -133,8 +133,7 @@ class KnowledgeBase(Session):
     opened: DocumentItem = DocumentItem()
     _wanted: str = ""
     _wanted_at: float = 0.0
-    _told_base: str = ""
-    _told_at: float = 0.0
+    _opened_base: str = ""
     passages: list[PassageItem] = []
     aged: DocumentItem = DocumentItem()
     versions: list[VersionItem] = []
@@ -169,10 +168,10 @@ class KnowledgeBase(Session):
     async def load(self, who: Principal) -> None:
         """The page was opened."""
         self.is_missing = self.is_saving = False
-        # One opening of the page is told more than once: a tab that was clicked meanwhile stays.
-        opened, self._told_base, self._told_at = (self._told_base, self._told_at), self.base_id, time.monotonic()
-        if opened[0] != self.base_id or time.monotonic() - opened[1] >= TOLD_WITHIN:
+        # Opened again it shows the same tab: one opening is told more than once, and a click may come in between.
+        if self._opened_base != self.base_id or dict(self.router.url.query_parameters).get("document"):
             self.tab = "documents"
+        self._opened_base = self.base_id
         self.category, self.search, self.form_kind = "", "", ""
         self.deleting, self.is_deleting_base = DocumentItem(), False
         self.aged, self.versions = DocumentItem(), []

@@ -50,8 +50,6 @@ async def _a_store_is_chosen(page: Page, services: Services, who: Principal) -> 
     values = {"base_url": "http://127.0.0.1:9", "key": "k-1", "allow_private_host": True}
     await services.credentials.create(who, "qdrant", "Сховище", values)
     await page.reload()
-    await expect(page.get_by_test_id("document").first).to_be_visible()  # the page has begun anew, at its first tab
-    await page.get_by_role("tab", name="Налаштування").click()
     await expect(page.locator("form:has(#set-store)")).to_contain_text("Сховище заповнюється у фоні")
     await page.locator("#set-store").click()
     await page.get_by_role("option", name="Сховище").click()
@@ -155,6 +153,7 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         await expect(guest.locator(".source")).to_have_count(0)
 
         await page.reload()
+        await page.get_by_role("tab", name="Документи").click()
         await expect(page.locator("[data-testid=document]", has_text="Доставка")).to_contain_text("в 1 відповіді")
         await page.get_by_role("tab", name="Без відповіді").click()
         await expect(page.get_by_test_id("question")).to_have_count(1)
