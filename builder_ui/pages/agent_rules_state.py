@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from builder_ui.i18n import text
-from builder_ui.pages.crm_rows import account_words
 from builder_ui.pages.update_changes_state import RuleChanges
 from builder_ui.pages.update_rows import (
     EMPTY_FORM,
@@ -131,7 +130,7 @@ class AgentRules(RuleChanges):
         try:
             options = await services().remote_options.of_connection(who, self.form["crm"], "crm.fields", entity)
         except ConnectorError as error:
-            self.crm_problem = account_words(error.message, self.me.language or "en")
+            self.crm_problem = services().catalog.in_language(error.message, self.me.language or "en")
             return
         self.crm_fields = [CrmItem(o.id, o.label) for o in options if o.id != "tags"]
 

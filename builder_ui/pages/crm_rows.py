@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from builder_ui.i18n import text
-from builder_ui.rows import vendor_words
 from builder_ui.session import services
 from graph_runtime.contract.crm import ENTITIES
 from graph_runtime.contract.errors import AccessDenied, ConnectorError, NotFound
@@ -66,7 +65,7 @@ class CrmFields:
         try:
             found = await services().remote_options.of(who, agent_id, slot, "crm.fields", kind, language=language)
         except (ConnectorError, NotFound, AccessDenied) as error:
-            return cls((), account_words(error.message, language), key, language)
+            return cls((), services().catalog.in_language(error.message, language), key, language)
         return cls([o for o in found if o.id != "tags"], "", f"{key}/{len(found)}", language)
 
     def form(self, pairs: Iterable[tuple[str, str]]) -> CrmForm:
@@ -107,12 +106,6 @@ class CrmFields:
         if option.kind == "boolean":
             return (("true", text(self._language, "crm_fields.yes")), ("false", text(self._language, "crm_fields.no")))
         return option.options if option.kind == "choice" else ()
-
-
-def account_words(said: str, language: str) -> str:
-    """What an account said, in a language, whichever account it was."""
-    kinds = [k for k in services().credentials.connectors() if k.crm is not None]
-    return next((w for kind in kinds if (w := vendor_words(kind, said, language)) != said), said)
 
 
 def with_row(form: CrmForm, place: int, row: CrmRow) -> CrmForm:

@@ -9,7 +9,6 @@ from builder_ui.i18n import text
 from builder_ui.pages.knowledge_base_state import KnowledgeBase
 from builder_ui.rows import NamedItem, moment
 from builder_ui.session import Session, handler, services, text_of
-from graph_runtime.contract.catalog import translate
 from graph_runtime.services.knowledge_stores import MOVED, SLOW
 
 if TYPE_CHECKING:
@@ -34,12 +33,8 @@ class CopyItem:
 
 def in_words(message: str, language: str) -> str:
     """What a store's connector or we say, in the language of the page."""
-    if message in _OURS:
-        return text(language, _OURS[message])
-    for connector in services().credentials.connectors():
-        if connector.vector_store is not None and message in connector.texts:
-            return translate(connector.texts, message, language)
-    return message
+    ours = _OURS.get(message)
+    return text(language, ours) if ours else services().catalog.in_language(message, language)
 
 
 def copy_item(row: CopyRow, language: str) -> CopyItem:

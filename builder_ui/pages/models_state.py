@@ -26,6 +26,12 @@ FOR_MODELS = frozenset({"chat_model", "transcriber", "synthesizer", "embedder", 
 """What keys of this page bring; all others are under Connections."""
 
 
+def _place(connector: Connector) -> int:
+    """In the list of what may be added: what answers, what hears and speaks, what helps to search."""
+    kinds: tuple[set[str], ...] = ({"chat_model"}, {"transcriber", "synthesizer"})
+    return next((place for place, of in enumerate(kinds) if connector.kinds & of), len(kinds))
+
+
 class Models(Session):
     """Keys of model vendors. A secret passes through a handler's argument and is never kept here."""
 
@@ -51,7 +57,8 @@ class Models(Session):
     doomed_bases: list[str] = []
 
     def _connectors(self) -> dict[str, Connector]:
-        return {c.id: c for c in services().credentials.connectors() if c.needs_credential and c.kinds & FOR_MODELS}
+        found = [c for c in services().credentials.connectors() if c.needs_credential and c.kinds & FOR_MODELS]
+        return {c.id: c for c in sorted(found, key=_place)}
 
     async def _refresh(self, who: Principal) -> None:
         connectors = self._connectors()

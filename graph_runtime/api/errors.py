@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse, Response
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.errors import BuilderError, ConnectorError
 from graph_runtime.contract.flow import Flow
-from graph_runtime.contract.outside_words import in_language
 from graph_runtime.contract.problems import Problem
 from graph_runtime.storage.database import DATABASE_AWAY
 
@@ -112,10 +111,7 @@ def _for_member(request: Request, said: str) -> str:
     if language not in ("ru", "uk") or not request.url.path.startswith("/api/builder/"):
         return said
     catalog: Catalog = request.app.state.services.catalog
-    for connector in catalog.connectors.values():
-        if found := connector.texts.get(said, {}).get(language):
-            return found
-    return in_language(said, language) or said
+    return catalog.in_language(said, language)
 
 
 def members_of(error: BuilderError) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.errors import UnknownNode
 from graph_runtime.contract.nodes import NodeType
+from graph_runtime.contract.outside_words import in_language
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Catalog:
     def customer_systems(self) -> frozenset[str]:
         """Connectors of customer systems."""
         return frozenset(c.id for c in self.connectors.values() if "crm" in c.kinds)
+
+    def in_language(self, said: str, language: str) -> str:
+        """What a connector or the way to it said, in a language, whichever connector it was; else as it was said."""
+        own = (c.texts.get(said, {}).get(language) for c in self.connectors.values())
+        return next(filter(None, own), None) or in_language(said, language) or said
 
 
 def load_catalog(packages: Sequence[str]) -> Catalog:

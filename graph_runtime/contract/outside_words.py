@@ -82,6 +82,11 @@ SENTENCES: Final[Mapping[str, tuple[str, str, str]]] = {
         "Ключ передаётся только по https. Напишите адрес с https://.",
         "Ключ передається лише через https. Напишіть адресу з https://.",
     ),
+    "https_or_inside": (
+        "A key is sent over https only. Write the address with https://, or allow one inside your own network under More options.",
+        "Ключ передаётся только по https. Напишите адрес с https:// или разрешите адрес внутри вашей сети в разделе «Дополнительно».",
+        "Ключ передається лише через https. Напишіть адресу з https:// або дозвольте адресу всередині вашої мережі в розділі «Додатково».",
+    ),
     "no_address": (
         "This is not an address that can be called. It must begin with http:// or https://.",
         "Такой адрес вызвать нельзя. Он должен начинаться с http:// или https://.",

@@ -23,17 +23,15 @@ from graph_runtime.contract.chains import (
     read_chain,
     wording_for,
 )
-from graph_runtime.contract.crm_writing import CrmWrite
 from graph_runtime.contract.errors import BuilderError, TooMany
 from graph_runtime.contract.flow import LANGUAGES
 from graph_runtime.contract.messages import Text, dump_part
 from graph_runtime.services.calls_out import PlacedCall
 from graph_runtime.services.chain_entry import enroll_one, facts_of, leave_one, open_door
-from graph_runtime.services.conversation_gate import is_uuid
+from graph_runtime.services.crm_wishes import write_down
 from graph_runtime.services.principal import Principal, system_principal
 from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage import chain_steps as rows
-from graph_runtime.storage import credentials, crm_writes
 from graph_runtime.storage.chain_steps import Claim
 from graph_runtime.storage.database import Connection, Row
 from graph_runtime.storage.outbox import PULLING_CHANNELS
@@ -275,20 +273,17 @@ class Acts:
     async def _crm(
         self, connection: Connection, claimed: Claim, step: CrmStep, contact: ContactFacts, key: str
     ) -> Done:  # fmt: skip
-        """Written down here, carried out by whoever looks after such writes, once, however long the system is away."""
         known = contact.phone if step.by == "phone" else contact.email
-        if not known:
-            return Done("skipped", f"no_{step.by}")
-        if not is_uuid(step.agent_id) or await credentials.bound(connection, step.agent_id, step.slot) is None:
-            return Done("skipped", "no_crm")
-        task = contact.render(step.task).strip()
-        write = CrmWrite(
-            entity=step.entity, by=step.by, known=known, creates=step.creates, own_name=contact.name, task=task,
-            values={f.name: contact.render(f.value).strip() for f in step.fields}, note=contact.render(step.note).strip(),
-            due_at=claimed.at + timedelta(hours=step.task_hours) if task else None,
-        )  # fmt: skip
-        await crm_writes.add_of_contact(connection, step.agent_id, step.slot, key, contact.id, write.to_json())
-        return Done(effect_key=key)
+        reason = await write_down(
+            connection,
+            step,
+            step.agent_id,
+            (contact.id, contact.name, known),
+            key=key,
+            render=contact.render,
+            at=claimed.at,
+        )
+        return Done("skipped", reason) if reason else Done(effect_key=key)
 
     async def flow_asked(
         self, connection: Connection, contact_id: str, data: Mapping[str, Any], now: datetime | None

@@ -334,7 +334,8 @@ def _check_protected(kind: Connector, settings: CredentialSettings) -> None:
     auth = kind.http.auth(settings, "")
     own = host_of(auth.base_url)
     if own and urlsplit(auth.base_url).scheme == "http" and own != auth.private_host:
-        raise InputInvalid(sentence("https_only"), field="base_url", reason="https_only", host=own)
+        reason = "https_or_inside" if "allow_private_host" in kind.settings.model_fields else "https_only"
+        raise InputInvalid(sentence(reason), field="base_url", reason=reason, host=own)
 
 
 def _hints(secrets: Mapping[str, str]) -> dict[str, str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 
-from graph_runtime.contract.crm_writing import CrmWrite
 from graph_runtime.contract.trigger_rules import Facts
 from graph_runtime.contract.triggers import (
     NEEDS_CONTACT,
@@ -21,7 +20,8 @@ from graph_runtime.contract.triggers import (
     WriteCrm,
 )
 from graph_runtime.services.chain_entry import enroll_one, leave_one, open_door
-from graph_runtime.storage import contacts, credentials, crm_writes
+from graph_runtime.services.crm_wishes import write_down
+from graph_runtime.storage import contacts
 from graph_runtime.storage import trigger_runs as runs
 from graph_runtime.storage import triggers as rows
 from graph_runtime.storage.database import Connection, Row
@@ -178,24 +178,12 @@ async def _way(
 
 
 async def _write_crm(connection: Connection, action: WriteCrm, cause: Cause, facts: Facts) -> str:
-    """Written down here, carried out once by whoever looks after such writes, however long the system is away."""
     contact = facts.contact or {}
-    known = str(contact.get(action.by) or "")
-    if not known:
-        return f"no_{action.by}"
-    agent_id = cause.trigger["agent_id"]
-    if await credentials.bound(connection, agent_id, action.slot) is None:
-        return "no_crm"
-    task = facts.render(action.task).strip()
-    write = CrmWrite(
-        entity=action.entity, by=action.by, known=known, creates=action.creates, task=task,
-        own_name=str(contact.get("name") or contact.get("first_name") or ""), note=facts.render(action.note).strip(),
-        values={f.name: facts.render(f.value).strip() for f in action.fields},
-        due_at=cause.at + timedelta(hours=action.task_hours) if task else None,
-    )  # fmt: skip
+    name = str(contact.get("name") or contact.get("first_name") or "")
+    who = (cause.contact_id or "", name, str(contact.get(action.by) or ""))
     key = f"trigger:{cause.key}/{cause.place}"
-    await crm_writes.add_of_contact(connection, agent_id, action.slot, key, cause.contact_id or "", write.to_json())
-    return ""
+    agent_id = str(cause.trigger["agent_id"])
+    return await write_down(connection, action, agent_id, who, key=key, render=facts.render, at=cause.at)
 
 
 async def _change(connection: Connection, action: ChangeContact, contact_id: str, cause: Cause, facts: Facts) -> str:

@@ -151,11 +151,12 @@ async def of_base(connection: Connection, base_id: str) -> list[Row]:
         SELECT c.id, c.state, c.credential_id, k.connector, k.label, c.error, c.total, c.place, c.next_attempt_at,
             (SELECT count(*) FROM knowledge_copy_change q WHERE q.copy_id = c.id)::integer AS waiting
         FROM knowledge_copy c JOIN credential k ON k.id = c.credential_id
-        WHERE c.knowledge_base_id = %s ORDER BY c.state DESC, c.created_at DESC
+        WHERE c.knowledge_base_id = %s
+        ORDER BY array_position(ARRAY['serving', 'filling', 'leaving'], c.state), c.created_at DESC
         """,
         (base_id,),
     )
-    return sorted(await cursor.fetchall(), key=lambda row: ("serving", "filling", "leaving").index(row["state"]))
+    return await cursor.fetchall()
 
 
 async def look_again(connection: Connection, base_id: str) -> None:

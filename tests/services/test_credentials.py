@@ -364,7 +364,7 @@ async def test_a_key_is_not_saved_for_an_address_that_reads_along(
     secrets = dict.fromkeys(kind.settings.secret_fields(), SECRET)
     with pytest.raises(InputInvalid, match="over https only") as caught:
         await services.credentials.create(owner, connector, "", {**secrets, "base_url": "http://crm.example.com"})
-    assert (caught.value.field, caught.value.params["reason"]) == ("base_url", "https_only")
+    assert (caught.value.field, caught.value.params["reason"]) == ("base_url", "https_or_inside")
     good = await services.credentials.create(owner, connector, "", {**secrets, "base_url": "https://crm.example.com"})
     with pytest.raises(InputInvalid, match="over https only"):
         await services.credentials.replace_secret(owner, good.id, {**secrets, "base_url": "http://crm.example.com"})

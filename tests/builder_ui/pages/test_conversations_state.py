@@ -123,7 +123,7 @@ async def test_news_arrive_until_the_page_is_left(
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0)
     await talk.say("Monday")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while page.chosen.status != "ended" or page.rows[0].status != "ended":  # noqa: ASYNC110 (the state is watched, not told)
             await asyncio.sleep(0.01)
     assert page.messages[-1].text == "See you then."
@@ -133,5 +133,5 @@ async def test_news_arrive_until_the_page_is_left(
         is_open[0] = False
     else:
         await services.accounts.sign_out(who)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await watching
