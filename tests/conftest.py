@@ -26,11 +26,14 @@ from graph_runtime.storage.database import Database
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.testing import FakeClock
 from tests.canaries import found_below
+from tests.transports import name_them
 
 keep_bytecode(os.environ, BYTECODE)  # for the hundreds of processes that tests start and kill
 
 # Thousands of clients, none of which meets a certificate: each would read all that the system trusts.
 httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
+
+name_them()
 
 # Through the standard library, where pytest collects it; structlog's own default draws tracebacks for many seconds.
 structlog.configure(
