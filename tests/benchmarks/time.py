@@ -44,7 +44,7 @@ _LATE = """
 """
 
 
-async def measure(rows: int, steps: int, people: int, timers: int = 0, broadcast: int = 0) -> Report:
+async def measure(rows: int, steps: int, people: int, timers: int = 0, broadcast: int = 0, accounts: int = 1) -> Report:
     """Fill, run, look."""
     report = Report("time")
     if rows:
@@ -58,7 +58,7 @@ async def measure(rows: int, steps: int, people: int, timers: int = 0, broadcast
     if broadcast:
         with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "data") as server:
             migrate.upgrade(server.admin_url)
-            await measure_broadcast(server.app_url, server.admin_url, Path(folder), report, broadcast)
+            await measure_broadcast(server.app_url, server.admin_url, Path(folder), report, broadcast, accounts)
     return report
 
 
@@ -123,9 +123,11 @@ def main(arguments: Sequence[str]) -> int:
     options.add_argument(
         "--broadcast", type=int, default=10_000, help="people a chain writes to while somebody chats; 0 leaves it out"
     )
+    options.add_argument("--accounts", type=int, default=1, help="of the vendor's, over which the broadcast is spread")
     chosen = options.parse_args([*arguments])
     shown = [flag for flag in ("--json", "--check") if getattr(chosen, flag[2:])]
-    return uvloop.run(measure(chosen.rows, chosen.steps, chosen.people, chosen.timers, chosen.broadcast)).show(shown)
+    report = measure(chosen.rows, chosen.steps, chosen.people, chosen.timers, chosen.broadcast, chosen.accounts)
+    return uvloop.run(report).show(shown)
 
 
 if __name__ == "__main__":

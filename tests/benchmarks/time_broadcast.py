@@ -21,7 +21,7 @@ from tests.delivery_world import Channel, Place
 from tests.engine.small_nodes import flow
 
 MESSAGES, SECONDS, BURST = 30, 1.0, 10
-"""What the vendor allows: as Telegram does, 30 in any second."""
+"""What the vendor allows an account: as Telegram does a bot, 30 in any second."""
 WARM_SECONDS, CALM_SECONDS = 5.0, 30.0
 PAUSE_SECONDS = 0.1
 AT_ONCE = 10_000
@@ -31,20 +31,23 @@ _PEOPLE = """
     WITH people AS (INSERT INTO contact (workspace_id, name) SELECT %(workspace)s, 'p' || n FROM generate_series(1, %(count)s) n
                     RETURNING id, name)
     INSERT INTO contact_identity (source_id, external_user_id, workspace_id, contact_id)
-        SELECT %(channel)s, name, %(workspace)s, id FROM people
+        SELECT (%(channels)s::uuid[])[1 + row_number() OVER () %% %(accounts)s], name, %(workspace)s, id FROM people
 """
 
 
-async def measure_broadcast(url: str, admin_url: str, folder: Path, report: Report, people: int) -> None:
-    """One web process enrolls `people` and answers who chats; one worker runs the steps and sends."""
+async def measure_broadcast(
+    url: str, admin_url: str, folder: Path, report: Report, people: int, accounts: int = 1
+) -> None:
+    """One web process enrolls `people`, spread over `accounts` of the vendor's, and answers who chats; one worker runs the
+    steps and sends."""
     place, talking = Place(admin_url), publish(admin_url, CHAT)
-    vendor = await _start(folder, "vendor", str(MESSAGES), str(SECONDS))
+    vendor = await _start(folder, "vendor", str(MESSAGES), str(SECONDS), str(accounts))
     worker = await _start(folder, "worker", url, str(MESSAGES), str(SECONDS), str(BURST), until=b"ready\n")
     try:
         async with chaining(url, datetime.now(UTC), is_started=False) as web:
-            channel = await web.add(place, "fake_blind", vendor.first.decode().strip())
+            channels = [await web.add(place, "fake_blind", address) for address in json.loads(vendor.first)]
             chain = await web.chain(place.who, message("news", "News for {{ contact.name }}"))
-            ids = _people(admin_url, place, channel, people)
+            ids = _people(admin_url, place, channels, people)
             chat = await web.begin(talking)
             await _chat(web, talking, chat, WARM_SECONDS)
             calm = await _chat(web, talking, chat, CALM_SECONDS)
@@ -52,7 +55,8 @@ async def measure_broadcast(url: str, admin_url: str, folder: Path, report: Repo
             entering = asyncio.create_task(_enroll(web, place, chain, ids))
             busy: list[float] = []
             while (
-                await vendor.ask("count") < people and time.monotonic() - began < 60 + 4 * people * SECONDS / MESSAGES
+                await vendor.ask("count") < people
+                and time.monotonic() - began < 60 + 4 * people * SECONDS / MESSAGES / accounts
             ):
                 busy += await _chat(web, talking, chat, 2.0)
             took = time.monotonic() - began
@@ -62,7 +66,7 @@ async def measure_broadcast(url: str, admin_url: str, folder: Path, report: Repo
         await worker.end()
         await vendor.end()
     report.figures |= {
-        "broadcast_people": float(people), "broadcast_s": round(took, 1), "broadcast_enrolled_s": round(entered_s, 1),
+        "broadcast_people": float(people), "broadcast_accounts": float(accounts), "broadcast_s": round(took, 1), "broadcast_enrolled_s": round(entered_s, 1),
         "broadcast_missing": float(people - seen["people"]), "broadcast_doubles": float(seen["doubles"]),
         "broadcast_over_limit": float(seen["over"]), "broadcast_most_in_window": float(seen["most"]),
         "broadcast_chat_calm_p95_ms": _p95(calm), "broadcast_chat_busy_p95_ms": _p95(busy),
@@ -72,13 +76,15 @@ async def measure_broadcast(url: str, admin_url: str, folder: Path, report: Repo
         report.goal(f"broadcast_{key}", "<=", 0.0)
     report.goal("broadcast_chat_ratio", "<=", 1.2)
     report.notes.append(
-        f"One message of a chain to {people} people over a channel whose vendor allows {MESSAGES} in any {SECONDS:g} s and counts"
-        " by its own clock; one web process enrolls them all while somebody chats with it, one worker runs the steps and sends."
+        f"One message of a chain to {people} people over {accounts} channel(s) whose vendor allows each {MESSAGES} in any {SECONDS:g} s"
+        " and counts by its own clock; one web process enrolls them all while somebody chats with it, one worker runs the steps and sends."
     )
 
 
-def _people(admin_url: str, place: Place, channel: Channel, count: int) -> list[str]:
-    values = {"workspace": place.workspace_id, "channel": channel.row.id, "count": count}
+def _people(admin_url: str, place: Place, channels: list[Channel], count: int) -> list[str]:
+    values = {
+        "workspace": place.workspace_id, "channels": [c.row.id for c in channels], "accounts": len(channels), "count": count
+    }  # fmt: skip
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(_PEOPLE, values)
         admin.execute("ANALYZE")

@@ -49,7 +49,7 @@ async def clocks_off(stage: Stage) -> None:
 
 async def timers_due_while_down(stage: Stage) -> None:
     """F22. All processes are down when the timers fall due; each fires once, soon after the return."""
-    count = stage.size("timers", 300, 5_000, promised=10_000)
+    count = stage.size("timers", 300, 10_000)
     down = stage.size("seconds down", 5, 3_600)
     talks = [Conversation(f"c{n}", "api_async", (Turn(1, "timer"), Turn(2))) for n in range(count)]
     far = 3_000
