@@ -27,7 +27,7 @@ def commands() -> list[tuple[str, list[str]]]:
     present = [name for name in TYPED if (REPOSITORY / name).exists()]
     return [
         ("lint rules", [str(programs / "ruff"), "check", "--quiet", "."]),
-        ("formatting", [str(programs / "ruff"), "format", "--check", "--quiet", "."]),
+        ("formatting", [str(programs / "ruff"), "format", "--check", "."]),
         ("import directions", [str(programs / "lint-imports")]),
         ("types", [str(programs / "mypy"), "--no-error-summary", *present]),
     ]
