@@ -61,6 +61,7 @@ async def measure_broadcast(
                 busy += await _chat(web, talking, chat, 2.0)
             took = time.monotonic() - began
             entered_s = await entering - began
+            calm += await _chat(web, talking, chat, CALM_SECONDS)  # the machine may have got other work since
         seen = await vendor.ask("report")
     finally:
         await worker.end()
