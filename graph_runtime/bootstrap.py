@@ -199,7 +199,8 @@ class Services:
 
     def waiting(self) -> int:
         """How many wait for this process's connections to the database."""
-        return self.database.waiting + self.conversation_side.receiver.waiting
+        side = self.conversation_side
+        return self.database.waiting + side.receiver.waiting + side.store.waiting
 
     async def close(self) -> None:
         """Let running turns end, then let go of the database."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NOTHING: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -61,27 +61,20 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add(MutableHeaders(scope=message), path)
+                given = message.get("headers", ())
+                names = {name.lower() for name, _ in given}
+                message["headers"] = [*given, *(header for header in self._of(path) if header[0] not in names)]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
-    def _add(self, headers: MutableHeaders, path: str) -> None:
+    def _of(self, path: str) -> tuple[tuple[bytes, bytes], ...]:
         # A policy governs documents; on the screens' thirty scripts and fonts it would be 40 kB of the first page, on the
         # chat's own ones 9 kB.
-        is_part = path.startswith("/static/chat/") and path.endswith((".js", ".css"))
-        if not (is_part or path.startswith("/assets/")):
-            headers.setdefault("Content-Security-Policy", self._policy(path))
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "same-origin")
-        headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-        if not path.startswith("/widget"):
-            headers.setdefault("X-Frame-Options", "SAMEORIGIN" if "/files/" in path else "DENY")
-            headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        if path.startswith(("/api/", "/health")):
-            headers.setdefault("Cache-Control", "no-store")
-        if self._is_https:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        is_part = path.startswith("/assets/") or (path.startswith("/static/chat/") and path.endswith((".js", ".css")))
+        frame = "" if path.startswith("/widget") else "SAMEORIGIN" if "/files/" in path else "DENY"
+        policy = "" if is_part else self._policy(path)
+        return _headers(policy, frame, path.startswith(("/api/", "/health")), self._is_https)
 
     def _policy(self, path: str) -> str:
         if path.startswith("/api/docs"):
@@ -89,3 +82,19 @@ class SecurityHeaders:
         if path.startswith(("/api/", "/health", "/metrics", "/widget.js")):
             return NOTHING
         return self._screens
+
+
+@cache
+def _headers(policy: str, frame: str, is_answer: bool, is_https: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """As they go out. `frame`: X-Frame-Options of pages that are nobody's widget. There are some dozens of combinations."""
+    found = {
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+        "permissions-policy": "camera=(), microphone=(), geolocation=()",
+        "x-frame-options": frame,
+        "cross-origin-opener-policy": frame and "same-origin",
+        "cache-control": "no-store" if is_answer else "",
+        "strict-transport-security": "max-age=31536000" if is_https else "",
+    }
+    return tuple((name.encode(), value.encode()) for name, value in found.items() if value)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fastapi.encoders import jsonable_encoder
 from starlette.responses import StreamingResponse
 
 from graph_runtime.api.live import LiveEvent, feed, for_contact
 from graph_runtime.api.metrics import SOCKETS
+from graph_runtime.api.plain_json import dumps
 
 Watching = AbstractAsyncContextManager[AsyncIterator[LiveEvent]]
 KEEP_ALIVE_SECONDS: Final = 15.0
@@ -89,7 +88,7 @@ def sse(event: dict[str, Any]) -> str:
         return ""
     kind = shown["type"]
     head = f"id: {shown['message']['seq']}\n" if kind == "message" else ""
-    return f"{head}event: {kind}\ndata: {json.dumps(jsonable_encoder(shown), ensure_ascii=False)}\n\n"
+    return f"{head}event: {kind}\ndata: {dumps(shown).decode()}\n\n"
 
 
 def last_seen(header: str | None, after: int) -> int:

@@ -99,15 +99,16 @@ Resolve = Callable[[str], Any]
 
 def evaluate(condition: Condition, resolve: Resolve, render: Callable[[str], str]) -> bool:
     """Interpret a condition. A missing variable counts as empty; a comparison of unlike kinds is false."""
+    if type(condition) is Comparison:  # nearly always; asking a model's class about others takes longer than comparing
+        left = operand_value(condition.left, resolve, render)
+        right = None if condition.right is None else operand_value(condition.right, resolve, render)
+        return compare(left, condition.op, right)
     if isinstance(condition, All):
         return all(evaluate(c, resolve, render) for c in condition.all)
     if isinstance(condition, AnyOf):
         return any(evaluate(c, resolve, render) for c in condition.any)
-    if isinstance(condition, Not):
-        return not evaluate(condition.part, resolve, render)
-    left = operand_value(condition.left, resolve, render)
-    right = None if condition.right is None else operand_value(condition.right, resolve, render)
-    return compare(left, condition.op, right)
+    assert isinstance(condition, Not)
+    return not evaluate(condition.part, resolve, render)
 
 
 def operand_value(operand: Operand, resolve: Resolve, render: Callable[[str], str]) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from graph_runtime.contract.answering import Answering
 from graph_runtime.contract.calls import PHONE
@@ -27,7 +30,7 @@ class Manner:
     @classmethod
     def of(cls, turn: LeasedTurn, compiled: CompiledFlow) -> Manner:
         """By the settings of the agent."""
-        return cls(turn, compiled, Answering.of(turn.answering))
+        return cls(turn, compiled, _read(orjson.dumps(turn.answering)))
 
     def must_approve(self, node_id: str) -> bool:
         """Whether what a step says waits for a person. What this program says by itself never does."""
@@ -74,3 +77,9 @@ class Manner:
         """Somebody has just taken the conversation: what is said about that comes before their own words."""
         person = (self.turn.payload.get("reply") or {}).get("person") or {}
         return self.turn.kind == "hand_off" and person.get("event") == "accepted"
+
+
+@lru_cache(maxsize=500)
+def _read(stored: bytes) -> Answering:
+    """Agents are few and their turns many."""
+    return Answering.of(orjson.loads(stored))

@@ -57,7 +57,7 @@ class Retention:
             ("update_change", wanted.keep_transcripts_days), ("enrollment", wanted.keep_events_days),
             ("effect", wanted.keep_events_days), ("file", wanted.keep_files_days),
             ("call", wanted.keep_transcripts_days), ("knowledge_asking", wanted.keep_transcripts_days),
-            ("recording", wanted.keep_transcripts_days),
+            ("recording", wanted.keep_transcripts_days), ("crm_record", wanted.keep_transcripts_days),
         ):  # fmt: skip
             if days:
                 before = now - timedelta(days=days)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
 import psycopg
@@ -23,7 +23,8 @@ class Together(Generic[Item, Found]):
 
     `many` answers in the order in which it was asked, and must not wait for long: when it fails by an error of the
     database, such as a lock that somebody holds, each goes alone by `one`, which may wait, and nobody waits for it. `key`:
-    of two with the same, the second goes with a later statement. When the database is away, all who wait are told.
+    of two with the same, the second goes with a later statement. When the database is away, those on their way are told,
+    and so are all who wait; without `tells_all` each of those tries it by itself.
     """
 
     def __init__(
@@ -31,7 +32,10 @@ class Together(Generic[Item, Found]):
         one: Callable[[Item], Awaitable[Found]],
         many: Callable[[Sequence[Item]], Awaitable[Sequence[Found]]],
         key: Callable[[Item], Hashable],
+        *,
+        tells_all: bool = True,
     ) -> None:
+        self._tells_all = tells_all
         self._one = one
         self._many = many
         self._key = key
@@ -85,12 +89,7 @@ class Together(Generic[Item, Found]):
         try:
             found = await self._many([item for item, _ in group])
         except psycopg.Error as error:
-            if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-                self._tell([*group, *self._waiting], error)
-                self._waiting.clear()
-            else:
-                for entry in group:
-                    self._begin(self._alone(entry))
+            self._undone(group, error)
         except BaseException as error:
             self._tell(group, error)
             if not isinstance(error, Exception):
@@ -99,6 +98,16 @@ class Together(Generic[Item, Found]):
             for (_, future), answer in zip(group, found, strict=True):
                 if not future.done():
                     future.set_result(answer)
+
+    def _undone(self, group: list[tuple[Item, asyncio.Future[Found]]], error: psycopg.Error) -> None:
+        is_away = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+        alone: Iterable[tuple[Item, asyncio.Future[Found]]] = group
+        if is_away:
+            waiting, self._waiting = self._waiting, deque()
+            self._tell([*group, *waiting] if self._tells_all else group, error)
+            alone = () if self._tells_all else waiting
+        for entry in alone:
+            self._begin(self._alone(entry))
 
     async def _alone(self, entry: tuple[Item, asyncio.Future[Found]]) -> None:
         item, future = entry
@@ -113,7 +122,7 @@ class Together(Generic[Item, Found]):
                 future.set_result(answer)
 
     @staticmethod
-    def _tell(entries: Sequence[tuple[Item, asyncio.Future[Found]]], error: BaseException) -> None:
+    def _tell(entries: Iterable[tuple[Item, asyncio.Future[Found]]], error: BaseException) -> None:
         for _, future in entries:
             if future.done():
                 continue

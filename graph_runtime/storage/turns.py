@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from graph_runtime.contract.errors import LeaseLost
 from graph_runtime.storage.database import Connection
+from graph_runtime.storage.grouped_calls import GroupedCalls
 from graph_runtime.storage.news import Direct, News
 from graph_runtime.storage.outbox import OutboxNews
 from graph_runtime.telemetry.metrics import EFFECTS_REPLAYED
@@ -125,8 +125,16 @@ class TurnStore:
         self._database = database
         self._takes = takes
         self.owner = owner
+        self._accepting = GroupedCalls(database, "accept_trigger", _ACCEPTED, _ACCEPT_TYPES, place=1)
+        # Nobody repeats a commit, so what waits for one is not given up with those that were on their way.
+        self._committing = GroupedCalls(database, "commit_turn", _COMMITTED, _COMMIT_TYPES, place=1, tells_all=False)
         self.news = News(database, owner)
         self.sends = OutboxNews(database)
+
+    @property
+    def waiting(self) -> int:
+        """How many triggers and turns wait to be stored."""
+        return self._accepting.waiting + self._committing.waiting
 
     async def accept(
         self,
@@ -152,10 +160,8 @@ class TurnStore:
             workspace_id, conversation_id, dedupe_key, kind, _json(payload), None if parts is None else _json(parts),
             text, client_id, external, source, self.owner if self._takes else None, LEASE_SECONDS,
         )  # fmt: skip
-        async with nullcontext(connection) if connection else self._database.direct() as used:
-            cursor = used.cursor(row_factory=tuple_row, binary=True)
-            await cursor.execute(_ACCEPT, values)
-            row = await cursor.fetchone()
+        accepting = self._accepting
+        row = await (accepting.within(connection, values) if connection else accepting.call(values))
         if row is None:
             return None, None
         accepted, must_lease, turn = AcceptedTrigger(*row[:5]), row[5], row[6:]
@@ -238,21 +244,24 @@ class TurnStore:
             workspace_id, conversation_id, self.owner, turn.epoch, turn.inbox_id, rows.checkpoint, rows.status,
             rows.waits, rows.node_id, rows.due_at, rows.keep_timer, _json(rows.record),
         )  # fmt: skip
-        statement = _COMMIT_HAND_OFF if "hand_off" in rows.record else _COMMIT
-        async with self._database.direct() as connection:
-            cursor = connection.cursor(row_factory=class_row(Committed), binary=True)
-            try:
-                await cursor.execute(statement, values)
-            except psycopg.DatabaseError as e:
-                if e.sqlstate == "PC001":
-                    raise LeaseLost(LEASE_LOST) from None
-                raise
-            committed = await cursor.fetchone()
-        assert committed is not None
+        try:
+            row = await (self._hand_off(values) if "hand_off" in rows.record else self._committing.call(values))
+        except psycopg.DatabaseError as e:
+            if e.sqlstate == "PC001":
+                raise LeaseLost(LEASE_LOST) from None
+            raise
+        assert row is not None
+        committed = Committed(*row)
         self.news.tell(workspace_id, conversation_id, committed.first_seq + committed.said_now - 1)
         if committed.said_now and "recipient" in rows.record:
             self.sends.tell()
         return committed
+
+    async def _hand_off(self, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        async with self._database.direct() as connection:
+            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            await cursor.execute(_COMMIT_HAND_OFF, values)
+            return await cursor.fetchone()
 
     async def history(
         self, workspace_id: str, conversation_id: str, limit: int, *, until_seq: int
@@ -345,21 +354,21 @@ def _dumps(value: Any) -> str | bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-_ACCEPT = (
-    "SELECT inbox_id, seq, is_new, status, at, must_lease, (leased).* FROM accept_trigger(%s::uuid, %s::uuid, "
-    "%s::text, %s::text, %s::jsonb, %s::jsonb, %s::text, %s::text, %s::text, %s::uuid, %s::bigint, %s::integer)"
-)
+_ACCEPTED = "inbox_id, seq, is_new, status, at, must_lease, (leased).*"
+_ACCEPT_TYPES = (
+    "uuid", "uuid", "text", "text", "jsonb", "jsonb", "text", "text", "text", "uuid", "bigint", "integer",
+)  # fmt: skip
 _OPEN = (
     "SELECT * FROM open_conversation(%s::uuid, %s::uuid, %s::uuid, %s::text, %s::text, %s::jsonb, %s::text, %s::uuid, "
     "%s::boolean, %s::text, %s::bigint)"
 )
 _END = "SELECT end_conversation(%s::uuid, %s::uuid, %s::text, %s::bigint)"
 _LEASE = "SELECT * FROM lease_turn(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::integer)"
-_COMMIT = (
-    "SELECT * FROM commit_turn(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::bytea, %s::text, %s::text, "
-    "%s::text, %s::timestamptz, %s::boolean, %s::jsonb)"
-)
-_COMMIT_HAND_OFF = _COMMIT.replace("commit_turn", "commit_hand_off")
+_COMMITTED = "first_seq, has_more, at, said_now"
+_COMMIT_TYPES = (
+    "uuid", "uuid", "bigint", "integer", "uuid", "bytea", "text", "text", "text", "timestamptz", "boolean", "jsonb",
+)  # fmt: skip
+_COMMIT_HAND_OFF = f"SELECT {_COMMITTED} FROM commit_hand_off({', '.join(f'%s::{kind}' for kind in _COMMIT_TYPES)})"  # noqa: S608  # of constants
 _GATHER = "SELECT * FROM gather_messages(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"
 _RENEW = "SELECT renew_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::integer)"
 _RELEASE = "SELECT release_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"

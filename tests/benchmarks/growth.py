@@ -30,13 +30,17 @@ FEW, MANY = 1_000, 1_000_000
 ROUNDS = 5
 EACH = 200
 WARM_SHARE = 0.1
+PART = 20_000
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
-    """`--stored N` conversations, `--turns N` for the memory (0 leaves it out)."""
+    """`--stored N` conversations, `--turns N` for the memory; `--only` one of the two."""
     flags = parser("growth")
     flags.add_argument("--stored", type=int, default=MANY, help="conversations stored at the end (default 1 000 000)")
     flags.add_argument("--turns", type=int, default=200_000, help="turns for the memory, 0: none (default 200 000)")
+    flags.add_argument(
+        "--only", choices=("costs", "memory"), help="one of the two; the memory of 200 000 turns takes minutes"
+    )
     return flags.parse_args(arguments)
 
 
@@ -167,19 +171,18 @@ async def memory(report: Report, count: int) -> None:
                 "path": "/api/v1/conversations/{id}/messages",
             }  # fmt: skip
             began = time.monotonic()
-            await through_http.load(**plan, requests=int(count * WARM_SHARE))
-            names = (*system.named("web1"), *system.named("worker1"))
-            before = {name: psutil.Process(system.programs[name].pid).memory_info().rss for name in names}
             done = int(count * WARM_SHARE)
+            await through_http.load(**plan, requests=done)
+            before = _resident(system)
             while done < count:
-                part = min(20_000, count - done)
+                part = min(PART, count - done)
                 await through_http.load(**plan, requests=part)
                 done += part
-            for name in names:
-                after = psutil.Process(system.programs[name].pid).memory_info().rss
-                kind = name.rstrip("0123456789")
+                said = ", ".join(f"{kind} {now / 1e6:.1f} MB" for kind, now in _resident(system).items())
+                print(f"{done} turns: {said}", file=sys.stderr, flush=True)
+            for kind, after in _resident(system).items():
                 report.figures[f"{kind}_rss_mb"] = after / 1e6
-                report.figures[f"{kind}_memory_ratio"] = after / before[name]
+                report.figures[f"{kind}_memory_ratio"] = after / before[kind]
                 report.goal(f"{kind}_memory_ratio", "<=", 1.05)
             report.figures["turns"] = float(done)
             report.figures["turns_per_s"] = done / (time.monotonic() - began)
@@ -187,11 +190,18 @@ async def memory(report: Report, count: int) -> None:
             await system.close()
 
 
-async def measure(stored: int, count: int) -> Report:
-    """Both."""
+def _resident(system: System) -> dict[str, int]:
+    """Bytes of the web process and of the worker."""
+    kinds = ("web", "worker")
+    return {kind: psutil.Process(system.programs[f"{kind}1"].pid).memory_info().rss for kind in kinds}
+
+
+async def measure(stored: int, count: int, only: str | None = None) -> Report:
+    """Both, or one of them."""
     report = Report("growth")
-    await costs(report, stored)
-    if count:
+    if only != "memory":
+        await costs(report, stored)
+    if count and only != "costs":
         await memory(report, count)
     report.notes.append(
         f"Costs are processor time of the process and of PostgreSQL for one durable five-step turn, medians of {ROUNDS} "
@@ -204,7 +214,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure and report."""
     chosen = options(arguments)
     shown = [flag for flag in ("--json", "--check") if getattr(chosen, flag[2:])]
-    return uvloop.run(measure(chosen.stored, chosen.turns)).show(shown)
+    return uvloop.run(measure(chosen.stored, chosen.turns, chosen.only)).show(shown)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -196,6 +197,37 @@ async def test_what_still_has_to_be_done_stays(
         found = counts(admin, conversation)
         assert (found["conversation"], found["outbox"]) == (1, 1)
     assert counts(admin, waiting)["inbox"] == 2
+
+
+async def test_nothing_that_has_an_age_is_forgotten_by_the_daily_work(
+    retention: Retention, access: ChannelAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = set()
+
+    async def by_age(_: statements.RetentionRows, workspace_id: str, kind: str, before: datetime) -> int:
+        asked.add(kind)
+        return 0
+
+    monkeypatch.setattr(statements.RetentionRows, "by_age", by_age)
+    await run(retention, access)
+    assert asked == set(statements.BY_AGE)
+
+
+async def test_a_record_of_a_customer_system_that_nobody_names_any_more_goes(
+    retention: Retention, admin: Admin, access: ChannelAccess
+) -> None:
+    admin.execute(
+        "WITH k AS (INSERT INTO data_key (workspace_id, number, wrapped, wrapped_by) VALUES (%(w)s, 1, 'x', 'k')),"
+        " c AS (INSERT INTO credential (workspace_id, connector, label, data_key_number) VALUES (%(w)s, 'kommo', 'L', 1)"
+        "  RETURNING id)"
+        " INSERT INTO crm_record (workspace_id, credential_id, entity, record_id, heard_at, due_at)"
+        " SELECT %(w)s, c.id, 'lead', v.id, now() - v.age * interval '1 day', v.due FROM c, (VALUES ('old', 91, NULL),"
+        "  ('fresh', 89, NULL), ('waits', 91, now())) v (id, age, due)",
+        {"w": access.workspace_id},
+    )
+    await run(retention, access)
+    left = admin.execute("SELECT record_id FROM crm_record ORDER BY record_id").fetchall()
+    assert left == [("fresh",), ("waits",)]
 
 
 async def test_one_process_a_day_does_it(retention: Retention, admin: Admin) -> None:

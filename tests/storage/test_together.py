@@ -109,6 +109,17 @@ async def test_when_the_database_is_away_all_are_told_at_once(
     assert await together.do("again") == "again!"
 
 
+async def test_what_nobody_would_repeat_is_tried_again_alone(database: Database) -> None:
+    together = Together(database.one, database.many, str, tells_all=False)
+    tasks = await asked(together, *(f"n{n}" for n in range(2 * MOST)))
+    database.is_away = True
+    database.gate.set()
+    told = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(error) for error in told[:FLIGHTS]] == [psycopg.OperationalError] * FLIGHTS
+    assert told[FLIGHTS:] == [f"n{n}!" for n in range(FLIGHTS, 2 * MOST)]
+    assert together.waiting == 0
+
+
 async def test_whoever_has_gone_is_not_stored(together: Together[str, str], database: Database) -> None:
     tasks = await asked(together, *"abc", "gone", "d")
     tasks[3].cancel()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -18,6 +17,7 @@ from graph_runtime.api.chat.words import words
 from graph_runtime.api.limits import Window
 from graph_runtime.api.live import Feed, feed, for_contact
 from graph_runtime.api.metrics import CHAT_MESSAGES, SOCKETS
+from graph_runtime.api.plain_json import dumps
 from graph_runtime.api.visitors import VisitorTokens
 from graph_runtime.contract.errors import BuilderError, Conflict, TooMany
 from graph_runtime.contract.flow import LANGUAGES
@@ -300,4 +300,4 @@ class ChatSocket:
         await self._send(frame)
 
     async def _send(self, frame: Frame) -> None:
-        await self._socket.send_text(json.dumps(jsonable_encoder(frame), ensure_ascii=False))
+        await self._socket.send_text(dumps(frame).decode())

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Depends, Header, Query, Request
-from fastapi.encoders import jsonable_encoder
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from graph_runtime.api.access import key_with, router, services_of
 from graph_runtime.api.live import LiveEvent, feed, public_message
+from graph_runtime.api.plain_json import Json, plain
 from graph_runtime.api.routes.v1.shapes import (
     ConversationHead,
     Conversations,
@@ -101,7 +101,7 @@ async def say(
         status, waits = await services.conversations.stand(who, conversation_id, accepted.inbox_id)
         return Answer(
             202 if messages is None else 200,
-            jsonable_encoder(
+            plain(
                 {
                     "conversation_id": conversation_id,
                     "status": status,
@@ -185,7 +185,7 @@ async def end(request: Request, conversation_id: str, who: Writer) -> None:
     await services_of(request).conversations.end(who, conversation_id, result="ended_by_api")
 
 
-async def once(request: Request, who: Principal, key: str | None, act: Callable[[], Awaitable[Answer]]) -> JSONResponse:
+async def once(request: Request, who: Principal, key: str | None, act: Callable[[], Awaitable[Answer]]) -> Json:
     """Carry out a mutation, once per Idempotency-Key if one was sent."""
     if key is None:
         answer = await act()
@@ -193,7 +193,7 @@ async def once(request: Request, who: Principal, key: str | None, act: Callable[
         equal = f"{request.method} {request.url.path}\n".encode() + await request.body()
         answer = await services_of(request).idempotency.once(who, key, equal, act)
     headers = {"Idempotent-Replayed": "true"} if answer.repeated else None
-    return JSONResponse(answer.body, answer.status, headers=headers)
+    return Json(answer.body, answer.status, headers=headers)
 
 
 async def reply_of(services: Services, access: Any, conversation_id: str, text: str, option_id: str) -> Reply:
@@ -232,7 +232,7 @@ async def _where(services: Services, who: Principal, conversation_id: str, *, se
                 remaining -= pause if event is None else 0
                 if event is None or event["type"] in ("turn", "ended", "error"):
                     found = await services.conversations.transcript(who, conversation_id)
-    return jsonable_encoder(
+    return plain(
         {
             "conversation_id": conversation_id,
             "status": found.status,
