@@ -248,6 +248,7 @@ class Call:
                     self._hearing.soft_end()
             case WentOn():
                 self.latency.went_on()
+                dialogue.think_no_more()
                 if self._hearing is not None:
                     self._hearing.went_on()
             case TurnEnded():
@@ -279,6 +280,11 @@ class Call:
         latency.stamp(Stamp.FINAL_TEXT, self.house.monotonic())
         self._dialogue.take(speech if speech.text else Silence())
 
+    def _probably_said(self, speech: Speech) -> None:
+        """Understood before it is certain that it was all."""
+        if self._dialogue is not None and self.turns.is_probably_done and speech.text:
+            self._dialogue.think_ahead(speech)
+
     def _answered(self) -> TurnLatency:
         """The stamps of the turn that ends here belong to the answer that is coming."""
         assert self._dialogue is not None
@@ -298,12 +304,14 @@ class Call:
             hints=hints,
             options=hints if self.listen.is_closed else (),
         )
-        self._hearing = Hearing(parts.transcriber, request, lambda text: self.step(Words(text)))
+        self._hearing = Hearing(parts.transcriber, request, lambda text: self.step(Words(text)), self._probably_said)
         windows = list(self._past)
         for window in windows if self.turns.we_speak else windows[-PRE_ROLL_WINDOWS:]:
             self._hearing.feed(window)
 
     def _forget(self) -> None:
+        if self._dialogue is not None:
+            self._dialogue.think_no_more()
         if self._hearing is not None:
             self._hearing.discard()
             self._hearing = None

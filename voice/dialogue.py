@@ -23,6 +23,7 @@ from graph_runtime.contract.calls import (
     Recorded,
     Silence,
     Sound,
+    Speech,
     Transfer,
     TurnTimes,
     Voice,
@@ -92,9 +93,11 @@ class Dialogue:
         self._turn: asyncio.Task[None] | None = None
         self._speaker: Speaker | None = None
         self._cutting: asyncio.Task[None] | None = None
+        self._thinking: asyncio.Task[None] | None = None
         self._bridging = Bridging(house, playout, self._is_heard, lambda: self._inbox.put_nowait(GiveUp()))
         self._recording: asyncio.Task[Recorded] | None = None
         self._is_leaving = False
+        self._late_before = house.clock.late
 
     @property
     def language(self) -> str:
@@ -104,6 +107,30 @@ class Dialogue:
     def take(self, heard: Heard) -> None:
         """Something for the next turn."""
         self._inbox.put_nowait(heard)
+
+    def think_ahead(self, speech: Speech) -> None:
+        """The caller has probably finished; what is said of it is decided when they have."""
+        phone = self._phone
+        if phone is None or self._is_speaking:
+            return
+        self.think_no_more()
+        if self._cutting is None or self._cutting.done():
+            self._house.phone.think_ahead(phone, speech)
+        else:
+            self._thinking = asyncio.create_task(self._think(phone, speech, self._cutting), name="thinking")
+
+    def think_no_more(self) -> None:
+        """The caller has not finished, or means something else."""
+        if self._thinking is not None:
+            self._thinking.cancel()
+            self._thinking = None
+        if self._phone is not None:
+            self._house.phone.think_no_more(self._phone)
+
+    async def _think(self, phone: PhoneCall, speech: Speech, cutting: asyncio.Task[None]) -> None:
+        """Models see what was heard of the answer that the caller has just interrupted."""
+        await asyncio.wait([cutting])
+        self._house.phone.think_ahead(phone, speech)
 
     def answer_is_due(self) -> None:
         """The caller has ended; what was said may still have to be understood."""
@@ -142,6 +169,7 @@ class Dialogue:
             await self._converse(phone)
         finally:
             await self._bridging.end()
+            self.think_no_more()
             for task in (self._turn, self._cutting, self._recording):
                 if task is not None:
                     task.cancel()
@@ -337,8 +365,9 @@ class Dialogue:
         stamps = latency.as_milliseconds()
         stamps.pop(Stamp.SPEECH_ENDED.value, None)
         times = TurnTimes(
-            **stamps,  # type: ignore[arg-type]
+            **stamps,
             underruns=self._playout.counts.underruns,
+            late_ticks=self._house.clock.late - self._late_before,
             false_interruptions=self._call.false_interruptions,
             gated_echo=self._call.gated_echo,
         )
