@@ -37,6 +37,7 @@ from voice.house import House, SpeechParts
 from voice.latency import Stamp, TurnLatency
 from voice.playout import Playout
 from voice.recording import Keep
+from voice.signals import Mailbox
 from voice.speaker import Speaker
 from voice.texts import Bridge, recording_notice, text_of
 from voice.voicemail import Message, tone
@@ -89,12 +90,12 @@ class Dialogue:
         self._call = call
         self._playout = playout
         self._phone: PhoneCall | None = None
-        self._inbox: asyncio.Queue[Heard | TurnOver | Closed | Leave | GiveUp] = asyncio.Queue()
+        self._inbox: Mailbox[Heard | TurnOver | Closed | Leave | GiveUp] = Mailbox()
         self._turn: asyncio.Task[None] | None = None
         self._speaker: Speaker | None = None
         self._cutting: asyncio.Task[None] | None = None
         self._thinking: asyncio.Task[None] | None = None
-        self._bridging = Bridging(house, playout, self._is_heard, lambda: self._inbox.put_nowait(GiveUp()))
+        self._bridging = Bridging(house, playout, self._is_heard, lambda: self._inbox.put(GiveUp()))
         self._recording: asyncio.Task[Recorded] | None = None
         self._is_leaving = False
         self._late_before = house.clock.late
@@ -106,7 +107,7 @@ class Dialogue:
 
     def take(self, heard: Heard) -> None:
         """Something for the next turn."""
-        self._inbox.put_nowait(heard)
+        self._inbox.put(heard)
 
     def think_ahead(self, speech: Speech) -> None:
         """The caller has probably finished; what is said of it is decided when they have."""
@@ -139,11 +140,11 @@ class Dialogue:
 
     def line_closed(self, reason: str) -> None:
         """The last thing that comes from the line."""
-        self._inbox.put_nowait(Closed(reason))
+        self._inbox.put(Closed(reason))
 
     def leave(self) -> None:
         """Give the call to another process at the end of the turn."""
-        self._inbox.put_nowait(Leave())
+        self._inbox.put(Leave())
 
     def interrupt(self) -> None:
         """The caller has the word: silence at once, and the service learns what was heard."""
@@ -254,7 +255,7 @@ class Dialogue:
         finally:
             speaking.cancel()
             await asyncio.gather(speaking, return_exceptions=True)
-        self._inbox.put_nowait(TurnOver(end))
+        self._inbox.put(TurnOver(end))
 
     def _say(self, phone: PhoneCall, speaker: Speaker, event: CallEvent, latency: TurnLatency) -> None:
         match event:
