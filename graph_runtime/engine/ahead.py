@@ -69,10 +69,6 @@ class _Asked:
             on_delta("".join(self.pieces))
         self.on_delta = on_delta
 
-    @property
-    def has_failed(self) -> bool:
-        return self.answer.done() and (self.answer.cancelled() or self.answer.exception() is not None)
-
 
 class Ahead:
     """One turn that may come. `think` runs it on paper; `run` and `search` are doors of the real one.
@@ -135,11 +131,12 @@ class Ahead:
         on_delta: OnDelta | None = None,
         on_reset: Callable[[], None] | None = None,
     ) -> ModelReply:
-        """As `ModelRunner.run`, from what was asked already where that is the same."""
+        """As `ModelRunner.run`, from what was asked already where that is the same; one that failed has failed with all its
+        repetitions, and they have counted."""
         key = _names(models)
         for asked in self._asked:
             is_same = (asked.is_streamed, asked.models) == (on_delta is not None, key) and asked.request == request
-            if is_same and not asked.is_taken and not asked.has_failed:
+            if is_same and not asked.is_taken:
                 asked.take(on_delta, on_reset)
                 return await asked.answer  # whoever gives up waiting cancels it, too
         return await self._runner.run(request, models, on_delta, on_reset)
@@ -148,7 +145,7 @@ class Ahead:
         """As the search itself."""
         assert self._search is not None
         for known, answer in self._found:
-            if known == query and not (answer.done() and (answer.cancelled() or answer.exception())):
+            if known == query:
                 self._found.remove((known, answer))
                 return await answer
         return await self._search(query)
@@ -271,9 +268,9 @@ def _look_at(future: asyncio.Future[Any]) -> None:
 
 def _waste(asked: _Asked) -> Discarded | None:
     """What an answer cost that nobody takes; None: it failed, and cost nothing that is known."""
-    if asked.has_failed:
-        return None
     if asked.answer.done():
+        if asked.answer.cancelled() or asked.answer.exception() is not None:
+            return None
         reply = asked.answer.result()
         return Discarded(reply.provider, reply.model, reply.usage)
     provider, name = asked.models[0][:2] if asked.models else ("", "")
