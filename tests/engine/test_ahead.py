@@ -210,6 +210,7 @@ async def thought_ahead(
 
 
 @example(steps=["summarises"], text="prices", is_right=True, breaks_off="prices", moments=12)
+@example(steps=["answers"], text="prices", is_right=True, breaks_off="prices", moments=60)
 @settings(max_examples=120)
 @given(
     steps=st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=5),
