@@ -92,7 +92,7 @@ from graph_runtime.services.trigger_hooks import TriggerHooks
 from graph_runtime.services.trigger_log import TriggerLog
 from graph_runtime.services.trigger_runner import TriggerRunner
 from graph_runtime.services.triggers import Triggers
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.services.typed_speech import TypedSpeech
 from graph_runtime.services.typing_shown import TypingShown
 from graph_runtime.services.update_changes import UpdateChanges
@@ -281,6 +281,7 @@ async def build(
             knowledge=knowledge_search.for_flow,
             connections=connections.of,
             budget=Budget(settings.turn_max_steps, settings.turn_max_seconds, settings.turn_max_tokens),
+            is_short=runner.is_short,
         )
         side = ConversationSide(database, catalog, outside, part)
         await side.open()

@@ -17,7 +17,7 @@ from graph_runtime.contract.nodes import Leave, NodeContext, NodeType, setting
 from graph_runtime.services.approvals import Approvals
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.hand_offs import HandOffs
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.database import Database
 from tests.conversation_world import Process
 from tests.engine.small_nodes import CATALOG, flow

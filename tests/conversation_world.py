@@ -17,7 +17,7 @@ from graph_runtime.contract.messages import Reply
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.conversation_side import ConversationSide, Part
 from graph_runtime.services.conversations import Accepted
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.database import Database
 from tests.engine.small_nodes import CATALOG
 

@@ -30,7 +30,7 @@ from graph_runtime.services.intake import Hooked, Intake
 from graph_runtime.services.open_channels import OpenChannels
 from graph_runtime.services.open_subscriptions import OpenSubscriptions
 from graph_runtime.services.principal import Principal, system_principal
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.encryption import KeyRing

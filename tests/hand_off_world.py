@@ -15,7 +15,7 @@ from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.hand_offs import HandOffs
 from graph_runtime.services.principal import PERMISSIONS, Principal, Role
 from graph_runtime.services.queues import Queues
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.database import Database
 from nodes.hand_off.node import NODE as HAND_OFF
 from tests.conversation_world import Process

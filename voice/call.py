@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -85,7 +84,6 @@ class Call:
         self._running: asyncio.Task[None] | None = None
         self._ear = Ear(self._on_window)
         self._resampler: Resampler | None = None
-        self._past: deque[bytes] = deque(maxlen=PRE_ROLL_WINDOWS + GATED_WINDOWS)
         self._hearing: Hearing | None = None
         self._message: Message | None = None
         self._recording: Recording | None = None
@@ -248,6 +246,7 @@ class Call:
                     self._hearing.soft_end()
             case WentOn():
                 self.latency.went_on()
+                dialogue.think_no_more()
                 if self._hearing is not None:
                     self._hearing.went_on()
             case TurnEnded():
@@ -279,6 +278,11 @@ class Call:
         latency.stamp(Stamp.FINAL_TEXT, self.house.monotonic())
         self._dialogue.take(speech if speech.text else Silence())
 
+    def _probably_said(self, speech: Speech) -> None:
+        """Understood before it is certain that it was all."""
+        if self._dialogue is not None and self.turns.is_probably_done and speech.text:
+            self._dialogue.think_ahead(speech)
+
     def _answered(self) -> TurnLatency:
         """The stamps of the turn that ends here belong to the answer that is coming."""
         assert self._dialogue is not None
@@ -298,12 +302,13 @@ class Call:
             hints=hints,
             options=hints if self.listen.is_closed else (),
         )
-        self._hearing = Hearing(parts.transcriber, request, lambda text: self.step(Words(text)))
-        windows = list(self._past)
-        for window in windows if self.turns.we_speak else windows[-PRE_ROLL_WINDOWS:]:
-            self._hearing.feed(window)
+        self._hearing = Hearing(parts.transcriber, request, lambda text: self.step(Words(text)), self._probably_said)
+        windows = PRE_ROLL_WINDOWS + (GATED_WINDOWS if self.turns.we_speak else 0)
+        self._hearing.feed(self.gate.past(windows))
 
     def _forget(self) -> None:
+        if self._dialogue is not None:
+            self._dialogue.think_no_more()
         if self._hearing is not None:
             self._hearing.discard()
             self._hearing = None
@@ -323,7 +328,6 @@ class Call:
             return
         if is_caller and self.turns.phase is Phase.IDLE and self._playout.was_speaking:
             spoken_ms *= self.gate.caller_windows  # the gate opens late; a short answer must not be too short for that
-        self._past.append(window)
         had_hearing = self._hearing
         if is_caller:
             if self._fading.voice(self._ear.energy):
@@ -340,9 +344,7 @@ class Call:
     def _ours(self) -> bytes:
         """What we played last, at 8 kHz."""
         assert self._playout is not None
-        silence = self._playout.format.silence()
-        audio = b"".join(silence if frame is None else frame for frame in self._playout.played)
-        return resampled(audio, self._playout.format.rate, PHONE.rate)
+        return resampled(self._playout.last_played(), self._playout.format.rate, PHONE.rate)
 
     def _we_speak(self, piece: object) -> None:
         assert self._dialogue is not None

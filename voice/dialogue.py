@@ -23,6 +23,7 @@ from graph_runtime.contract.calls import (
     Recorded,
     Silence,
     Sound,
+    Speech,
     Transfer,
     TurnTimes,
     Voice,
@@ -36,6 +37,7 @@ from voice.house import House, SpeechParts
 from voice.latency import Stamp, TurnLatency
 from voice.playout import Playout
 from voice.recording import Keep
+from voice.signals import Mailbox
 from voice.speaker import Speaker
 from voice.texts import Bridge, recording_notice, text_of
 from voice.voicemail import Message, tone
@@ -88,13 +90,15 @@ class Dialogue:
         self._call = call
         self._playout = playout
         self._phone: PhoneCall | None = None
-        self._inbox: asyncio.Queue[Heard | TurnOver | Closed | Leave | GiveUp] = asyncio.Queue()
+        self._inbox: Mailbox[Heard | TurnOver | Closed | Leave | GiveUp] = Mailbox()
         self._turn: asyncio.Task[None] | None = None
         self._speaker: Speaker | None = None
         self._cutting: asyncio.Task[None] | None = None
-        self._bridging = Bridging(house, playout, self._is_heard, lambda: self._inbox.put_nowait(GiveUp()))
+        self._thinking: asyncio.Task[None] | None = None
+        self._bridging = Bridging(house, playout, self._is_heard, lambda: self._inbox.put(GiveUp()))
         self._recording: asyncio.Task[Recorded] | None = None
         self._is_leaving = False
+        self._late_before = house.clock.late
 
     @property
     def language(self) -> str:
@@ -103,7 +107,31 @@ class Dialogue:
 
     def take(self, heard: Heard) -> None:
         """Something for the next turn."""
-        self._inbox.put_nowait(heard)
+        self._inbox.put(heard)
+
+    def think_ahead(self, speech: Speech) -> None:
+        """The caller has probably finished; what is said of it is decided when they have."""
+        phone = self._phone
+        if phone is None or self._is_speaking:
+            return
+        self.think_no_more()
+        if self._cutting is None or self._cutting.done():
+            self._house.phone.think_ahead(phone, speech)
+        else:
+            self._thinking = asyncio.create_task(self._think(phone, speech, self._cutting), name="thinking")
+
+    def think_no_more(self) -> None:
+        """The caller has not finished, or means something else."""
+        if self._thinking is not None:
+            self._thinking.cancel()
+            self._thinking = None
+        if self._phone is not None:
+            self._house.phone.think_no_more(self._phone)
+
+    async def _think(self, phone: PhoneCall, speech: Speech, cutting: asyncio.Task[None]) -> None:
+        """Models see what was heard of the answer that the caller has just interrupted."""
+        await asyncio.wait([cutting])
+        self._house.phone.think_ahead(phone, speech)
 
     def answer_is_due(self) -> None:
         """The caller has ended; what was said may still have to be understood."""
@@ -112,11 +140,11 @@ class Dialogue:
 
     def line_closed(self, reason: str) -> None:
         """The last thing that comes from the line."""
-        self._inbox.put_nowait(Closed(reason))
+        self._inbox.put(Closed(reason))
 
     def leave(self) -> None:
         """Give the call to another process at the end of the turn."""
-        self._inbox.put_nowait(Leave())
+        self._inbox.put(Leave())
 
     def interrupt(self) -> None:
         """The caller has the word: silence at once, and the service learns what was heard."""
@@ -142,6 +170,7 @@ class Dialogue:
             await self._converse(phone)
         finally:
             await self._bridging.end()
+            self.think_no_more()
             for task in (self._turn, self._cutting, self._recording):
                 if task is not None:
                     task.cancel()
@@ -226,7 +255,7 @@ class Dialogue:
         finally:
             speaking.cancel()
             await asyncio.gather(speaking, return_exceptions=True)
-        self._inbox.put_nowait(TurnOver(end))
+        self._inbox.put(TurnOver(end))
 
     def _say(self, phone: PhoneCall, speaker: Speaker, event: CallEvent, latency: TurnLatency) -> None:
         match event:
@@ -337,8 +366,9 @@ class Dialogue:
         stamps = latency.as_milliseconds()
         stamps.pop(Stamp.SPEECH_ENDED.value, None)
         times = TurnTimes(
-            **stamps,  # type: ignore[arg-type]
+            **stamps,
             underruns=self._playout.counts.underruns,
+            late_ticks=self._house.clock.late - self._late_before,
             false_interruptions=self._call.false_interruptions,
             gated_echo=self._call.gated_echo,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +16,11 @@ LAGS_MS = PLAYED_MS - HEARD_MS
 ECHO_CORRELATION = 0.45
 LOUD_RMS = 230.0
 """About -43 dBFS: an echo of -30 dB is below it, and a person who interrupts is above it."""
+
+WINDOW = 256
+WINDOW_BYTES = WINDOW * 2
+REMEMBERED_WINDOWS = 16
+"""512 ms: what an utterance began with before it was noticed is in there."""
 
 WINDOWS = 8
 WINDOWS_OF_CALLER = 2
@@ -72,43 +76,63 @@ class EchoGate:
     `gated` counts windows of speech that were held to be our own.
     """
 
-    __slots__ = ("_assumed", "_caller", "_heard", "_rate", "gated")
+    __slots__ = ("_assumed", "_at", "_caller", "_known", "_past", "_rate", "gated")
 
     def __init__(self, rate: int = 8000) -> None:
         self._rate = rate
-        self._heard: deque[bytes] = deque(maxlen=-(-HEARD_MS * rate // 1000 // 256))
-        self._caller: deque[bool] = deque(maxlen=WINDOWS)
+        self._past = bytearray(REMEMBERED_WINDOWS * WINDOW_BYTES)
+        """A ring: one piece of memory for as long as the call lasts."""
+
+        self._at = self._known = 0
+        self._caller = 0
+        """A bit for each of the last windows, the newest last."""
+
         self._assumed = 0
         self.gated = 0
 
     def is_caller(self, is_speech: bool, window: bytes, played: Callable[[], bytes]) -> bool:
         """Whether the caller is speaking. `played` gives our last 700 ms, silence included, shorter at the beginning."""
-        self._heard.append(window)
+        self._remember(window)
         is_theirs = is_speech and self._passes(window, played)
-        self._caller.append(is_theirs)
+        self._note(is_theirs)
         if is_speech and not is_theirs:
             self.gated += 1
-        return is_theirs and sum(self._caller) >= WINDOWS_OF_CALLER
+        return is_theirs and self.caller_windows >= WINDOWS_OF_CALLER
 
     @property
     def caller_windows(self) -> int:
         """Windows of the last 8 that were the caller's: what was spoken before the gate opened."""
-        return sum(self._caller)
+        return self._caller.bit_count()
+
+    def past(self, windows: int) -> bytes:
+        """The last so many windows that were heard, at most 16; fewer at the beginning."""
+        size = min(windows, self._known) * WINDOW_BYTES
+        if size <= self._at:
+            return bytes(self._past[self._at - size : self._at])
+        return bytes(self._past[self._at - size :] + self._past[: self._at])
 
     def note_silence_of_ours(self, window: bytes) -> None:
         """A window heard while nothing of ours can echo; keeps the past complete."""
-        self._heard.append(window)
-        self._caller.append(False)
+        self._remember(window)
+        self._note(False)
+
+    def _remember(self, window: bytes) -> None:
+        self._past[self._at : self._at + WINDOW_BYTES] = window
+        self._at = (self._at + WINDOW_BYTES) % len(self._past)
+        self._known = min(self._known + 1, REMEMBERED_WINDOWS)
+
+    def _note(self, is_theirs: bool) -> None:
+        self._caller = (self._caller << 1 | is_theirs) & ((1 << WINDOWS) - 1)
 
     def _passes(self, window: bytes, played: Callable[[], bytes]) -> bool:
         samples = np.frombuffer(window, dtype="<i2").astype(np.float32)
         if float(samples @ samples) < len(samples) * LOUD_RMS**2:
             return False
-        if self._caller and self._caller[-1] and self._assumed < ASSUMED[sum(self._caller)]:
+        if self._caller & 1 and self._assumed < ASSUMED[self.caller_windows]:
             self._assumed += 1
             return True
         self._assumed = 0
-        heard = np.frombuffer(b"".join(self._heard), dtype="<i2").astype(np.float32)
+        heard = np.frombuffer(self.past(-(-HEARD_MS * self._rate // 1000 // WINDOW)), dtype="<i2").astype(np.float32)
         needed = PLAYED_MS * self._rate // 1000
         ours = np.frombuffer(played()[-needed * 2 :].rjust(needed * 2, b"\0"), dtype="<i2").astype(np.float32)
         return echo_correlation(heard[-HEARD_MS * self._rate // 1000 :], ours) < ECHO_CORRELATION

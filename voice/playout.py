@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from voice.frames import AudioFormat
+from voice.signals import Signal
 
-QUEUE_MS = 3_000
-"""Audio that may wait to be played; more makes `put` wait."""
+QUEUE_MS = 500
+"""Audio that may wait to be played; more makes `put` wait. It is what a call holds most of; a voice has its own beyond that."""
 
 REMEMBERED_FRAMES = 35
 """The last 700 ms played, for telling an echo from the caller."""
+
+
+Place = tuple[bytes, int]
+"""A frame as the audio that it is a part of, and where it begins there: what waits to be played is there anyway."""
 
 
 class Mouth(Protocol):
@@ -64,6 +67,12 @@ class Utterance:
             place += 1
         return found
 
+    def place(self, frame: bytes) -> Place:
+        """Where the frame that `next` has just given lies."""
+        if self._pieces and len(self._pieces[0]) - self._taken >= len(frame):
+            return self._pieces[0], self._taken
+        return frame, 0
+
     def take(self, size: int) -> None:
         """So many of them were played."""
         self.played_bytes += size
@@ -111,15 +120,15 @@ class Playout:
         self.on_started: Callable[[object], None] = _nothing
         self.on_ended: Callable[[object], None] = _nothing
         self.tap: Callable[[bytes | None], None] | None = None
-        self.played: deque[bytes | None] = deque(maxlen=REMEMBERED_FRAMES)
+        self._played: list[Place | None] = []
         self.is_paused = False
         self._speak = mouth.speak
         self._frame_bytes = format.frame_bytes
-        self._queue: deque[Utterance] = deque()
+        self._queue: list[Utterance] = []
         self._waiting_bytes = 0
         self._is_dry = False
         self._silent_ticks = REMEMBERED_FRAMES
-        self._changed = asyncio.Event()
+        self._changed = Signal()
 
     @property
     def is_idle(self) -> bool:
@@ -136,6 +145,11 @@ class Playout:
         """Whether any of the last 700 ms was speech: then an echo of it may be heard."""
         return self._silent_ticks < REMEMBERED_FRAMES
 
+    def last_played(self) -> bytes:
+        """The last 700 ms, silence included; shorter at the beginning."""
+        size, silence = self._frame_bytes, self.format.silence()
+        return b"".join(silence if p is None else p[0][p[1] : p[1] + size] for p in self._played)
+
     def open(self, key: object) -> Utterance:
         """A new utterance behind all others; `put` fills it, `finish` completes it."""
         utterance = Utterance(key)
@@ -143,7 +157,7 @@ class Playout:
         return utterance
 
     async def put(self, utterance: Utterance, audio: bytes) -> None:
-        """Append samples; waits while more than 3 s are ahead. Silently nothing when it was flushed."""
+        """Append samples; waits while more than half a second is ahead. Silently nothing when it was flushed."""
         while utterance in self._queue and self._is_far_ahead(utterance):
             self._changed.clear()
             await self._changed.wait()
@@ -203,6 +217,7 @@ class Playout:
         """Send the next frame."""
         utterance = self._queue[0] if self._queue and not self.is_paused else None
         frame = None if utterance is None else self._next_frame(utterance)
+        place = utterance.place(frame) if frame is not None and utterance is not None else None
         is_heard = self._speak(frame)
         if frame is None:
             self.counts.silent += 1
@@ -214,8 +229,10 @@ class Playout:
             self.counts.held += 1
             self.counts.silent += 1
             self._silent_ticks += 1
-            frame = None
-        self.played.append(frame)
+            frame = place = None
+        self._played.append(place)
+        if len(self._played) > REMEMBERED_FRAMES:
+            del self._played[0]
         if self.tap is not None:
             self.tap(frame)
         if frame is not None and utterance is not None:
@@ -247,7 +264,7 @@ class Playout:
     def _drop_ended(self) -> None:
         """An utterance ends with its last sample, not one tick later: what waits for its end must not lose a frame."""
         while self._queue and self._queue[0].is_complete and not self._queue[0].waiting_bytes:
-            ended = self._queue.popleft()
+            ended = self._queue.pop(0)
             self._changed.set()
             self.on_ended(ended.key)
 

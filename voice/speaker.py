@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from graph_runtime.services.phrase_cache import PhraseCache
 from voice.house import SpeechParts
 from voice.playout import Heard, Playout, Utterance
 from voice.resample import Resampler
+from voice.signals import Signal
 from voice.wav import SoundRefused, samples
 
 log = structlog.get_logger(__name__)
@@ -73,8 +75,8 @@ class Speaker:
         """Of the pieces, from the first on."""
 
         self._places = asyncio.Semaphore(DEEP)
-        self._news = asyncio.Event()
-        self._more = asyncio.Event()
+        self._news = Signal()
+        self._more = Signal()
 
     @property
     def is_heard(self) -> bool:
@@ -152,9 +154,7 @@ class Speaker:
                 if piece.is_over:
                     continue
                 await self._places.acquire()
-                audio: asyncio.Queue[bytes | None] = asyncio.Queue()
-                group.create_task(self._synthesise(piece, audio), name="synthesis")
-                group.create_task(self._play(audio, self._playout.open(piece)), name="playing")
+                group.create_task(self._speak(piece, self._playout.open(piece)), name="synthesis")
 
     def _add(self, text: str, words: Words) -> None:
         if text.strip():
@@ -166,18 +166,21 @@ class Speaker:
         self._more.set()
         self.on_first_sentence()
 
-    async def _synthesise(self, piece: Piece, found: asyncio.Queue[bytes | None]) -> None:
+    async def _speak(self, piece: Piece, utterance: Utterance) -> None:
+        """A voice that is far ahead is not read: what it has ready waits where it makes it."""
         try:
-            async for audio in self._audio(piece):
-                self.on_first_audio()
-                found.put_nowait(audio)
+            async with aclosing(self._audio(piece)) as source:
+                async for audio in source:
+                    self.on_first_audio()
+                    await self._playout.put(utterance, audio)
         except ConnectorError as error:
             self.failure = error
             self._news.set()
         finally:
-            found.put_nowait(None)
+            self._playout.finish(utterance)
+            self._places.release()
 
-    async def _audio(self, piece: Piece) -> AsyncIterator[bytes]:
+    async def _audio(self, piece: Piece) -> AsyncGenerator[bytes, None]:
         rate = self._playout.format.rate
         if piece.recording is not None:
             try:
@@ -190,8 +193,9 @@ class Speaker:
         speech = replace(self._speech)
         try:
             sound = speech_of(piece.text, piece.voice, rate, speech, phrases)
-            async for audio in from_first_sound(sound, rate) if piece is self._pieces[0] else sound:
-                yield audio
+            async with aclosing(from_first_sound(sound, rate) if piece is self._pieces[0] else sound) as source:
+                async for audio in source:
+                    yield audio
             return
         except ConnectorError as error:
             if self._speech.synthesizer is speech.synthesizer and not self._speech.fall_back():
@@ -199,21 +203,14 @@ class Speaker:
             log.warning("other_voice_speaks", reason=type(error).__name__)
         # A sentence that broke off is said again from its beginning.
         own = replace(piece.voice, name="")
-        async for audio in speech_of(piece.text, own, rate, self._speech, phrases):
-            yield audio
-
-    async def _play(self, found: asyncio.Queue[bytes | None], utterance: Utterance) -> None:
-        try:
-            while (audio := await found.get()) is not None:
-                await self._playout.put(utterance, audio)
-            self._playout.finish(utterance)
-        finally:
-            self._places.release()
+        async with aclosing(speech_of(piece.text, own, rate, self._speech, phrases)) as source:
+            async for audio in source:
+                yield audio
 
 
 async def speech_of(
     text: str, voice: Voice, rate: int, speech: SpeechParts, phrases: PhraseCache | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Samples at `rate`. Raises: ConnectorError."""
     if not text.strip():
         return
@@ -222,30 +219,43 @@ async def speech_of(
     )
     source = phrases.speak(speech.synthesizer, request) if phrases else speech.synthesizer.speak(request)
     resampler: Resampler | None = None
-    async for audio in source:
-        resampler = resampler or Resampler(audio.rate, rate)
-        if piece := resampler.feed(audio.pcm):
-            yield piece
+    try:
+        async for audio in source:
+            resampler = resampler or Resampler(audio.rate, rate)
+            if piece := resampler.feed(audio.pcm):
+                yield piece
+    finally:
+        if (close := getattr(source, "aclose", None)) is not None:
+            await close()  # an interruption stops the synthesizer, too
     if resampler is not None and (rest := resampler.finish()):
         yield rest
 
 
-async def from_first_sound(audio: AsyncIterator[bytes], rate: int) -> AsyncIterator[bytes]:
+async def from_first_sound(audio: AsyncGenerator[bytes, None], rate: int) -> AsyncGenerator[bytes, None]:
     """Samples at `rate` without the stillness that they begin with."""
     most = rate * MOST_TRIMMED_MS // 1000
     held: bytes | None = b""
-    async for piece in audio:
-        if held is None:
-            yield piece
-            continue
-        held += piece
-        loud = np.flatnonzero(np.abs(np.frombuffer(held, "<i2").astype(np.int32)) > STILL)
-        if len(loud) or len(held) >= most * 2:
-            first = min(int(loud[0]) if len(loud) else most, most)
-            yield held[max(0, first - rate * LEAD_IN_MS // 1000) * 2 :]
-            held = None
+    async with aclosing(audio):
+        async for piece in audio:
+            if held is None:
+                yield piece
+                continue
+            held += piece
+            first = _first_sound(held)
+            if first is not None or len(held) >= most * 2:
+                first = most if first is None else min(first, most)
+                trimmed, held = held[max(0, first - rate * LEAD_IN_MS // 1000) * 2 :], None
+                yield trimmed
+                del trimmed
     if held:
         yield held
+
+
+def _first_sound(audio: bytes) -> int | None:
+    """The first sample that is not still."""
+    is_loud = np.abs(np.frombuffer(audio, "<i2").astype(np.int32)) > STILL
+    first = int(is_loud.argmax())
+    return first if is_loud[first] else None
 
 
 def _beginning(piece: Piece, part: Heard | None) -> str:

@@ -10,12 +10,20 @@ from graph_runtime.contract.speech import Listening, ListenRequest, Transcriber
 
 
 class Hearing:
-    """`on_words` is told the text so far, where the recogniser gives it before the end."""
+    """`on_words` is told the text so far, where the recogniser gives it before the end; `on_final` what `result` will be,
+    as soon as that is known, unless the speaker goes on."""
 
-    def __init__(self, transcriber: Transcriber, request: ListenRequest, on_words: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        transcriber: Transcriber,
+        request: ListenRequest,
+        on_words: Callable[[str], None],
+        on_final: Callable[[Speech], None] = lambda _: None,
+    ) -> None:
         self._transcriber = transcriber
         self._request = request
         self._on_words = on_words
+        self._on_final = on_final
         self._audio: list[bytes] = []
         self._listening: Listening
         self._reading: asyncio.Task[Speech]
@@ -79,4 +87,7 @@ class Hearing:
             if text:
                 self._on_words(text)
         confidence = min(1.0, max(0.0, min(confidences))) if confidences else None
-        return Speech(text=" ".join(filter(None, finals)), confidence=confidence, language=language)
+        speech = Speech(text=" ".join(filter(None, finals)), confidence=confidence, language=language)
+        if self._is_finished:
+            self._on_final(speech)
+        return speech

@@ -233,6 +233,11 @@ class TurnTaking:
         return min(moments, default=None)
 
     @property
+    def is_probably_done(self) -> bool:
+        """The caller has answered, unless they go on before the hard end."""
+        return self.phase is Phase.SOFT and self.waits and not self.is_paused
+
+    @property
     def _is_waiting_in_silence(self) -> bool:
         return self.waits and not self.we_speak and self.phase is Phase.IDLE and not self._digits
 

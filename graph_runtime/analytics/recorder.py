@@ -32,6 +32,12 @@ class Recorder:
                 ms=event.ms,
                 replayed=event.replayed,
             )
+        elif isinstance(event, happened.ModelDiscarded):
+            self._keep(
+                event, "model_discarded", "", provider=event.provider, model=event.model,
+                input_tokens=event.input_tokens, output_tokens=event.output_tokens,
+                cost_microusd=event.cost_microusd, is_estimated=event.is_estimated,
+            )  # fmt: skip
         elif isinstance(event, happened.ChainAsked):
             self._keep(event, "chain_asked", event.node_id, chain_id=event.chain_id, leaves=event.leaves)
         elif isinstance(event, happened.EventAwaited):

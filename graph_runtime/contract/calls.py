@@ -247,7 +247,8 @@ class LineSettings:
 
     `most_calls` at a time, in and out together. `hours` with their time zone: when calls are taken; empty: always.
     `desk`: context,extension,priority of the dialplan for calls that are not taken. `can_call`: calls out are set up;
-    they show `caller_id`. `moves_calls`: transfers are begun by us, not asked for by the dialplan.
+    they show `caller_id`. `moves_calls`: transfers are begun by us, not asked for by the dialplan. `thinks_ahead`: models
+    are asked as soon as a caller is probably done.
     """
 
     dial_template: str
@@ -267,6 +268,7 @@ class LineSettings:
     caller_id: str = ""
     hangs_up_on_machines: bool = True
     moves_calls: bool = False
+    thinks_ahead: bool = True
 
 
 OutgoingResult = Literal[
@@ -329,7 +331,10 @@ def dialable(target: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TurnTimes:
-    """Stamps of one turn at the wire, milliseconds after the caller stopped speaking; None: it did not come to that."""
+    """Stamps of one turn at the wire, milliseconds after the caller stopped speaking; None: it did not come to that.
+
+    The counts are of the call so far; `late_ticks`: frames that its process sent more than 5 ms late, on all its calls.
+    """
 
     soft_end: float | None = None
     hard_end: float | None = None

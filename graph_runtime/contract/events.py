@@ -115,6 +115,21 @@ class ModelAnswered(EngineEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDiscarded(EngineEvent):
+    """A model was asked for an answer before it was certain that it would be wanted, and it was not.
+
+    `is_estimated`: it was broken off, so tokens are counted from its characters.
+    """
+
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost_microusd: int | None
+    is_estimated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeSearched(EngineEvent):
     """A step searched knowledge. `documents`: ids of what it got, best first, each once; none: nothing was sure enough.
 

@@ -45,6 +45,7 @@ class ModelRequest:
     `first_token_seconds`: time-out for the first token, all attempts together when `is_live`: somebody waits on the line.
     `purpose` tells the demo model what is wanted
     ("reply", "classify", "extract", "judge", "reword") and never reaches a vendor; `hints` is its data.
+    `may_be_early` False: a step with a limit of money is asked only once it is certain that the answer is wanted.
     """
 
     messages: tuple[ModelMessage, ...]
@@ -55,6 +56,7 @@ class ModelRequest:
     seconds: float = 60.0
     first_token_seconds: float = 15.0
     is_live: bool = False
+    may_be_early: bool = True
     purpose: Literal["reply", "classify", "extract", "judge", "reword"] = "reply"
     hints: dict[str, Any] = field(default_factory=dict)
     language: str = "en"

@@ -67,6 +67,10 @@ CALL_SECONDS: Final = 9.5
 """When a caller hears the apology for a long wait, the next model is being asked; a third of them nobody waits for."""
 
 
+SHORT_SECONDS: Final = 60.0
+"""So long after a vendor's limit was met its account counts as short."""
+
+
 class ModelRunner:
     """One for a process. `clock`, `sleep` and `chance` (0…1) are given so that tests can move time."""
 
@@ -84,6 +88,7 @@ class ModelRunner:
         self._chance = chance
         self._rules = rules or RetryRules()
         self._on_call = on_call or (lambda _: None)
+        self._short_until: dict[str, float] = {}
         self.breakers = Breakers(clock)
 
     async def run(
@@ -109,6 +114,11 @@ class ModelRunner:
             except BuilderError as error:
                 last = error
         raise last
+
+    def is_short(self, models: Sequence[ModelSource | ChatModel]) -> bool:
+        """Whether an account of these was held back by its limits in the last minute: it is asked only for what must be."""
+        sources = (m if isinstance(m, ModelSource) else ModelSource.ready(m) for m in models)
+        return any(self._clock() < self._short_until.get(source.account, 0.0) for source in sources)
 
     async def _ask(self, source: ModelSource, request: ModelRequest, output: _Output) -> ModelReply:
         deadline = self._clock() + request.seconds
@@ -156,6 +166,7 @@ class ModelRunner:
             error = failure.code
             if isinstance(failure, RateLimited):
                 RATE_LIMITED.labels("model").inc()
+                self._short_until[source.account] = self._clock() + SHORT_SECONDS
             if isinstance(failure, Unreachable | BadAnswer):
                 self.breakers.failed(key)
             raise

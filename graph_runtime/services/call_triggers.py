@@ -51,6 +51,16 @@ class CallTriggers:
         self._starts.go_on(workspace_id, conversation_id, turn)
         return accepted
 
+    def think_ahead(self, workspace_id: str, conversation_id: str, speech: Speech) -> None:
+        """This is probably what `take` will be given next."""
+        payload, _, text = _trigger(speech)
+        if text:
+            self._starts.think_ahead(workspace_id, conversation_id, json_values(payload), text)
+
+    def think_no_more(self, conversation_id: str) -> None:
+        """It is not."""
+        self._starts.runner.ahead.forget(conversation_id)
+
 
 def _trigger(heard: Heard) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
     """(payload, parts of the contact's message, its text); no parts where nothing is shown in the transcript."""

@@ -11,8 +11,9 @@ from graph_runtime.services.conversations import Conversations
 from graph_runtime.services.live import Live
 from graph_runtime.services.trigger_acts import TriggerActs
 from graph_runtime.services.trigger_messages import MessageTriggers
-from graph_runtime.services.turn_runner import Outside, TurnRunner
+from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.services.turn_starts import TurnStarts
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.services.versions import Versions
 from graph_runtime.services.waking import way_to_workers
 from graph_runtime.services.workspace_facts import WorkspaceFacts

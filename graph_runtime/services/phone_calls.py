@@ -20,6 +20,7 @@ from graph_runtime.contract.calls import (
     HungUp,
     LineSettings,
     Sound,
+    Speech,
     Transfer,
     TransferOutcome,
     Transferred,
@@ -183,6 +184,19 @@ class PhoneCalls:
         committed; call again with the same).
         """
         return (self._operators if call.is_operator else self._turns).events(call, heard)
+
+    def think_ahead(self, call: PhoneCall, speech: Speech) -> None:
+        """The caller has probably finished, and said this: what models will be asked is asked now, and nothing else happens.
+        Returns at once; `turn` with the same words then has the answer sooner, and the same one. Not on a call that was attached
+        before: if its process died of what was said, nothing has counted that yet.
+        """
+        if call.line.thinks_ahead and call.is_new and not call.is_operator:
+            self._triggers.think_ahead(call.workspace_id, call.conversation_id, speech)
+
+    def think_no_more(self, call: PhoneCall) -> None:
+        """The caller goes on, or means something else: models are broken off."""
+        if not call.is_operator:
+            self._triggers.think_no_more(call.conversation_id)
 
     async def heard_until(self, call: PhoneCall, key: str, text: str) -> None:
         """The caller interrupted the message `key` after hearing `text` of it: a model that still writes it is stopped,

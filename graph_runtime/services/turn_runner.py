@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +14,9 @@ from graph_runtime.analytics.counting import count_event
 from graph_runtime.analytics.recorder import Recorder
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import LeaseLost
-from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgeQuery
-from graph_runtime.contract.local_time import time_zone_of
-from graph_runtime.contract.messages import Reply, SaidMessage, Text, dump_part
+from graph_runtime.contract.messages import Text, dump_part
 from graph_runtime.contract.opt_out import Wish
-from graph_runtime.contract.people import QueueFacts
 from graph_runtime.engine.run import TurnResult, run_turn, sorry
-from graph_runtime.engine.turn import AsksModels, Budget, CallsHttp, Connections, Doors, Trigger
 from graph_runtime.jobs.jobs import HandleTurn, Jobs, NoJobs
 from graph_runtime.services.gathering import Gathering
 from graph_runtime.services.heartbeat import Heart
@@ -29,43 +24,23 @@ from graph_runtime.services.isolation import Isolation
 from graph_runtime.services.live import Live
 from graph_runtime.services.live_steps import LiveObserver, shown_at_commit
 from graph_runtime.services.manner import Manner
+from graph_runtime.services.thinking_ahead import ThinkingAhead
 from graph_runtime.services.turn_rows import hung_up, is_stale, rows_of, unchanged
-from graph_runtime.services.versions import PinnedVersion, Versions
+from graph_runtime.services.turn_world import Outside, TurnWorld
+from graph_runtime.services.versions import Versions
 from graph_runtime.services.wishes import obeyed, wish_of
-from graph_runtime.services.workspace_facts import Facts, WorkspaceFacts
+from graph_runtime.services.workspace_facts import WorkspaceFacts
 from graph_runtime.storage.database import DISK_FULL
 from graph_runtime.storage.turns import Committed, EffectRows, LeasedTurn, TurnRows, TurnStore
 from graph_runtime.telemetry.metrics import INBOUND_TO_REPLY, LEASE_STEALS
 
 log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 3
-HISTORY_MESSAGES = 60
 ANSWERS_KEPT = 500
 FULL_SECONDS = 2.0
 """Until what could not be stored for want of room is tried again."""
 HANG_UP = "hang_up"
 """In a payload: the caller has gone, and with them the conversation."""
-
-FindModels = Callable[[str, str, str], Awaitable[Sequence[Any]]]
-"""(workspace, agent, connection slot) → models, best first."""
-
-
-FindKnowledge = Callable[[str, KnowledgeQuery], Awaitable[KnowledgeAnswer]]
-"""(workspace, query) → what was found."""
-FindConnections = Callable[[str, str], Connections]
-"""(workspace, agent) → the credentials behind its slots."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What turns reach the world through, the same for all conversations."""
-
-    runner: AsksModels | None = None
-    models: FindModels | None = None
-    http: CallsHttp | None = None
-    knowledge: FindKnowledge | None = None
-    connections: FindConnections | None = None
-    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +69,8 @@ class TurnRunner:
         self._store = store
         self._versions = versions
         self._live = live
-        self._outside = outside
+        self.world = TurnWorld(store, outside)
+        self.ahead = ThinkingAhead(store, versions, facts, self.world)
         self.gathering = Gathering(store, live)
         self._jobs = jobs or NoJobs()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -170,6 +146,7 @@ class TurnRunner:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        await self.ahead.close()
 
     async def run_pending(
         self,
@@ -282,7 +259,11 @@ class TurnRunner:
         if is_stale(turn):
             return await self._commit(workspace_id, conversation_id, turn, unchanged(turn, "done"))
         if turn.payload.get(HANG_UP):
-            return await self._commit(workspace_id, conversation_id, turn, hung_up(turn))
+            rows = hung_up(turn)
+            await self.ahead.take(conversation_id).end((recorder := Recorder(),), (workspace_id, conversation_id), turn)
+            if recorder.rows:
+                rows.record["events"] = recorder.rows
+            return await self._commit(workspace_id, conversation_id, turn, rows)
         is_call = turn.channel_kind == PHONE
         pinned = await self._versions.get(workspace_id, str(turn.version_id), "call" if is_call else "message")
         place, pace = (workspace_id, conversation_id), pinned.compiled.root.flow.pace
@@ -297,25 +278,20 @@ class TurnRunner:
             if wish := wish_of(turn, facts):
                 return obeyed(turn, facts, wish)
             live = LiveObserver(self._live, says_at_once=is_call, is_test=turn.is_test, hides=manner.hides)
-            doors = Doors(
-                effects=journal,
-                runner=self._outside.runner,
-                models=self._models_of(workspace_id, str(turn.agent_id)),
-                http=self._outside.http,
-                knowledge=self._knowledge_of(workspace_id),
-                connections=find(workspace_id, str(turn.agent_id)) if (find := self._outside.connections) else None,
+            doors = replace(
+                self.world.doors(workspace_id, turn, journal),
                 observers=(recorder, live, count_event),
-                budget=self._outside.budget,
                 cut=self._new_cut(conversation_id) if is_call else None,
-                queue=self._queue_of(workspace_id),
             )
-            trigger = await self._trigger(workspace_id, conversation_id, turn, pinned, facts)
-            return await run_turn(pinned.compiled, turn.checkpoint, trigger, doors)
+            trigger = await self.world.trigger(place, turn, pinned, facts)
+            return await run_turn(pinned.compiled, turn.checkpoint, trigger, thought.doors(doors))
 
+        thought = self.ahead.take(conversation_id)
         try:
             ran = await self.gathering.run(place, turn, pace, begin, manner.delay)
         finally:
             self._cuts.pop(conversation_id, None)
+            await thought.end((recorder,), place, turn)
         result = ran.result
         if result.is_over and result.events:
             recorder.ended(result.events[-1], result.result, result.goal_value)
@@ -328,68 +304,6 @@ class TurnRunner:
     def _new_cut(self, conversation_id: str) -> asyncio.Event:
         cut = self._cuts[conversation_id] = asyncio.Event()
         return cut
-
-    def _models_of(self, workspace_id: str, agent_id: str) -> Callable[[str], Awaitable[Sequence[Any]]] | None:
-        find = self._outside.models
-        if find is None:
-            return None
-
-        async def models(slot: str) -> Sequence[Any]:
-            return await find(workspace_id, agent_id, slot)
-
-        return models
-
-    def _knowledge_of(self, workspace_id: str) -> Callable[[KnowledgeQuery], Awaitable[KnowledgeAnswer]] | None:
-        find = self._outside.knowledge
-        if find is None:
-            return None
-
-        async def search(query: KnowledgeQuery) -> KnowledgeAnswer:
-            return await find(workspace_id, query)
-
-        return search
-
-    def _queue_of(self, workspace_id: str) -> Callable[[str], Awaitable[QueueFacts | None]]:
-        async def queue(queue_id: str) -> QueueFacts | None:
-            found = await self._store.queue(workspace_id, queue_id)
-            return QueueFacts.model_validate(found) if found else None
-
-        return queue
-
-    async def _trigger(
-        self, workspace_id: str, conversation_id: str, turn: LeasedTurn, pinned: PinnedVersion, facts: Facts
-    ) -> Trigger:
-        history: tuple[SaidMessage, ...] = ()
-        if pinned.compiled.reads_history:
-            rows = await self._store.history(workspace_id, conversation_id, HISTORY_MESSAGES, until_seq=turn.inbox_seq)
-            history = tuple(SaidMessage(role=r["role"], text=r["text"]) for r in rows)
-            if turn.holds:
-                held = await self._store.held_texts(workspace_id, conversation_id)
-                asked = history[-1:] if history and history[-1].role == "contact" else ()
-                before = history[: len(history) - len(asked)]
-                history = (*before, *(SaidMessage(role="agent", text=text) for text in held), *asked)
-        reply = turn.payload.get("reply")
-        call = await self._store.call_facts(workspace_id, conversation_id) if turn.channel_kind == PHONE else {}
-        return Trigger(
-            kind=turn.kind,  # type: ignore[arg-type]  # the table's CHECK allows only these
-            workspace_id=workspace_id,
-            conversation_id=conversation_id,
-            turn_id=str(turn.inbox_id),
-            turn=turn.turn_seq + 1,
-            now=turn.run_at,
-            channel=turn.channel_kind,
-            language=turn.language,
-            reply=Reply.model_validate(reply) if reply else None,
-            is_test=turn.is_test,
-            started_at=turn.started_at,
-            contact=turn.contact_fields | {"time_zone": time_zone_of(turn.contact_fields, facts.shown["time_zone"])},
-            contact_variables=turn.contact_variables,
-            workspace=facts.shown,
-            history=history,
-            call=call,
-            variables=turn.payload.get("variables") or {},
-            happened=turn.payload.get("happened") or {},
-        )
 
     async def _put_aside(self, workspace_id: str, conversation_id: str, turn: LeasedTurn) -> Committed:
         """The trigger has failed too often: it becomes a dead letter, and the contact is told."""

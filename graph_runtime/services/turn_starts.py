@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from graph_runtime.jobs.jobs import HandleTurn, Jobs
 from graph_runtime.services.turn_runner import TurnRunner
 from graph_runtime.storage.turns import LeasedTurn
@@ -28,6 +30,11 @@ class TurnStarts:
             self.runner.start(workspace_id, conversation_id)
         else:
             self._jobs.send(HandleTurn(workspace_id, conversation_id))
+
+    def think_ahead(self, workspace_id: str, conversation_id: str, payload: dict[str, Any], text: str) -> None:
+        """A message may be about to come. Only where its turn will run: nobody else could use what was begun."""
+        if self._are_here:
+            self.runner.ahead.begin(workspace_id, conversation_id, payload, text)
 
     def go_on(self, workspace_id: str, conversation_id: str, turn: LeasedTurn | None) -> None:
         """A new trigger of a conversation; `turn` None: some process has it and will see the trigger."""

@@ -203,6 +203,15 @@ class TurnStore:
             await cursor.execute(_LEASE, (workspace_id, conversation_id, self.owner, epoch, LEASE_SECONDS))
             return await cursor.fetchone()
 
+    async def glance(self, workspace_id: str, conversation_id: str, payload: dict[str, Any]) -> LeasedTurn | None:
+        """What a turn for a message would start from now, without taking anything; None unless the conversation rests and
+        waits for one."""
+        async with self._database.direct() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
+            cursor = connection.cursor(row_factory=class_row(LeasedTurn), binary=True)
+            await cursor.execute(_GLANCE, (_json(payload), conversation_id))
+            return await cursor.fetchone()
+
     async def attempts(self, workspace_id: str, conversation_id: str) -> int:
         """How often the oldest waiting trigger was begun; 0 when none waits."""
         async with self._database.direct() as connection, connection.transaction():
@@ -370,6 +379,13 @@ _COMMIT_TYPES = (
 )  # fmt: skip
 _COMMIT_HAND_OFF = f"SELECT {_COMMITTED} FROM commit_hand_off({', '.join(f'%s::{kind}' for kind in _COMMIT_TYPES)})"  # noqa: S608  # of constants
 _GATHER = "SELECT * FROM gather_messages(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"
+_GLANCE = """
+    SELECT t.* FROM conversation c, LATERAL turn_start(c, jsonb_populate_record(NULL::inbox, jsonb_build_object(
+        'id', uuidv7(), 'kind', 'message', 'payload', %s::jsonb, 'seq', c.message_seq + 1, 'attempts', 1,
+        'first_run_at', clock_timestamp()))) t
+    WHERE c.id = %s::uuid AND c.status = 'open' AND c.waits = 'reply' AND c.hand_off_id IS NULL
+      AND c.pending_since IS NULL AND c.lease_owner IS NULL
+"""
 _RENEW = "SELECT renew_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::integer)"
 _RELEASE = "SELECT release_lease(%s::uuid, %s::uuid, %s::bigint, %s::integer, %s::uuid, %s::boolean)"
 _BEGIN_EFFECT = (

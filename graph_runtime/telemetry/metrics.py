@@ -23,6 +23,9 @@ POSSIBLY_DUPLICATE: Final = Counter("possibly_duplicate_total", "Deliveries sent
 BREAKER: Final = Gauge("breaker_state", "0 closed, 1 half-open, 2 open; the worst account of a kind", ["connector"])
 RATE_LIMITED: Final = Counter("rate_limited_total", "Requests and calls held back by a limit", ["limit"])
 MODEL_COST: Final = Counter("llm_cost_microusd", "Price of answers of language models, in millionths of a dollar")
+MODELS_AHEAD: Final = Counter(
+    "models_asked_ahead_total", "Answers of models begun before a caller was certainly done", ["outcome"]
+)
 EVENTS_SENT: Final = Counter("events_sent_total", "Attempts to tell subscriptions an event", ["outcome"])
 WEBHOOK_REJECTS: Final = Counter("webhook_reject_total", "Webhooks that were refused", ["reason"])
 HAND_OFFS: Final = Counter("hand_offs_total", "Conversations that people took, released or gave back", ["what"])

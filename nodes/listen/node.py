@@ -47,6 +47,14 @@ class Settings(NodeSettings):
         "Pause that ends a sentence, ms", default=None, ge=150, le=5000, advanced=True, show_when={"takes": _SPEECH},
         help="Empty: as the phone line is set up.",
     )  # fmt: skip
+    min_speech_ms: int = setting(
+        "Shorter sounds are noise, ms", default=200, ge=0, le=5000, advanced=True, show_when={"takes": _SPEECH},
+        help="A cough lasts less. Lower it where a short “no” is missed.",
+    )  # fmt: skip
+    min_words: int = setting(
+        "Words it takes to interrupt", default=0, ge=0, le=20, advanced=True, show_when={"takes": _SPEECH},
+        help="While the agent still speaks. 0: a word, or half a second of voice. More suits a loud place.",
+    )  # fmt: skip
     surest: float = setting(
         "Surely understood from", default=0, ge=0, le=1, advanced=True, show_when={"takes": _SPEECH},
         help="Between 0 and 1. What was recognised less surely leaves by “Not understood”.",
@@ -86,6 +94,8 @@ async def run(settings: Settings, ctx: NodeContext) -> AwaitReply:
             no_input_ms=int(settings.silence_seconds * 1000),
             repeats=0,
             longest_ms=settings.longest_seconds * 1000,
+            min_speech_ms=settings.min_speech_ms,
+            min_words=settings.min_words,
         )
     )
 

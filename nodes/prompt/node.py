@@ -146,5 +146,5 @@ def _request(settings: Settings, ctx: NodeContext) -> ModelRequest:
         messages=(ModelMessage("system", system), *messages, ModelMessage("user", user or "…")),
         schema=object_schema(settings.fields, _REPLY if wants_words else None) if settings.fields else None,
         temperature=settings.temperature, max_tokens=settings.max_tokens, seconds=settings.seconds,
-        hints={"text": user, "fields": field_hints(settings.fields)}, language=ctx.language,
+        may_be_early=settings.max_cost is None, hints={"text": user, "fields": field_hints(settings.fields)}, language=ctx.language,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import logging
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from pydantic import SecretStr
 from connectors.offline_speech.speech import EspeakSynthesizer, SphinxTranscriber, missing
 from graph_runtime import bootstrap
 from graph_runtime.contract.calls import Voice
+from graph_runtime.contract.models import ModelEvent, ModelReply, ModelRequest, TextDelta
+from graph_runtime.engine.models import ModelRunner
 from graph_runtime.services.principal import Principal
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.settings import Settings
 from graph_runtime.storage import migrate
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
@@ -40,6 +44,8 @@ from voice.speaker import speech_of
 CALLS = 4
 TURNS = 14
 OFFLINE_TURNS = 14
+MODEL_TURNS = 14
+FIRST_TOKEN_SECONDS = 0.3
 ENDPOINT_MS = 400
 SPEAKS_SECONDS = 1.2
 """Of an answer, before it is interrupted."""
@@ -57,6 +63,14 @@ TALKS = phone_flow(
     },
     {"n_start.next": "n_ask", "n_ask.answered": "n_set", "n_set.next": "n_ask"},
     variables={"n": {"type": "text", "label": "N"}},
+)  # fmt: skip
+ANSWERS = phone_flow(
+    {
+        "n_ask": ("ask", {"text": "Yes?", "kind": "text"}),
+        "n_model": ("prompt", {"connection": "llm", "system": "Help.", "has_filler": False}),
+    },
+    {"n_start.next": "n_ask", "n_ask.answered": "n_model", "n_model.next": "n_ask", "n_model.error": "n_ask"},
+    connections={"llm": {"kind": "chat_model", "label": "Model"}},
 )  # fmt: skip
 READS = phone_flow(
     {"n_say": ("say", {"text": LONG, "waits_to_end": True}), "n_end": ("hang_up", {})},
@@ -78,6 +92,50 @@ class Understands:
 
     async def warm_up(self) -> None: ...
     async def aclose(self) -> None: ...
+
+
+class Thinks:
+    """A model that begins to answer after a while."""
+
+    provider = name = "thinks"
+
+    async def stream(self, _: ModelRequest) -> AsyncIterator[ModelEvent]:
+        await asyncio.sleep(FIRST_TOKEN_SECONDS)
+        yield TextDelta("So that is what you have said.")
+        yield ModelReply("So that is what you have said.", model=self.name, provider=self.provider)
+
+
+async def _model_answers(services: bootstrap.Services, who: Principal) -> dict[str, float]:
+    """End of speech to the first frame of a model's answer, asked at the hard end and at the soft one, in turns."""
+
+    async def models(*_: str) -> list[Thinks]:
+        return [Thinks()]
+
+    services.conversation_side.runner.world.outside = Outside(runner=ModelRunner(), models=models)
+    times: dict[str, list[float]] = {"model_answer": [], "model_answer_ahead": []}
+    async with voice_process(services, Understands(), FakeSynthesizer()) as process:
+        calls = {}
+        for name, thinks_ahead in (("model_answer", False), ("model_answer_ahead", True)):
+            line = await new_line(services, who, ANSWERS, endpoint_ms=ENDPOINT_MS, thinks_ahead=thinks_ahead)
+            calls[name] = await process.dial(line)
+        for _ in range(MODEL_TURNS):
+            for name, (leg, call) in calls.items():
+                await until(lambda: call.turns.waits and not call.turns.we_speak)  # noqa: B023 (awaited here)
+                await asyncio.sleep(ECHO_SECONDS)
+                await leg.say(ANSWER)
+                times[name].append(await _answered(leg))
+        for leg, _ in calls.values():
+            leg.hang_up()
+    return _spread("model_answer", times["model_answer"]) | _spread("model_answer_ahead", times["model_answer_ahead"])
+
+
+async def _answered(leg: Leg) -> float:
+    """Milliseconds from the end of what was just said to the first sound."""
+    ended = leg.spoke_at
+    await until(lambda: leg.speech_began(after=ended) is not None)
+    answered = leg.speech_began(after=ended)
+    assert answered is not None
+    return (answered - ended) * 1000
 
 
 async def _talk(process: VoiceProcess, line: Line, found: dict[str, list[float]]) -> None:
@@ -137,11 +195,7 @@ async def _offline(services: bootstrap.Services, who: Principal) -> list[float]:
             )
             await asyncio.sleep(ECHO_SECONDS)
             await leg.say(said)
-            ended = leg.spoke_at
-            await until(lambda: leg.speech_began(after=ended) is not None)  # noqa: B023 (awaited here)
-            answered = leg.speech_began(after=ended)
-            assert answered is not None
-            times.append((answered - ended) * 1000)
+            times.append(await _answered(leg))
         leg.hang_up()
     await hears.aclose()
     await talks.aclose()
@@ -170,6 +224,7 @@ async def _measure(url: str, folder: Path) -> dict[str, float]:
         figures |= _spread("answer", found["answer"]) | _spread("long_answer_gap", found["gaps"], 99)
         figures |= {"long_answer_underruns": found["underruns"][0], "long_answer_seconds": found["seconds"][0]}
         figures["long_answer_gap_longest_ms"] = max(found["gaps"])
+        figures |= await _model_answers(services, who)
         if not missing():
             figures |= _spread("offline_answer", await _offline(services, who))
         return figures

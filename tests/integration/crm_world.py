@@ -9,7 +9,7 @@ from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.flow import load_flow
 from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.oauth import OAuth
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.encryption import KeyRing

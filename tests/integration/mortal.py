@@ -14,7 +14,7 @@ from typing import Any
 from graph_runtime.contract.messages import Reply
 from graph_runtime.contract.models import ModelReply
 from graph_runtime.services.channel_access import ChannelAccess
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from tests.conversation_world import process
 
 

@@ -22,7 +22,7 @@ from graph_runtime.contract.messages import Reply
 from graph_runtime.contract.models import ModelReply
 from graph_runtime.services.conversation_side import Part
 from graph_runtime.services.principal import Principal
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.postgres_account import programs_for
 from graph_runtime.telemetry import logs

@@ -14,7 +14,7 @@ from graph_runtime.contract.messages import Reply
 from graph_runtime.contract.models import ModelReply, ModelUsage
 from graph_runtime.engine.run import SORRY
 from graph_runtime.services import turn_runner
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.turns import TurnRows
 from tests.conversation_world import Process, process, publish

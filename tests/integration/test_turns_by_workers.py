@@ -20,7 +20,7 @@ from graph_runtime.jobs.queue import RedisJobs
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.conversation_side import Part
 from graph_runtime.services.principal import PERMISSIONS, Principal
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.worker.main import work
 from tests.conversation_world import Process, process, publish

@@ -9,7 +9,7 @@ from typing import Any
 from graph_runtime.contract.models import ModelReply
 from graph_runtime.services.live import Live, LiveEvent
 from graph_runtime.services.principal import PERMISSIONS, Principal
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.conversation_world import process, publish
 from tests.engine.small_nodes import flow

@@ -10,7 +10,7 @@ import psycopg
 
 from graph_runtime.contract.models import ModelReply
 from graph_runtime.services.isolation import Isolation
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.conversation_world import process, publish
 from tests.engine.small_nodes import flow

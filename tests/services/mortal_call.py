@@ -17,7 +17,7 @@ from graph_runtime.bootstrap import Services, build
 from graph_runtime.contract.calls import Begin, Speech
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.models import ModelReply
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.settings import Settings
 
 
@@ -53,7 +53,7 @@ async def _models(*_: str) -> list[Any]:
 async def main(url: str, uuid: str, where: str) -> None:
     async with building(url) as services:
         side = services.conversation_side
-        side.runner._outside = Outside(runner=Hangs(is_final=where == "commit"), models=_models)
+        side.runner.world.outside = Outside(runner=Hangs(is_final=where == "commit"), models=_models)
         call = await services.phone_calls.attach(uuid)
         # To its end: what is told before its commit has no place yet that `spoken` could note.
         async with aclosing(services.phone_calls.turn(call, Begin())) as events:

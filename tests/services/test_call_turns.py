@@ -29,7 +29,7 @@ from graph_runtime.contract.calls import (
 )
 from graph_runtime.contract.models import ModelReply
 from graph_runtime.services.principal import Principal
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.worker.main import work
 from tests.engine.small_nodes import PAUSE
@@ -85,7 +85,7 @@ async def _models(*_: str) -> list[Any]:
 
 
 def with_model(services: Services, model: Any) -> Any:
-    services.conversation_side.runner._outside = Outside(runner=model, models=_models)
+    services.conversation_side.runner.world.outside = Outside(runner=model, models=_models)
     return model
 
 

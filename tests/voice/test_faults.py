@@ -19,6 +19,7 @@ from tests.voice import sounds
 from tests.voice.fake_speech import FakeSynthesizer, FakeTranscriber
 from tests.voice.voice_world import MovedTime, quiet, until, voice_process
 from voice.texts import Bridge, text_of
+from voice.turn_taking import Phase
 
 ANSWER = sounds.voice(800, seed=5, pitch=220, level_db=-20)
 SORRY = "I cannot look this up right now."
@@ -78,7 +79,7 @@ async def test_a_model_that_hangs_is_bridged_and_given_up(
         leg, call = await process.dial(line)
         await quiet(leg, call)
         await leg.say(ANSWER)
-        await until(model.asked.is_set)
+        await until(lambda: model.asked.is_set() and call.turns.phase is Phase.IDLE)  # from then on somebody waits
         spoken = len(talks.texts)
         for seconds, rung in (
             (0.8, Bridge.FILLER),
@@ -116,7 +117,7 @@ async def test_a_step_chooses_what_bridges_its_wait(
         leg, call = await process.dial(line)
         await quiet(leg, call)
         await leg.say(ANSWER)
-        await until(model.asked.is_set)
+        await until(lambda: model.asked.is_set() and call.turns.phase is Phase.IDLE)  # from then on somebody waits
         spoken = len(talks.texts)
         await until(lambda: call._dialogue is not None and call._dialogue._bridging.ladder.filler != "")
         await time.passes(4.2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ STILL = np.random.default_rng(3).integers(-20, 20, 80 * 8).astype("<i2").tobytes
 
 
 async def trimmed(audio: bytes, size: int) -> bytes:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         for at in range(0, len(audio), size):
             yield audio[at : at + size]
 

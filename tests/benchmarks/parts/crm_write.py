@@ -33,7 +33,7 @@ from graph_runtime.services.credentials import Credentials
 from graph_runtime.services.crm_later import CrmLater
 from graph_runtime.services.oauth import OAuth
 from graph_runtime.services.principal import system_principal
-from graph_runtime.services.turn_runner import Outside
+from graph_runtime.services.turn_world import Outside
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import agents
 from graph_runtime.storage.crm_writes import CrmWriteSweep

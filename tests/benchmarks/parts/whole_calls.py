@@ -14,6 +14,7 @@ from graph_runtime.contract.calls import (
     Listen,
     MessageEnds,
     Sound,
+    Speech,
     TurnTimes,
     Voice,
     Words,
@@ -78,6 +79,8 @@ class AtOnce:
     async def keep_recording(self, call: PhoneCall, wav: bytes) -> str:
         return ""
 
+    def think_ahead(self, call: PhoneCall, speech: Speech) -> None: ...
+    def think_no_more(self, call: PhoneCall) -> None: ...
     async def heard_until(self, call: PhoneCall, key: str, text: str) -> None: ...
     async def spoken(self, call: PhoneCall) -> None: ...
     async def let_go(self, call: PhoneCall, *, again: bool = False) -> None: ...
