@@ -304,6 +304,7 @@ async def build(
         EventLog(database, clock),
         KnowledgeDocuments(database, pages, clock),
         Chains(database, clock),
+        KnowledgeCopies(database, catalog, stores, clock),
     )
     speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
     warming = PhraseWarming(database, catalog, speech, phrases, lines)
@@ -390,7 +391,7 @@ async def build(
         knowledge_exchange=KnowledgeExchange(database, clock),
         knowledge_questions=KnowledgeQuestions(database, ConversationGate(side.reader), clock),
         knowledge_ingest=KnowledgeIngest(database, embedders, pages, side.instance.number),
-        knowledge_copies=KnowledgeCopies(database, catalog, stores, clock),
+        knowledge_copies=retries.copies,
         knowledge_copying=KnowledgeCopying(database, stores),
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),
