@@ -67,55 +67,6 @@ async def _a_store_is_chosen(page: Page, services: Services, who: Principal) -> 
     await expect(page.get_by_test_id("fill-again")).to_have_count(0)
 
 
-async def models_of(services: Services, who: Principal, base: str) -> set[str]:
-    """Which models made the vectors of a base; "" stands for none."""
-    async with services.database.workspace(who.workspace_id) as connection:
-        cursor = await connection.execute(
-            "SELECT DISTINCT coalesce(embedding_model, '') AS model FROM knowledge_passage WHERE knowledge_base_id = %s",
-            (base,),
-        )
-        return {row["model"].partition("@")[0] async for row in cursor}
-
-
-async def _a_model_of_our_own(page: Page, services: Services, who: Principal, models: Path) -> None:
-    """A key is added by its form, the base gets vectors of a model on this machine, and is then searched by words again."""
-    tiny_embedder.make(models / "multilingual-e5-tiny", {"доставка": (1.0, 0, 0), "ціна": (0, 1.0, 0)})
-    base = page.url.rpartition("/")[2].partition("?")[0]
-    await page.goto("/models")
-    await page.get_by_test_id("add-key").click()
-    await page.get_by_role("radio", name="Вектори на цьому комп’ютері").click()
-    await page.locator("#key-folder").fill(str(models / "nowhere"))
-    await page.get_by_text("Додатково").click()
-    await page.locator("#key-prefixes").select_option("e5")
-    assert await serious(page) == []
-    await picture(page, "model-form")
-    await page.get_by_test_id("save-key").click()
-    await expect(page.get_by_text("Такої теки на цьому комп’ютері немає").first).to_be_visible()
-    await page.get_by_test_id("add-key").click()
-    await page.get_by_role("radio", name="Вектори на цьому комп’ютері").click()
-    await page.locator("#key-label").fill("Тут")
-    await page.locator("#key-folder").fill(str(models))
-    await page.get_by_test_id("save-key").click()
-    await expect(page.get_by_text("«Тут» працює").first).to_be_visible()
-    await page.goto(f"/knowledge/{base}")
-    await page.get_by_role("tab", name="Налаштування").click()
-    await page.locator("#set-embedder").click()
-    await page.get_by_role("option", name="Тут").click()
-    await expect(page.locator("#embedder-models option").first).to_have_attribute("value", "multilingual-e5-tiny")
-    await page.locator("#set-model").fill("multilingual-e5-tiny")
-    form = page.locator("form:has(#set-embedder)")
-    await form.get_by_role("button", name="Зберегти").click()
-    async with asyncio.timeout(20):
-        while await models_of(services, who, base) != {"local_embedder/multilingual-e5-tiny"}:  # noqa: ASYNC110  # a row tells nobody
-            await asyncio.sleep(0.1)
-    await page.get_by_role("tab", name="Документи").click()
-    await expect(page.locator("[data-testid=document][data-state=ready]")).to_have_count(8)
-    await page.get_by_role("tab", name="Налаштування").click()
-    await page.locator("#set-embedder").click()
-    await page.get_by_role("option").first.click()
-    await form.get_by_role("button", name="Зберегти").click()
-
-
 async def ask(context: BrowserContext, at: str, *texts: str) -> Page:
     """A visitor opens the chat, writes, and is answered each time."""
     guest = await context.new_page()
@@ -131,7 +82,7 @@ async def ask(context: BrowserContext, at: str, *texts: str) -> Page:
 
 
 async def test_a_person_brings_documents_and_closes_the_loop(
-    services: Services, tab: Tab, who: Principal, context: BrowserContext, tmp_path: Path
+    services: Services, tab: Tab, who: Principal, context: BrowserContext
 ) -> None:  # fmt: skip
     agent = await services.agents.create(who, name="Крамниця", template="answers_with_sources", language="uk")
     draft = await services.drafts.open(who, agent.main_flow_id)
@@ -175,7 +126,6 @@ async def test_a_person_brings_documents_and_closes_the_loop(
         assert await serious(page) == []
         await picture(page, "settings")
         await services.knowledge_bases.set_reranker(who, base, "")
-        await _a_model_of_our_own(page, services, who, tmp_path / "models")
 
         await page.get_by_role("tab", name="Перевірити запитання").click()
         await page.locator("#try-query").fill("ціна троядни")
@@ -240,6 +190,69 @@ async def test_a_person_brings_documents_and_closes_the_loop(
     finally:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
+
+
+async def test_a_base_gets_vectors_of_a_model_on_this_machine(
+    services: Services, tab: Tab, who: Principal, context: BrowserContext, tmp_path: Path
+) -> None:
+    """A key is added by its form, and the base gets vectors of its model; then it is searched by words again."""
+    models = tmp_path / "models"
+    base = (await services.knowledge_bases.create(who, "Крамниця")).id
+    await services.knowledge_documents.add_article(who, base, "Доставка", "Доставка коштує 5 євро.")
+    worker = asyncio.create_task(Ingest(services.knowledge_ingest, services.database.listen).run())
+    try:
+        tiny_embedder.make(models / "multilingual-e5-tiny", {"доставка": (1.0, 0, 0), "ціна": (0, 1.0, 0)})
+        page = await context.new_page()
+        await page.goto("/models")
+        await sign_in(page)
+        await page.get_by_test_id("add-key").click()
+        await page.get_by_role("radio", name="Вектори на цьому комп’ютері").click()
+        await page.locator("#key-folder").fill(str(models / "nowhere"))
+        await page.get_by_text("Додатково").click()
+        await page.locator("#key-prefixes").select_option("e5")
+        assert await serious(page) == []
+        await picture(page, "model-form")
+        await page.get_by_test_id("save-key").click()
+        await expect(page.get_by_text("Такої теки на цьому комп’ютері немає").first).to_be_visible()
+        await page.get_by_test_id("add-key").click()
+        await page.get_by_role("radio", name="Вектори на цьому комп’ютері").click()
+        await page.locator("#key-label").fill("Тут")
+        await page.locator("#key-folder").fill(str(models))
+        await page.get_by_test_id("save-key").click()
+        await expect(page.get_by_text("«Тут» працює").first).to_be_visible()
+        await page.goto(f"/knowledge/{base}")
+        await page.get_by_role("tab", name="Налаштування").click()
+        await page.locator("#set-embedder").click()
+        await page.get_by_role("option", name="Тут").click()
+        await expect(page.locator("#embedder-models option").first).to_have_attribute("value", "multilingual-e5-tiny")
+        await page.locator("#set-model").fill("multilingual-e5-tiny")
+        form = page.locator("form:has(#set-embedder)")
+        await form.get_by_role("button", name="Зберегти").click()
+        async with asyncio.timeout(20):
+            while await models_of(services, who, base) != {"local_embedder/multilingual-e5-tiny"}:  # noqa: ASYNC110  # a row tells nobody
+                await asyncio.sleep(0.1)
+        await page.get_by_role("tab", name="Документи").click()
+        await expect(page.locator("[data-testid=document][data-state=ready]")).to_have_count(1)
+        await page.get_by_role("tab", name="Налаштування").click()
+        await page.locator("#set-embedder").click()
+        await page.get_by_role("option").first.click()
+        await form.get_by_role("button", name="Зберегти").click()
+        async with asyncio.timeout(20):
+            while (await services.knowledge_bases.get(who, base)).embedder:  # noqa: ASYNC110  # nor this one
+                await asyncio.sleep(0.1)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
+async def models_of(services: Services, who: Principal, base: str) -> set[str]:
+    """Which models made the vectors of a base; "" stands for none."""
+    async with services.database.workspace(who.workspace_id) as connection:
+        cursor = await connection.execute(
+            "SELECT DISTINCT coalesce(embedding_model, '') AS model FROM knowledge_passage WHERE knowledge_base_id = %s",
+            (base,),
+        )
+        return {row["model"].partition("@")[0] async for row in cursor}
 
 
 async def expect_answer(guest: BrowserContext, chat: str, question: str, answer: str) -> None:
