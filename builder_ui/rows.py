@@ -176,7 +176,7 @@ def credential_item(row: Any, connector: Connector | None, language: str) -> Cre
         connector=row.connector,
         connector_label=connector.label if connector else row.connector,
         label=row.label,
-        details=str(settings.get("base_url") or ""),
+        details=str(settings.get("base_url") or settings.get("folder") or ""),
         state="unknown" if row.check_ok is None else "works" if row.check_ok else "fails",
         message=vendor_words(connector, row.check_message or "", language),
         checked_at=moment(row.checked_at),
@@ -199,9 +199,13 @@ def connector_item(connector: Connector, language: str) -> ConnectorItem:
     return ConnectorItem(connector.id, label, translate(connector.texts, connector.summary, language))
 
 
+_KINDS = {"select": "select", "switch": "switch"}
+
+
 @dataclass(frozen=True)
 class FieldItem:
-    """A field of the form of a key. `kind` is text or password; `options`: [value, label] of a choice."""
+    """A field of the form of a key. `kind`: text, password, select or switch; `options`: [value, label] of a choice; a
+    switch that is on has the default "on"."""
 
     key: str
     label: str
@@ -227,8 +231,8 @@ def field_items(connector: Connector, language: str) -> list[FieldItem]:
             label=said(f.label),
             help=said(f.help),
             placeholder=said(f.placeholder),
-            kind="password" if f.key in secrets else "text",
-            default="" if f.key in secrets else str(f.default or ""),
+            kind="password" if f.key in secrets else _KINDS.get(f.widget, "text"),
+            default="" if f.key in secrets else "on" if f.default is True else str(f.default or ""),
             is_required=f.required,
             is_advanced=f.advanced,
             options=[[str(value), said(label)] for value, label in f.options],
@@ -262,14 +266,13 @@ def form_items(
 
     form = form_fields(connector.settings)
     known = {f.key: f.default for f in form if f.key not in secrets} | dict(values)
-    kinds = {"select": "select", "switch": "switch"}
     return [
         FormItem(
             key=f.key,
             label=said(f.label),
             help=said(f.help),
             placeholder=f.placeholder,
-            kind="password" if f.key in secrets else kinds.get(f.widget, "text"),
+            kind="password" if f.key in secrets else _KINDS.get(f.widget, "text"),
             value="" if f.key in secrets else "on" if known.get(f.key) is True else str(known.get(f.key) or ""),
             is_required=f.required and not (changing and f.key in secrets),
             options=[[str(value), said(label)] for value, label in f.options],

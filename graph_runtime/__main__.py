@@ -40,6 +40,7 @@ In production (one process per command; see docs/)
   ./patchcord restore FILE    a backup into an empty --data DIR or database; then --release or --discard
                               what was unfinished in it
   ./patchcord rotate-keys     seal every saved secret with new keys, while it runs
+  ./patchcord fetch-model NAME  a model that makes vectors on this machine, such as multilingual-e5-small
 
 Settings of `up`, `web` and `worker`
   --port N     PATCHCORD_PORT          the port to listen on                  (now {{port}})
@@ -193,6 +194,7 @@ PASSES_ARGUMENTS_ON = (
     "backup",
     "restore",
     "rotate-keys",
+    "fetch-model",
 )
 COMMANDS: dict[str, Command] = {
     "up": _up,
@@ -204,6 +206,7 @@ COMMANDS: dict[str, Command] = {
     "backup": _tool("graph_runtime.cli.backup"),
     "restore": _tool("graph_runtime.cli.restore"),
     "rotate-keys": _tool("graph_runtime.cli.rotate_keys"),
+    "fetch-model": _tool("graph_runtime.cli.fetch_model"),
     "test": _tool("graph_runtime.cli.test_run"),
     "check": _tool("graph_runtime.cli.checks"),
     "docs": _tool("graph_runtime.cli.docs"),

@@ -181,6 +181,7 @@ class Services:
     knowledge_questions: KnowledgeQuestions
     knowledge_relations: KnowledgeRelations
     knowledge_exchange: KnowledgeExchange
+    knowledge_embedders: KnowledgeEmbedders
     knowledge_ingest: KnowledgeIngest
     knowledge_copies: KnowledgeCopies
     knowledge_copying: KnowledgeCopying
@@ -215,6 +216,7 @@ class Services:
             await self.event_sending.close()
             await self.phrase_warming.close()
             await self.speech.close()
+            await self.knowledge_embedders.close()
             await self.connections.close()
         finally:
             await self.database.close()
@@ -306,6 +308,7 @@ async def build(
         EventLog(database, clock),
         KnowledgeDocuments(database, pages, clock),
         Chains(database, clock),
+        KnowledgeCopies(database, catalog, stores, clock),
     )
     speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
     warming = PhraseWarming(database, catalog, speech, phrases, lines)
@@ -391,8 +394,9 @@ async def build(
         knowledge_relations=KnowledgeRelations(database),
         knowledge_exchange=KnowledgeExchange(database, clock),
         knowledge_questions=KnowledgeQuestions(database, ConversationGate(side.reader), clock),
+        knowledge_embedders=embedders,
         knowledge_ingest=KnowledgeIngest(database, embedders, pages, side.instance.number),
-        knowledge_copies=KnowledgeCopies(database, catalog, stores, clock),
+        knowledge_copies=retries.copies,
         knowledge_copying=KnowledgeCopying(database, stores),
         idempotency=Idempotency(database, side.instance.number),
         figures=Figures(database, ring.newest),

@@ -180,6 +180,7 @@ class KnowledgeBase(Session):
         try:
             self._usage = await services().knowledge_questions.usage(who, self.base_id)
             await self._refresh(who)
+            await self._offer(who)
             wanted = str(dict(self.router.url.query_parameters).get("document") or "")
             # One opening of the page is told more than once; a document that was closed meanwhile stays closed.
             is_told_again = bool(wanted) and wanted == self._wanted and time.monotonic() - self._wanted_at < TOLD_WITHIN
@@ -202,6 +203,10 @@ class KnowledgeBase(Session):
     async def show(self, who: Principal, tab: str) -> None:
         """Another part of the page."""
         self.tab = tab if tab in TABS else "documents"
+        await self._offer(who)
+
+    async def _offer(self, who: Principal) -> None:
+        """What may be chosen in the settings: keys may have come since they were seen last."""
         if self.tab == "settings":
             choices = await services().knowledge_bases.embedders(who)
             self.embedders = [NamedItem(c.credential_id, c.label) for c in choices]

@@ -69,9 +69,14 @@ def settings_tab() -> rx.Component:
                         ),
                         field(
                             t("knowledge.embedder_model"),
-                            rx.text_field(
-                                id="set-model", name="model", max_length=200, placeholder="text-embedding-3-small",
-                                default_value=KnowledgeBase.base.embedder_model,
+                            rx.fragment(
+                                rx.text_field(
+                                    id="set-model", name="model", max_length=200, placeholder="text-embedding-3-small",
+                                    default_value=KnowledgeBase.base.embedder_model, list="embedder-models",
+                                ),
+                                rx.el.datalist(
+                                    rx.foreach(KnowledgeBase.models, lambda m: rx.el.option(value=m)), id="embedder-models"
+                                ),
                             ),
                             field_id="set-model",
                             hint=t("knowledge.embedder_model_hint"),

@@ -290,9 +290,27 @@ def _field(item: rx.Var[FieldItem]) -> rx.Component:
         "auto_complete": False,
         "max_length": 4000,
     }
+    select = rx.el.select(
+        rx.foreach(item.options, lambda o: rx.el.option(o[1], value=o[0])),
+        id="key-" + item.key,
+        name=item.key,
+        default_value=item.default,
+        class_name="ps-select",
+    )
+    switch = rx.el.label(
+        rx.el.input(type="checkbox", name=item.key, id="key-" + item.key, default_checked=item.default == "on"),
+        item.label,
+        class_name="ps-check",
+    )
     return rx.el.div(
-        rx.el.label(item.label, html_for="key-" + item.key),
-        rx.text_field(type=rx.cond(item.kind == "password", "password", "text"), **common),
+        rx.cond(item.kind == "switch", rx.fragment(), rx.el.label(item.label, html_for="key-" + item.key)),
+        rx.match(
+            item.kind,
+            ("select", select),
+            ("switch", switch),
+            ("password", rx.text_field(type="password", **common)),
+            rx.text_field(**common),
+        ),
         rx.cond(item.help != "", rx.el.p(item.help, class_name="ps-hint", style={"margin": 0})),
         rx.cond(item.kind == "password", rx.el.p(t("models.secret_hint"), class_name="ps-hint", style={"margin": 0})),
         class_name="ps-field",

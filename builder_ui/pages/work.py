@@ -12,7 +12,7 @@ from builder_ui.pages.work_state import Work, WorkItem
 
 ICONS = {
     "chat": "messages-square", "voice": "phone", "outbox": "send", "bulk": "megaphone", "integrations": "webhook",
-    "timers": "calendar-clock", "ingest": "file-input",
+    "timers": "calendar-clock", "ingest": "file-input", "copies": "copy",
 }  # fmt: skip
 COLORS = {"idle": "gray", "busy": "green", "late": "red", "paused": "amber"}
 

@@ -1,1 +1,1 @@
-"""What the connectors of speech share: helper processes, waiting with a limit, sentences for errors."""
+"""What the connectors of speech share: waiting with a limit, sentences for errors, manners of their helper processes."""

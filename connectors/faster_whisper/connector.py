@@ -20,7 +20,7 @@ class Settings(CredentialSettings):
     )  # fmt: skip
     may_download: Literal["no", "yes"] = setting(
         "Allow the download", default="no", options={"no": "No", "yes": "Yes"},
-        help="Write yes to fetch a named model from huggingface.co when it is not on this machine yet.",
+        help="Yes fetches a named model from huggingface.co when it is not on this machine yet.",
     )  # fmt: skip
     processes: int = setting(
         "Processes", default=1, ge=1, le=16, advanced=True,

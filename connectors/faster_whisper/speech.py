@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from connectors._speech.child_process import Pool
+from connectors._processes.child_process import Pool
+from connectors._speech.helping import SPEECH
 from connectors._speech.listening import Frames, TaskListening
 from graph_runtime.contract.speech import ListenRequest, Transcript
 
@@ -17,7 +18,7 @@ class WhisperTranscriber:
 
     def __init__(self, name: str, setup: dict[str, Any], processes: int) -> None:
         self.name = name
-        self._pool = Pool("connectors.faster_whisper.whisper_process", setup, processes)
+        self._pool = Pool("connectors.faster_whisper.whisper_process", setup, processes, SPEECH)
 
     def listen(self, request: ListenRequest) -> TaskListening:
         """As in the contract."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from connectors._speech.inside import Job, Misfit, Work, serve
+from connectors._processes.inside import Job, Misfit, Work, serve
 from connectors.faster_whisper.texts import NO_LIBRARY, NO_MODEL
 
 RATE = 16_000

@@ -36,6 +36,13 @@ class GeminiEmbedder:
             self._url, {"requests": requests}, headers, _vectors, vendor=self._provider, count=len(texts)
         )
 
+    def unrelated(self, query: str) -> float:
+        """Nobody measured it."""
+        return 0.0
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
 
 def _vectors(answer: Any) -> list[list[Any]]:
     return [row["values"] for row in answer["embeddings"]]

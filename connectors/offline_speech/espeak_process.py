@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-from connectors._speech.inside import Job, Misfit, Work, serve
+from connectors._processes.inside import Job, Misfit, Work, serve
 from connectors.offline_speech.texts import NO_VOICE, NOT_INSTALLED
 
 _SYNCHRONOUS, _UTF8, _RATE, _DONT_EXIT = 2, 1, 1, 0x8000

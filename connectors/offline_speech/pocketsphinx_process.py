@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from typing import Any
 
-from connectors._speech.inside import Job, Misfit, Work, serve
+from connectors._processes.inside import Job, Misfit, Work, serve
 from connectors.offline_speech.grammar import build
 from connectors.offline_speech.texts import NO_OPTIONS, NOT_INSTALLED
 

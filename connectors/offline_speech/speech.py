@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from connectors._speech.child_process import Helper
+from connectors._processes.child_process import Helper
 from connectors._speech.errors import NO_LANGUAGE
+from connectors._speech.helping import SPEECH
 from connectors._speech.listening import Frames, TaskListening
 from connectors._speech.waiting import audio_within
 from connectors.offline_speech.texts import NOT_INSTALLED
@@ -38,7 +39,7 @@ class EspeakSynthesizer:
     name = "espeak-ng"
 
     def __init__(self) -> None:
-        self._helper = Helper("connectors.offline_speech.espeak_process", {})
+        self._helper = Helper("connectors.offline_speech.espeak_process", {}, SPEECH)
 
     def speak(self, request: SpeakRequest) -> AsyncIterator[Audio]:
         """As in the contract; `rate` is always 22 050."""
@@ -78,7 +79,7 @@ class SphinxTranscriber:
     name = "pocketsphinx"
 
     def __init__(self) -> None:
-        self._helper = Helper("connectors.offline_speech.pocketsphinx_process", {})
+        self._helper = Helper("connectors.offline_speech.pocketsphinx_process", {}, SPEECH)
 
     def listen(self, request: ListenRequest) -> TaskListening:
         """As in the contract; `options` and `hints` together are the grammar, yes and no when there are none."""

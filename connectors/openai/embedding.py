@@ -32,6 +32,13 @@ class OpenAiEmbedder:
         url = f"{self._address}/embeddings"
         return await ask_for_vectors(url, body, headers, _vectors, vendor=self._provider, count=len(texts))
 
+    def unrelated(self, query: str) -> float:
+        """Nobody measured it."""
+        return 0.0
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
 
 def _vectors(answer: Any) -> list[list[Any]]:
     return [row["embedding"] for row in sorted(answer["data"], key=lambda row: int(row["index"]))]

@@ -20,6 +20,13 @@ class Embedder(Protocol):
         """How many texts one request may carry."""
         ...
 
+    def unrelated(self, query: str) -> float:
+        """The cosine of such a query with texts that have nothing to do with it: from there on it means something.
+
+        Known after the first vectors; 0 where nobody measured it.
+        """
+        ...
+
     async def embed(self, texts: Sequence[str], *, is_query: bool = False) -> list[list[float]]:
         """A vector for each text, in order, all of one length.
 
@@ -27,10 +34,15 @@ class Embedder(Protocol):
         """
         ...
 
+    async def aclose(self) -> None:
+        """Let go of what is held, such as a process with a model; what is asked later may take it up again."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class EmbedderOffer:
-    """What a connector knows about embedding. `models`: name → what people read."""
+    """What a connector knows about embedding. `open(settings, model)` may look into files: the host calls it in a thread,
+    and it raises Refused when there is no such model. `models`: name → what people read."""
 
     open: Callable[[Any, str], Embedder]
     models: tuple[tuple[str, str], ...] = ()

@@ -15,7 +15,7 @@ from graph_runtime.telemetry import metrics
 log = structlog.get_logger(__name__)
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 STATES: Final = ("pending", "sending")
-KINDS: Final = ("timers", "steps", "triggers")
+KINDS: Final = ("timers", "steps", "triggers", "copies")
 SECONDS: Final = 3.0
 
 
@@ -44,6 +44,8 @@ class Figures:
         for kind in KINDS:
             metrics.OVERDUE.labels(kind).set(max(0.0, found.get(("overdue_seconds", kind), 0.0)))
         metrics.EVENTS_WAITING.set(found.get(("events_waiting", ""), 0))
+        metrics.COPIES_WAITING.set(found.get(("copies_waiting", ""), 0))
+        metrics.COPIES_FAILING.set(found.get(("copies_failing", ""), 0))
         metrics.DEAD_LETTERS.set(found.get(("dead_letters_open", ""), 0))
         metrics.OLD_KEYS.set(found.get(("vault_rows_old_key", ""), 0))
         metrics.HELD.set(found.get(("held_by_restore", ""), 0))
@@ -52,5 +54,8 @@ class Figures:
     def _forget() -> None:
         metrics.OUTBOX_AGE.clear()
         metrics.OVERDUE.clear()
-        for gauge in (metrics.EVENTS_WAITING, metrics.DEAD_LETTERS, metrics.OLD_KEYS, metrics.HELD):
+        for gauge in (
+            metrics.EVENTS_WAITING, metrics.COPIES_WAITING, metrics.COPIES_FAILING, metrics.DEAD_LETTERS, metrics.OLD_KEYS,
+            metrics.HELD,
+        ):  # fmt: skip
             gauge.set(float("nan"))

@@ -54,7 +54,7 @@ class CategoryRow:
 
 @dataclass(frozen=True, slots=True)
 class EmbedderChoice:
-    """A key that can make vectors, with the models to suggest."""
+    """A key that can make vectors, with the models to suggest: (name, what people read)."""
 
     credential_id: str
     label: str
@@ -118,7 +118,8 @@ class KnowledgeBases:
             return _shown(await found_base(connection, base_id))
 
     async def set_embedder(self, principal: Principal, base_id: str, credential_id: str, model: str) -> BaseRow:
-        """Search by meaning with this key and model, or by words alone (an empty id). Passages are then embedded anew.
+        """Search by meaning with this key and model, or by words alone (an empty id). Passages are then embedded anew; until
+        the last of them is, vectors of the former model are searched beside those that are there already.
 
         Raises: AccessDenied, NotFound, InputInvalid.
         """
@@ -135,6 +136,7 @@ class KnowledgeBases:
                     raise InputInvalid("Name the model that makes vectors.", field="embedder_model")
             values = {"embedder": credential_id or None, "embedder_model": model}
             if (base["embedder"], base["embedder_model"]) != (values["embedder"], model):
+                values |= _former(base, credential_id, model)
                 await rows.change(connection, "knowledge_base", base_id, values)
                 if credential_id:
                     await rows.embed_again(connection, base_id)
@@ -149,7 +151,9 @@ class KnowledgeBases:
             for row in await keys.list_credentials(connection):
                 kind = self._catalog.connectors.get(row["connector"])
                 if kind is not None and kind.embedder is not None:
-                    choices.append(EmbedderChoice(str(row["id"]), row["label"], kind.embedder.models))
+                    # What a check found are all models of the key; where it brings chat models, too, nobody knows which.
+                    found = () if "chat_model" in kind.kinds else tuple((name, name) for name in row["models"] or ())
+                    choices.append(EmbedderChoice(str(row["id"]), row["label"], found or kind.embedder.models))
         return choices
 
     async def set_reranker(self, principal: Principal, base_id: str, credential_id: str) -> BaseRow:
@@ -224,6 +228,15 @@ class KnowledgeBases:
     async def _note(self, connection: Connection, principal: Principal, what: str, base_id: str) -> None:
         ids = {"knowledge_base": base_id}
         await audit.append(connection, principal.actor, f"knowledge_base.{what}", ids, self._clock())
+
+
+def _former(base: Row, credential_id: str, model: str) -> Row:
+    """What made the vectors that are still there, when another model takes over: of two changes in a row, the first, which made
+    most of them."""
+    first = (base["former_embedder"], base["former_model"])
+    former = first if first[0] else (base["embedder"], base["embedder_model"])
+    is_needed = credential_id and base["passages"] and former[0] and former != (credential_id, model)
+    return {"former_embedder": former[0] if is_needed else None, "former_model": former[1] if is_needed else ""}
 
 
 async def found_base(connection: Connection, base_id: str) -> Row:

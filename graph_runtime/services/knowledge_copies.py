@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from graph_runtime.contract.catalog import Catalog
-from graph_runtime.contract.errors import InputInvalid
+from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.knowledge_bases import found_base
@@ -112,6 +112,13 @@ class KnowledgeCopies:
         async with self._database.workspace(principal.workspace_id) as connection:
             await found_base(connection, base_id)
             await rows.look_again(connection, base_id)
+
+    async def try_again(self, principal: Principal, copy_id: str) -> None:
+        """Try one copy now, be it of a base that is gone and has still to be emptied. Raises: AccessDenied, NotFound."""
+        principal.require("knowledge.edit")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            if not is_uuid(copy_id) or not await rows.try_again(connection, copy_id):
+                raise NotFound("There is no such copy. It may have been emptied; reload the page.")
 
     async def _change(self, principal: Principal, base_id: str, credential_id: str, *, is_anew: bool = False) -> None:
         place = await self._place(principal, credential_id) if credential_id else ""

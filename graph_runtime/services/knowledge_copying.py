@@ -125,7 +125,7 @@ class KnowledgeCopying:
             copy = await copies.held(connection, claimed, LEASE_SECONDS)
             if copy is None:
                 raise _CopyLost
-            if copy["state"] == "leaving":
+            if copy["state"] == "leaving" or copy["is_stopped"]:
                 return False
             rows = _that_fit(await copies.changes(connection, copy["id"], AT_ONCE), most_bytes)
             if not rows:

@@ -153,6 +153,9 @@ class KnowledgeIngest:
             await self._embed(job, document)
         else:
             await self._ready(job)
+        if document["former_embedder"]:
+            async with self._database.workspace(claimed.workspace_id) as connection:
+                await rows.forget_former(connection, document["knowledge_base_id"])
 
     async def _ready(self, job: _Job) -> None:
         no_error = {} if job.keeps_note else {"error": "", "error_about": ""}
@@ -236,7 +239,12 @@ class KnowledgeIngest:
     async def _embed(self, job: _Job, document: Row) -> None:
         """Vectors for the passages that have none of this model; each batch is kept at once."""
         claimed = job.claimed
-        embedder = await self._embedders.open(claimed.workspace_id, document["embedder"], document["embedder_model"])
+        try:
+            embedder = await self._embedders.open(
+                claimed.workspace_id, document["embedder"], document["embedder_model"]
+            )
+        except ConnectorError as error:
+            raise NotRead("embedder", error.message) from error
         async with self._database.workspace(claimed.workspace_id) as connection:
             total = await rows.count_without_vector(connection, document["id"], embedder.name)
         left = total

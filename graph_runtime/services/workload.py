@@ -12,14 +12,15 @@ from graph_runtime.services.chains import Chains
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.dead_letters import DeadLetters
 from graph_runtime.services.event_log import EventLog
+from graph_runtime.services.knowledge_copies import KnowledgeCopies
 from graph_runtime.services.knowledge_documents import KnowledgeDocuments
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import audit
 from graph_runtime.storage import workload as rows
 from graph_runtime.storage.database import Database
 
-LINES: Final = ("chat", "voice", "outbox", "bulk", "integrations", "timers", "ingest")
-PAUSABLE: Final = frozenset({"outbox", "bulk", "integrations", "timers", "ingest"})
+LINES: Final = ("chat", "voice", "outbox", "bulk", "integrations", "timers", "ingest", "copies")
+PAUSABLE: Final = frozenset({"outbox", "bulk", "integrations", "timers", "ingest", "copies"})
 """Whoever writes or rings is always answered; an agent is switched off on its own page."""
 MOST_RETRIED: Final = 500
 MANAGE: Final = "settings.manage"
@@ -28,7 +29,7 @@ MANAGE: Final = "settings.manage"
 @dataclass(frozen=True, slots=True)
 class WorkLine:
     """One kind of work of the workspace. `oldest_at`: since when the first of `waiting` could have been done; `lately`:
-    done within an hour; `failed`: given up, to be looked at."""
+    done within an hour; `failed`: given up, to be looked at; a store of vectors is never given up, but tried again later."""
 
     line: str
     waiting: int
@@ -56,6 +57,7 @@ class Retries:
     events: EventLog
     documents: KnowledgeDocuments
     chains: Chains
+    copies: KnowledgeCopies
 
 
 class Workload:
@@ -120,5 +122,8 @@ class Workload:
             chain_id, _, enrollment_id = pair.partition("/")
             await self._retries.chains.set_going(principal, chain_id, [enrollment_id], is_on=True)
 
-        others = {"integrations": event, "timers": step, "ingest": self._retries.documents.read_again}
+        others = {
+            "integrations": event, "timers": step, "ingest": self._retries.documents.read_again,
+            "copies": self._retries.copies.try_again,
+        }  # fmt: skip
         return others.get(line, self._retries.letters.replay)

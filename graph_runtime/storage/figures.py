@@ -11,5 +11,5 @@ async def figures(database: Direct, key_id: str) -> list[tuple[str, str, float]]
     """(name, label, value). `key_id`: of the secret key in use."""
     async with database.direct() as connection:
         cursor = connection.cursor(row_factory=tuple_row)
-        await cursor.execute("SELECT * FROM figures(%s)", (key_id,))
+        await cursor.execute("SELECT * FROM figures(%s) UNION ALL SELECT * FROM figures_of_copies()", (key_id,))
         return [(name, label, float(value)) for name, label, value in await cursor.fetchall()]

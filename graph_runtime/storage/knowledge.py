@@ -13,7 +13,7 @@ DOCUMENTS_CHANNEL = "patchcord_documents"
 VERSIONS_KEPT = 50
 
 _BASES = """
-    SELECT b.id, b.name, b.description, b.embedder, b.embedder_model, b.reranker, b.is_public, b.created_at, b.updated_at,
+    SELECT b.id, b.name, b.description, b.embedder, b.embedder_model, b.former_embedder, b.former_model, b.reranker, b.is_public, b.created_at, b.updated_at,
         coalesce(d.documents, 0)::integer AS documents, coalesce(d.passages, 0)::integer AS passages,
         coalesce(d.working, 0)::integer AS working, coalesce(d.failed, 0)::integer AS failed
     FROM knowledge_base b LEFT JOIN LATERAL (

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from graph_runtime.storage.database import Connection, Database, Row
+from graph_runtime.storage.knowledge import DOCUMENTS_CHANNEL
 from graph_runtime.storage.passages import Scope, as_vector
 
 MOST_WAITING: Final = 500
 """A search looks through so many passages that are not in a copy yet; with more, PostgreSQL searches by itself."""
 
 _ABOUT: Final = """
-    SELECT c.id, c.workspace_id, c.knowledge_base_id, c.credential_id, c.place, c.state, c.dims, c.total, c.error, c.attempts
+    SELECT c.id, c.workspace_id, c.knowledge_base_id, c.credential_id, c.place, c.state, c.dims, c.total, c.error, c.attempts,
+        EXISTS (SELECT FROM work_pause WHERE line = 'copies') AS is_stopped
     FROM knowledge_copy c WHERE c.id = %s AND c.claim = %s FOR UPDATE
 """
 _CHANGES: Final = """
@@ -24,6 +26,12 @@ _CHANGES: Final = """
         LEFT JOIN knowledge_passage p ON p.id = q.passage_id AND p.embedding IS NOT NULL
         LEFT JOIN knowledge_document d ON d.id = p.document_id
     ORDER BY q.passage_id
+"""
+_COPIED: Final = """
+    WITH over AS (DELETE FROM knowledge_copied WHERE minute < clock_timestamp() - interval '2 hours')
+    INSERT INTO knowledge_copied (workspace_id, minute, changes)
+    VALUES (current_setting('app.workspace_id')::uuid, date_trunc('minute', clock_timestamp()), %(changes)s)
+    ON CONFLICT (workspace_id, minute) DO UPDATE SET changes = knowledge_copied.changes + excluded.changes
 """
 _NEAR: Final = """
     SELECT p.id AS passage_id, 1 - (p.embedding <=> %(vector)s::vector) AS similarity,
@@ -57,7 +65,8 @@ async def claim(database: Database, seconds: int) -> Claimed | None:
 
 
 async def held(connection: Connection, claimed: Claimed, seconds: int) -> Row | None:
-    """The row, locked, with its lease renewed; None when it is somebody else's, or gone."""
+    """The row, locked, with its lease renewed; None when it is somebody else's, or gone. `is_stopped`: somebody stopped
+    this kind of work, and it should end here."""
     row = await (await connection.execute(_ABOUT, (claimed.copy_id, claimed.claim))).fetchone()
     if row is not None:
         await connection.execute(
@@ -87,6 +96,7 @@ async def carried_out(connection: Connection, copy_id: str, done: Sequence[Row])
         " WHERE q.copy_id = %s AND q.passage_id = d.id AND q.number = d.number",
         ([row["passage_id"] for row in done], [row["number"] for row in done], copy_id),
     )
+    await connection.execute(_COPIED, {"changes": len(done)})
     await connection.execute(
         "UPDATE knowledge_copy SET attempts = 0, error = '' WHERE id = %s AND (attempts > 0 OR error <> '')", (copy_id,)
     )
@@ -165,6 +175,16 @@ async def look_again(connection: Connection, base_id: str) -> None:
         "UPDATE knowledge_copy SET next_attempt_at = clock_timestamp(), attempts = 0 WHERE knowledge_base_id = %s",
         (base_id,),
     )
+
+
+async def try_again(connection: Connection, copy_id: str) -> bool:
+    """As above, for one copy, even of a base that is gone; False when it is gone itself."""
+    cursor = await connection.execute(
+        "UPDATE knowledge_copy SET next_attempt_at = clock_timestamp(), attempts = 0, error = '' WHERE id = %s",
+        (copy_id,),
+    )
+    await connection.execute("SELECT pg_notify(%s, '')", (DOCUMENTS_CHANNEL,))
+    return cursor.rowcount == 1
 
 
 async def bases_in(connection: Connection, credential_id: str) -> list[str]:

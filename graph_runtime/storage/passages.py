@@ -15,7 +15,8 @@ from graph_runtime.storage.database import Connection, Database, Row
 
 _TO_READ: Final = """
     SELECT d.id, d.knowledge_base_id, d.category_id, d.kind, d.title, d.body, d.url, d.file_name, d.language, d.told_language, d.state,
-        d.content_hash, d.read_hash, d.read_every_days, d.passages, b.embedder, b.embedder_model
+        d.content_hash, d.read_hash, d.read_every_days, d.passages, b.embedder, b.embedder_model,
+        b.former_embedder
     FROM knowledge_document d JOIN knowledge_base b ON b.id = d.knowledge_base_id WHERE d.id = %s AND d.claim = %s
 """
 WORDS_AT_ONCE: Final = 5000
@@ -299,13 +300,22 @@ async def neighbors(connection: Connection, places: Sequence[tuple[str, int]]) -
     return {(row["document_id"], row["place"]): row async for row in cursor}
 
 
+async def forget_former(connection: Connection, base_id: str) -> None:
+    """Once no document waits for vectors of the base's model, those of the one before are not searched any more."""
+    await connection.execute(
+        "UPDATE knowledge_base SET former_embedder = NULL, former_model = '' WHERE id = %s AND former_embedder IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM knowledge_document d WHERE d.knowledge_base_id = %s AND d.state = 'embedding')",
+        (base_id, base_id),
+    )
+
+
 async def embedders(connection: Connection, base_ids: Sequence[str] | None) -> list[Row]:
-    """Bases of the workspace (None: all) with what makes their vectors and what reranks.
+    """Bases of the workspace (None: all) with what makes their vectors, what made those that are being replaced, and what reranks.
 
     `copy_id`, `store`, `place`: where else their vectors can be found, with how many changes `waiting` at most 501.
     """
     cursor = await connection.execute(
-        "SELECT b.id, b.embedder, b.embedder_model, b.reranker, c.id AS copy_id, c.credential_id AS store, c.place,"
+        "SELECT b.id, b.embedder, b.embedder_model, b.former_embedder, b.former_model, b.reranker, c.id AS copy_id, c.credential_id AS store, c.place,"
         " (SELECT count(*) FROM (SELECT FROM knowledge_copy_change q WHERE q.copy_id = c.id LIMIT 501) n)::integer AS waiting"
         " FROM knowledge_base b LEFT JOIN knowledge_copy c ON c.knowledge_base_id = b.id AND c.state = 'serving'"
         " WHERE %s::uuid[] IS NULL OR b.id = ANY (%s::uuid[]) ORDER BY b.id",

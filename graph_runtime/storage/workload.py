@@ -12,6 +12,7 @@ from graph_runtime.storage.chain_steps import CHAINS_CHANNEL
 from graph_runtime.storage.database import Connection, Row
 from graph_runtime.storage.event_subscriptions import EVENTS_CHANNEL
 from graph_runtime.storage.instance import HOLDERS, SENDS
+from graph_runtime.storage.knowledge import DOCUMENTS_CHANNEL
 from graph_runtime.storage.outbox import OUTBOX_CHANNEL
 from graph_runtime.storage.timers import TIMERS_CHANNEL
 
@@ -59,6 +60,11 @@ _LINES = """
             + (SELECT count(*)::int FROM contact_import i, hour WHERE i.state = 'done' AND i.finished_at > hour.began),
         (SELECT count(*)::int FROM knowledge_document WHERE state = 'failed')
     UNION ALL
+    SELECT 'copies', (SELECT count(*)::int FROM knowledge_copy_change) + (SELECT count(*)::int FROM knowledge_copy WHERE state = 'leaving'),
+        least((SELECT min(since) FROM knowledge_copy_change), (SELECT min(leaves_since) FROM knowledge_copy WHERE state = 'leaving')),
+        (SELECT coalesce(sum(m.changes), 0)::int FROM knowledge_copied m, hour WHERE m.minute > hour.began),
+        (SELECT count(*)::int FROM knowledge_copy WHERE error <> '')
+    UNION ALL
     SELECT 'timers', (SELECT count(*)::int FROM enrollment WHERE state = 'active' AND due_at <= clock_timestamp())
             + (SELECT count(*)::int FROM timer WHERE due_at <= clock_timestamp()),
         least((SELECT min(due_at) FROM enrollment WHERE state = 'active' AND due_at <= clock_timestamp()),
@@ -101,12 +107,12 @@ async def resume(connection: Connection, line: str) -> bool:
 
 _WAKES = {
     "outbox": (OUTBOX_CHANNEL,), "bulk": (OUTBOX_CHANNEL,), "integrations": (EVENTS_CHANNEL,),
-    "timers": (CHAINS_CHANNEL, TIMERS_CHANNEL),
+    "timers": (CHAINS_CHANNEL, TIMERS_CHANNEL), "ingest": (DOCUMENTS_CHANNEL,), "copies": (DOCUMENTS_CHANNEL,),
 }  # fmt: skip
 
 
 async def failed(connection: Connection, line: str, phone_kinds: Sequence[str], limit: int) -> list[str]:
-    """Ids of what failed: letters, deliveries ("subscription/delivery"), documents or enrollments ("chain/enrollment")."""
+    """Ids of what failed: letters, deliveries ("subscription/delivery"), documents, copies or enrollments ("chain/enrollment")."""
     statement = _FAILED.get(line)
     if statement is None:
         return []
@@ -129,5 +135,6 @@ _FAILED = {
     "bulk": _MESSAGES.format(queue="bulk"),
     "integrations": "SELECT subscription_id || '/' || id AS id FROM event_delivery WHERE state = 'failed' ORDER BY id LIMIT %(limit)s",
     "ingest": "SELECT id::text FROM knowledge_document WHERE state = 'failed' ORDER BY id LIMIT %(limit)s",
+    "copies": "SELECT id::text FROM knowledge_copy WHERE error <> '' ORDER BY id LIMIT %(limit)s",
     "timers": "SELECT chain_id || '/' || id AS id FROM enrollment WHERE state = 'failed' ORDER BY id LIMIT %(limit)s",
 }

@@ -48,6 +48,10 @@ DELETED: Final = Counter("retention_deleted_total", "Rows deleted because their 
 OUTBOX_AGE: Final = Gauge("outbox_age_seconds", "Age of the oldest delivery that is not finished", ["state"])
 OVERDUE: Final = Gauge("overdue_seconds", "How long ago the oldest of what is due and not begun fell due", ["kind"])
 EVENTS_WAITING: Final = Gauge("events_waiting", "Events that subscriptions have not received yet")
+COPIES_WAITING: Final = Gauge(
+    "copies_waiting", "Passages that stores of vectors have not been told yet, and copies to be emptied"
+)
+COPIES_FAILING: Final = Gauge("copies_failing", "Copies in stores of vectors whose last attempt failed")
 DEAD_LETTERS: Final = Gauge("dead_letters_open", "Triggers and deliveries put aside and not yet resolved")
 OLD_KEYS: Final = Gauge("vault_rows_old_key", "Data keys still wrapped by a former secret key")
 HELD: Final = Gauge("held_by_restore", "Rows held back since a restore, until somebody decides")

@@ -2,7 +2,7 @@
 
 `--passages N` are copied into a database of its own and searched; `--read N` more go through the whole path of reading.
 Either may be 0, and `--quick` leaves the labelled set out. With `--keep DIR` the filled database stays there, and later
-runs search it again.
+runs search it again. `--model FOLDER`: a sentence model on this machine, in place of the likeness of letters.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import psycopg
 from pydantic import SecretStr
 
 from graph_runtime.bootstrap import Services, build
+from graph_runtime.knowledge.meaning import Embed, Meant
 from graph_runtime.knowledge.search import SearchSettings, search
 from graph_runtime.knowledge.words import normal, tokens
 from graph_runtime.services.principal import PERMISSIONS, Principal
@@ -42,11 +43,11 @@ LANGUAGES = ("en", "ru", "uk")
 GOALS = {"en": 0.85, "ru": 0.85, "uk": 0.80}
 PASSAGES, READ, FEWEST = 50_000, 5_000, 10_000
 LIKENESS = "bench/likeness"
-NAMES = {"keyword": "words", "hybrid": "words_and_likeness", "semantic": "likeness"}
+NAMES = {"keyword": "words", "hybrid": "words_and_{}", "semantic": "{}"}
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
-    """`--passages N`, `--read N`, `--quick`, `-v`."""
+    """`--passages N`, `--read N`, `--quick`, `--model FOLDER`, `-v`."""
     flags = parser("knowledge")
     flags.add_argument(
         "--passages", type=int, default=PASSAGES, help=f"passages to search (default {PASSAGES}; 0: none)"
@@ -54,6 +55,12 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     flags.add_argument("--read", type=int, default=READ, help=f"passages to read from files (default {READ}; 0: none)")
     flags.add_argument("--quick", action="store_true", help="without the labelled set")
     flags.add_argument("--keep", metavar="DIR", default="", help="keep the filled database there, for the next run")
+    flags.add_argument(
+        "--model",
+        metavar="FOLDER",
+        type=lambda text: Path(text).absolute(),
+        help="a folder with model.onnx and tokenizer.json",
+    )
     flags.add_argument("-v", action="store_true", help="name the questions of the labelled set that were missed")
     chosen = flags.parse_args(arguments)
     if 0 < chosen.passages < FEWEST:
@@ -80,7 +87,7 @@ async def measure(report: Report, chosen: argparse.Namespace) -> None:
             filled = Measured(**json.loads(before.read_text())) if before.exists() else None
             async with _running(server) as (services, admin):
                 if not chosen.quick:
-                    await quality(services, owner(admin, "Quality"), report, is_wordy=chosen.v)
+                    await quality(services, owner(admin, "Quality"), report, model=chosen.model, is_wordy=chosen.v)
                 if chosen.read:
                     await reading(services, owner(admin, "Read"), admin, report, chosen.read)
                 if chosen.passages and (filled is None or filled.count != chosen.passages):
@@ -128,24 +135,28 @@ class Tally:
         return statistics.mean(h for found in self.hits.values() for h in found)
 
 
-async def quality(services: Services, who: Principal, report: Report, *, is_wordy: bool = False) -> None:
+async def quality(
+    services: Services, who: Principal, report: Report, *, model: Path | None = None, is_wordy: bool = False
+) -> None:
     """Recall at 5, rank of the right passage and how often nothing is rightly found, for each way and language.
 
-    All three languages are in one base. “likeness” stands in for an embedder: it only knows which letters stand together.
+    All three languages are in one base. Without a model “likeness” stands in: it only knows which letters stand together.
     """
     base = await services.knowledge_bases.create(who, "Set")
+    embed = await _model(services, who, base.id, model) if model else _likeness
     for language in LANGUAGES:
         for article in (SET / f"{language}.md").read_text("utf-8").split("\n# "):
             title, _, text = article.removeprefix("# ").partition("\n")
             await services.knowledge_documents.add_article(who, base.id, title.strip(), text.strip())
     while await services.knowledge_ingest.run_next():
         pass
-    await _add_likeness(services, who, base.id)
+    if model is None:
+        await _add_likeness(services, who, base.id)
     count = (await services.knowledge_bases.get(who, base.id)).passages
     for mode in ("keyword", "hybrid", "semantic"):
         for language in LANGUAGES:
-            tally = await ask_all(services, who, base.id, language, mode)
-            about = f"{NAMES[mode]}_{language}"
+            tally = await ask_all(services, who, base.id, language, (mode, embed))
+            about = f"{NAMES[mode].format('model' if model else 'likeness')}_{language}"
             report.figures |= {
                 f"{about}_recall_at_5_ratio": tally.recall,
                 f"{about}_mrr_ratio": statistics.mean(tally.ranks),
@@ -182,13 +193,27 @@ async def _add_likeness(services: Services, who: Principal, base_id: str) -> Non
         await rows.set_vectors(connection, LIKENESS, 256, pairs)
 
 
-async def ask_all(services: Services, who: Principal, base_id: str, language: str, mode: Any) -> Tally:
-    """Every question of the set in one language, in one way."""
+async def _likeness(query: str) -> Meant:
+    return Meant(LIKENESS, likeness_vector(query))
+
+
+async def _model(services: Services, who: Principal, base_id: str, folder: Path) -> Embed:
+    """The base gets its vectors from this model, and so do questions."""
+    key = await services.credentials.create(who, "local_embedder", "Bench", {"folder": str(folder.parent)})
+    await services.knowledge_bases.set_embedder(who, base_id, key.id, folder.name)
+    embedder = await services.knowledge_embedders.open(who.workspace_id, key.id, folder.name)
+
+    async def embed(query: str) -> Meant:
+        (vector,) = await embedder.embed([query], is_query=True)
+        return Meant(embedder.name, vector, embedder.unrelated(query))
+
+    return embed
+
+
+async def ask_all(services: Services, who: Principal, base_id: str, language: str, how: tuple[Any, Embed]) -> Tally:
+    """Every question of the set in one language, in one way. `how`: mode, and what makes vectors."""
+    mode, embed = how
     tally, settings = Tally(), SearchSettings(mode=mode, threshold=0.4)
-
-    async def embed(query: str) -> tuple[str, list[float]]:
-        return LIKENESS, likeness_vector(query)
-
     embeds = [] if mode == "keyword" else [([base_id], embed)]
     for line in (SET / f"{language}.txt").read_text("utf-8").splitlines():
         kind, ask, right = (part.strip() for part in line.split("|"))

@@ -18,6 +18,7 @@ from graph_runtime.worker.ingest import Ingest
 from tests.axe import serious
 from tests.builder_ui.tab import Tab
 from tests.builder_ui.test_in_browser import address, browser, context, screens, sign_in
+from tests.fakes import tiny_embedder
 from tests.knowledge.files_to_bring import every_file
 
 __all__ = ["address", "browser", "context", "screens"]
@@ -189,6 +190,69 @@ async def test_a_person_brings_documents_and_closes_the_loop(
     finally:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
+
+
+async def test_a_base_gets_vectors_of_a_model_on_this_machine(
+    services: Services, tab: Tab, who: Principal, context: BrowserContext, tmp_path: Path
+) -> None:
+    """A key is added by its form, and the base gets vectors of its model; then it is searched by words again."""
+    models = tmp_path / "models"
+    base = (await services.knowledge_bases.create(who, "Крамниця")).id
+    await services.knowledge_documents.add_article(who, base, "Доставка", "Доставка коштує 5 євро.")
+    worker = asyncio.create_task(Ingest(services.knowledge_ingest, services.database.listen).run())
+    try:
+        tiny_embedder.make(models / "multilingual-e5-tiny", {"доставка": (1.0, 0, 0), "ціна": (0, 1.0, 0)})
+        page = await context.new_page()
+        await page.goto("/models")
+        await sign_in(page)
+        await page.get_by_test_id("add-key").click()
+        await page.get_by_role("radio", name="Вектори на цьому комп’ютері").click()
+        await page.locator("#key-folder").fill(str(models / "nowhere"))
+        await page.get_by_text("Додатково").click()
+        await page.locator("#key-prefixes").select_option("e5")
+        assert await serious(page) == []
+        await picture(page, "model-form")
+        await page.get_by_test_id("save-key").click()
+        await expect(page.get_by_text("Такої теки на цьому комп’ютері немає").first).to_be_visible()
+        await page.get_by_test_id("add-key").click()
+        await page.get_by_role("radio", name="Вектори на цьому комп’ютері").click()
+        await page.locator("#key-label").fill("Тут")
+        await page.locator("#key-folder").fill(str(models))
+        await page.get_by_test_id("save-key").click()
+        await expect(page.get_by_text("«Тут» працює").first).to_be_visible()
+        await page.goto(f"/knowledge/{base}")
+        await page.get_by_role("tab", name="Налаштування").click()
+        await page.locator("#set-embedder").click()
+        await page.get_by_role("option", name="Тут").click()
+        await expect(page.locator("#embedder-models option").first).to_have_attribute("value", "multilingual-e5-tiny")
+        await page.locator("#set-model").fill("multilingual-e5-tiny")
+        form = page.locator("form:has(#set-embedder)")
+        await form.get_by_role("button", name="Зберегти").click()
+        async with asyncio.timeout(20):
+            while await models_of(services, who, base) != {"local_embedder/multilingual-e5-tiny"}:  # noqa: ASYNC110  # a row tells nobody
+                await asyncio.sleep(0.1)
+        await page.get_by_role("tab", name="Документи").click()
+        await expect(page.locator("[data-testid=document][data-state=ready]")).to_have_count(1)
+        await page.get_by_role("tab", name="Налаштування").click()
+        await page.locator("#set-embedder").click()
+        await page.get_by_role("option").first.click()
+        await form.get_by_role("button", name="Зберегти").click()
+        async with asyncio.timeout(20):
+            while (await services.knowledge_bases.get(who, base)).embedder:  # noqa: ASYNC110  # nor this one
+                await asyncio.sleep(0.1)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
+async def models_of(services: Services, who: Principal, base: str) -> set[str]:
+    """Which models made the vectors of a base; "" stands for none."""
+    async with services.database.workspace(who.workspace_id) as connection:
+        cursor = await connection.execute(
+            "SELECT DISTINCT coalesce(embedding_model, '') AS model FROM knowledge_passage WHERE knowledge_base_id = %s",
+            (base,),
+        )
+        return {row["model"].partition("@")[0] async for row in cursor}
 
 
 async def expect_answer(guest: BrowserContext, chat: str, question: str, answer: str) -> None:

@@ -21,6 +21,7 @@ from connectors.google_speech import connector as google_speech
 from connectors.http_key import connector as http_key
 from connectors.kommo import errors as kommo_errors
 from connectors.kommo import fields as kommo_fields
+from connectors.local_embedder import texts as local_embedder_texts
 from connectors.oauth_app import connector as oauth_app
 from connectors.offline_speech import texts as offline_texts
 from connectors.reranker import connector as reranker
@@ -49,6 +50,8 @@ HEAVY = (
     "google.auth",
     "faster_whisper",
     "ctranslate2",
+    "onnxruntime",
+    "tokenizers",
     "numpy",
     "soxr",
     "pocketsphinx",
@@ -91,7 +94,7 @@ def _sentences(module: Any) -> set[str]:
 _OWN_TEXTS = {
     "http_key": _sentences(http_key), "oauth_app": _sentences(oauth_app),
     "kommo": _sentences(kommo_errors) | kommo_fields.OWN_LABELS, "rest_crm": _sentences(rest_crm),
-    "reranker": _sentences(reranker),
+    "reranker": _sentences(reranker), "local_embedder": _sentences(local_embedder_texts),
 }  # fmt: skip
 _SHARED_BY_OPENAI = {speech_errors.SLOW, speech_errors.CUT, speech_errors.BEHIND, speech_errors.TOO_LONG}
 _OWN_SPEECH_TEXTS = {

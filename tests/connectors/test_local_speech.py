@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soxr
 
-from connectors._speech.child_process import Helper
+from connectors._processes.child_process import Helper
+from connectors._speech.helping import SPEECH
 from connectors.faster_whisper.connector import Settings, check, transcriber
 from connectors.faster_whisper.texts import NO_MODEL
 from connectors.offline_speech.speech import EspeakSynthesizer, SphinxTranscriber
@@ -71,7 +72,7 @@ async def test_a_short_answer_needs_a_short_window_and_a_poor_one_the_whole(tmp_
     pcm = rng.normal(0, 3000, 16_000).astype("<i2").tobytes()
     for poor, window in ((-1000.0, 4.0), (1000.0, 30.0)):
         setup = {"model": str(model), "may_download": False, "compute_type": "float32", "poor": poor}
-        helper = Helper("connectors.faster_whisper.whisper_process", setup)
+        helper = Helper("connectors.faster_whisper.whisper_process", setup, SPEECH)
         job = await helper.begin({"rate": 8000, "language": "uk-UA", "hints": "Київ, Львів"})
         job.audio(pcm)
         job.finish()

@@ -44,6 +44,12 @@ class Compass:
             raise self.failure
         return [self.vector(t) for t in texts]
 
+    def unrelated(self, query: str) -> float:
+        return 0.0
+
+    async def aclose(self) -> None:
+        pass
+
     def vector(self, text: str) -> list[float]:
         found = re.search(r"number (\d+)", text)
         if found is None:

@@ -12,15 +12,18 @@ import pytest
 
 from graph_runtime.bootstrap import Services
 from graph_runtime.contract.errors import AccessDenied, Conflict, InputInvalid, Unreachable
+from graph_runtime.services import knowledge_copying
 from graph_runtime.services.principal import PERMISSIONS, Principal
+from graph_runtime.services.workload import WorkLine
 from graph_runtime.storage import restore_guard
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
+from tests.api.test_metrics import values
 from tests.fakes.vectors.chroma import ChromaFake
 from tests.fakes.vectors.pinecone import PineconeFake
 from tests.fakes.vectors.qdrant import QdrantFake
 from tests.fakes.vectors.serving import KEY, FakeStore, serving
 from tests.fakes.vectors.weaviate import WeaviateFake
-from tests.integration.store_world import Admin, World, new_world
+from tests.integration.store_world import SOON, Admin, World, new_world
 
 STORES: dict[str, Callable[[], FakeStore]] = {
     "qdrant": QdrantFake, "weaviate": WeaviateFake, "chroma": ChromaFake, "pinecone": lambda: PineconeFake(dims=8),
@@ -273,6 +276,85 @@ async def test_what_fails_is_tried_again_later_and_at_once_when_told(world: Worl
         pass
     world.is_copied(fake)
     assert [c.error for c in (await copies.of(world.owner, world.base.id)).copies] == [""]
+
+
+async def line(world: World) -> WorkLine:
+    found = (await world.services.workload.view(world.owner)).lines
+    return next(one for one in found if one.line == "copies")
+
+
+async def figures(world: World) -> dict[tuple[str, str], float]:
+    return values((await world.services.figures.text()).decode())
+
+
+async def test_what_stores_have_still_to_be_told_is_work_like_other(world: World, fake: QdrantFake) -> None:
+    work, copying = world.services.workload, world.services.knowledge_copying
+    assert await line(world) == WorkLine("copies", 0, None, 0, 0, False, None)
+    await work.set_going(world.owner, "copies", is_on=False)
+    await world.services.knowledge_copies.choose(world.owner, world.base.id, await world.key_of(fake))
+    world.admin.execute("UPDATE knowledge_copy_change SET since = now() - interval '90 seconds'")
+    world.admin.execute(SOON)
+    assert not await copying.run_next(), "it is stopped"
+    assert fake.ids() == set()
+    waits, told = await line(world), await figures(world)
+    assert (waits.waiting, waits.lately, waits.failed, waits.is_paused) == (40, 0, 0, True)
+    assert waits.oldest_at is not None
+    assert 90 <= (datetime.now(UTC) - waits.oldest_at).total_seconds() < 120
+    assert (told["copies_waiting", ""], told["overdue_seconds", "kind=copies"]) == (40, 0), (
+        "what is stopped is not late"
+    )
+
+    await work.set_going(world.owner, "copies", is_on=True)
+    assert 90 <= (await figures(world))["overdue_seconds", "kind=copies"] < 120
+    fake.fault = "down"
+    await world.copy_all()
+    assert ((await line(world)).waiting, (await line(world)).failed) == (40, 1)
+    assert (await figures(world))["copies_failing", ""] == 1
+    fake.fault = ""
+    assert await work.retry(world.owner, "copies") == 1
+    assert (await line(world)).failed == 0
+    while await copying.run_next():
+        pass
+    world.is_copied(fake)
+    done = await line(world)
+    assert (done.waiting, done.oldest_at, done.lately, done.failed) == (0, None, 40, 0)
+    world.admin.execute("UPDATE knowledge_copied SET minute = minute - interval '61 minutes'")
+    assert (await line(world)).lately == 0
+    told = await figures(world)
+    assert (told["copies_waiting", ""], told["copies_failing", ""], told["overdue_seconds", "kind=copies"]) == (0, 0, 0)
+
+
+async def test_a_copy_of_a_deleted_base_that_cannot_be_emptied_is_tried_again(world: World, fake: QdrantFake) -> None:
+    await world.serve_from(await world.key_of(fake))
+    fake.fault = "down"
+    await world.services.knowledge_bases.delete(world.owner, world.base.id)
+    await world.copy_all()
+    waits = await line(world)
+    assert (waits.waiting, waits.failed, waits.oldest_at is not None) == (1, 1, True)
+    fake.fault = ""
+    assert await world.services.workload.retry(world.owner, "copies") == 1
+    while await world.services.knowledge_copying.run_next():
+        pass
+    assert fake.ids() == set()
+    assert ((await line(world)).waiting, (await line(world)).failed) == (0, 0)
+
+
+async def test_whoever_stops_copies_need_not_wait_for_the_whole_base(
+    world: World, fake: QdrantFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knowledge_copying, "AT_ONCE", 10)
+    await world.services.knowledge_copies.choose(world.owner, world.base.id, await world.key_of(fake))
+    send = world.services.knowledge_copying._send
+
+    async def stops_after_the_first(*args: Any) -> None:
+        await send(*args)
+        await world.services.workload.set_going(world.owner, "copies", is_on=False)
+
+    monkeypatch.setattr(world.services.knowledge_copying, "_send", stops_after_the_first)
+    assert await world.services.knowledge_copying.run_next()
+    assert not await world.services.knowledge_copying.run_next()
+    assert len(fake.ids()) == 10
+    assert (await line(world)).waiting == 30
 
 
 async def test_a_key_with_another_address_fills_the_store_there(

@@ -47,12 +47,18 @@ class Colors:
         self.asked: list[list[str]] = []
         self.failure: Exception | None = None
 
+    def unrelated(self, query: str) -> float:
+        return 0.0
+
     async def embed(self, texts: Sequence[str], *, is_query: bool = False) -> list[list[float]]:
         self.asked.append([*texts])
         if self.failure is not None:
             raise self.failure
         families = (("red", "scarlet"), ("blue", "azure"), ("green", "emerald"))
         return [[*(float(any(w in t.lower() for w in f)) for f in families), 0.1, *[0.0] * 252] for t in texts]
+
+    async def aclose(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -226,6 +232,59 @@ async def test_meaning_is_added_in_batches_kept_and_searched(
         await rows.embed_again(connection, base.id)
     await read_all(services)
     assert [len(batch) for batch in colors.asked] == [1]  # the other three kept their vectors
+
+
+class Reversed(Colors):
+    """Another model: the same colors in another order, in vectors of another length."""
+
+    name = "reversed/1"
+
+    async def embed(self, texts: Sequence[str], *, is_query: bool = False) -> list[list[float]]:
+        return [[0.0, *vector[::-1]] for vector in await super().embed(texts, is_query=is_query)]
+
+
+async def test_vectors_of_the_former_model_are_searched_until_the_last_is_replaced(
+    services: Services, owner: Principal, base: BaseRow, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models: dict[str, Colors] = {"first": Colors(), "second": Reversed(), "third": Colors()}
+    key = await services.credentials.create(owner, "openai", "Vectors", {"key": "sk-1234567890abcdef"})
+
+    async def opened(_workspace: str, _credential: str, model: str) -> Colors:
+        return models[model]
+
+    monkeypatch.setattr(services.knowledge_embedders, "open", opened)
+    bases, documents = services.knowledge_bases, services.knowledge_documents
+    await bases.set_embedder(owner, base.id, key.id, "first")
+    for title, text in (("Roses", "They are scarlet."), ("Irises", "They are azure.")):
+        await documents.add_article(owner, base.id, title, text)
+    await read_all(services)
+
+    async def found(question: str) -> tuple[list[str], str]:
+        query = KnowledgeQuery(question, bases=(base.id,), mode="semantic", top_k=1)
+        answer = await services.knowledge_search.for_flow(owner.workspace_id, query)
+        return [p.title for p in answer.passages], answer.trouble
+
+    assert await found("anything blue?") == (["Irises"], "")
+    await bases.set_embedder(owner, base.id, key.id, "second")
+    assert await found("anything blue at all?") == (["Irises"], ""), "nothing is replaced yet"
+    assert await services.knowledge_ingest.run_next()
+    assert (await found("now red?"), await found("now blue?")) == ((["Roses"], ""), (["Irises"], "")), "one of two"
+    models["first"].failure = Unreachable("Away.")
+    assert (await found("what is blue?"))[1] == "", "it may be left because it is gone"
+    await read_all(services)
+    models["first"].asked.clear()
+    assert await found("still blue?") == (["Irises"], "")
+    assert models["first"].asked == [], "all are replaced"
+    assert admin.execute("SELECT former_embedder, former_model FROM knowledge_base").fetchall() == [(None, "")]
+
+    await bases.set_embedder(owner, base.id, key.id, "third")
+    await bases.set_embedder(owner, base.id, key.id, "first")
+    former = admin.execute("SELECT former_model FROM knowledge_base").fetchone()
+    assert former == ("second",), "the one that made the vectors"
+    await bases.set_embedder(owner, base.id, key.id, "second")
+    assert admin.execute("SELECT former_embedder FROM knowledge_base").fetchone() == (None,), "it is the model again"
+    await bases.set_embedder(owner, base.id, "", "")
+    assert admin.execute("SELECT former_embedder FROM knowledge_base").fetchone() == (None,)
 
 
 async def test_a_worker_that_is_stopped_gives_the_document_back(

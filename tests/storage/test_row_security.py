@@ -141,6 +141,7 @@ lying AS (INSERT INTO stored_object (place, workspace_id, remove_at) VALUES ('fo
 copies AS (INSERT INTO knowledge_copy (workspace_id, knowledge_base_id, credential_id, place)
     SELECT %(w)s, b.id, c.id, 'p' FROM bases b, credentials c RETURNING id),
 copying AS (INSERT INTO knowledge_copy_change (copy_id, passage_id, workspace_id) SELECT id, uuidv7(), %(w)s FROM copies),
+copied AS (INSERT INTO knowledge_copied (workspace_id, minute, changes) VALUES (%(w)s, now(), 1)),
 asked AS (INSERT INTO knowledge_question (workspace_id) VALUES (%(w)s) RETURNING id),
 askings AS (INSERT INTO knowledge_asking (workspace_id, question_id, conversation_id, turn_id, node_id, agent_id, reason, bases,
         text, terms, asked_at)

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 
 from graph_runtime.bootstrap import Services
-from graph_runtime.knowledge.meaning import Embed
+from graph_runtime.knowledge.meaning import Embed, Meant
 from graph_runtime.knowledge.search import Mode, SearchSettings, search
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage import passages as rows
@@ -258,8 +258,8 @@ async def _recall(services: Services, place: Place) -> tuple[float, float]:
 def gives(vector: list[float]) -> Embed:
     """An embedder that knows the answer."""
 
-    async def embed(_query: str) -> tuple[str, list[float]]:
-        return MODEL, vector
+    async def embed(_query: str) -> Meant:
+        return Meant(MODEL, vector)
 
     return embed
 

@@ -105,6 +105,9 @@ async def test_categories_pages_and_settings(tab: Tab, services: Services, who: 
     await tab.call(KnowledgeBase, "save", {"url": "https://example.com/a", "every_days": "0"})
     assert tab.notice == ("error", "error.conflict_document")
     await tab.call(KnowledgeBase, "show", "settings")
+    await services.credentials.create(who, "local_embedder", "Here", {"folder": "/srv/models"})
+    await tab.call(KnowledgeBase, "load")
+    assert (page.tab, [e.name for e in page.embedders]) == ("settings", ["Here"]), "a key that came meanwhile"
     await tab.call(KnowledgeBase, "save_settings", {"name": "Rules", "description": "", "is_public": "on"})
     assert (page.base.name, page.base.is_public) == ("Rules", True)
     await tab.call(KnowledgeBase, "save_embedder", {"embedder": str(uuid4()), "model": "x"})

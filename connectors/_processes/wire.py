@@ -1,4 +1,4 @@
-"""The wire between a process and its speech helpers: a JSON head and raw audio, both preceded by their lengths."""
+"""The wire between a process and its helpers: a JSON head and raw bytes, such as audio, both preceded by their lengths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 HEAD = struct.Struct("<II")
 LARGEST = 64 * 1024 * 1024
-"""Bytes of audio in one message."""
+"""Bytes in one message."""
 
 Message = tuple[dict[str, Any], bytes]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors._speech.wire import Message, pack, read
+from connectors._processes.wire import Message, pack, read
 
 
 class Misfit(Exception):
@@ -68,7 +68,7 @@ def serve(load: Callable[[dict[str, Any]], Work]) -> None:
             end |= {"misfit": str(error)}
         except Exception as error:  # noqa: BLE001  # a job must not end the process of all others
             end |= {"error": type(error).__name__}
-            print(f"speech helper: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"helper: {type(error).__name__}: {error}", file=sys.stderr)
         jobs.pop(job.id, None)
         answer(end)
 

@@ -9,19 +9,27 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors._speech.errors import CRASHED, SLOW
-from connectors._speech.wire import HEAD, Message, pack
+from connectors._processes.wire import HEAD, Message, pack
 from graph_runtime.contract.errors import BadAnswer, Refused, Unreachable
 
 START_SECONDS = 120.0
-CANCEL_SECONDS = 3.0
-"""A helper that still works on a cancelled job after this long is ended."""
 _ROOT = Path(__file__).parents[2]
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "POCKETSPHINX_PATH")
 """A helper gets no secret of this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What a person reads of a helper that ended or did not begin in time, and how long after its cancellation a job that
+    still runs ends the helper."""
+
+    crashed: str
+    slow: str
+    cancel_seconds: float = 3.0
 
 
 class Job:
@@ -49,7 +57,7 @@ class Job:
         while True:
             message = await self.answers.get()
             if message is None:
-                raise BadAnswer(CRASHED)
+                raise BadAnswer(self._helper.manner.crashed)
             head = message[0]
             if "end" not in head:
                 yield message
@@ -57,7 +65,7 @@ class Job:
             if "misfit" in head:
                 raise Refused(head["misfit"])
             if "error" in head:
-                raise BadAnswer(CRASHED)
+                raise BadAnswer(self._helper.manner.crashed)
             return
 
     def cancel(self) -> None:
@@ -69,12 +77,13 @@ class Job:
 class Helper:
     """One process, started at its first job and again after its end; belongs to one event loop."""
 
-    def __init__(self, module: str, setup: dict[str, Any]) -> None:
+    def __init__(self, module: str, setup: dict[str, Any], manner: Manner) -> None:
+        self.manner = manner
         self._module = module
         self._setup = setup
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._jobs: dict[int, Job] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -107,13 +116,25 @@ class Helper:
         """Ask the helper to drop a job, and end it when it does not."""
         if number in self._jobs and number not in self._timers:
             self.send({"do": "cancel", "id": number})
-            self._timers[number] = asyncio.get_running_loop().call_later(CANCEL_SECONDS, self._kill)
+            self._timers[number] = asyncio.get_running_loop().call_later(self.manner.cancel_seconds, self._kill)
 
     async def start(self) -> None:
-        """Have the process ready. Raises: Refused, Unreachable."""
-        async with self._starting:
-            if self._process is not None:
-                return
+        """Have the process ready; it goes on getting ready when the asker is cancelled. Raises: Refused, Unreachable."""
+        while self._process is None:
+            starting = self._starting
+            if starting is None or starting.done():
+                starting = self._starting = asyncio.create_task(self._start())
+                starting.add_done_callback(_look_at)
+            try:
+                await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                asker = asyncio.current_task()
+                if starting.cancelled() and asker is not None and not asker.cancelling():
+                    raise Unreachable(self.manner.crashed) from None  # it was closed; the asker was not
+                raise
+
+    async def _start(self) -> None:
+        try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", self._module,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=self._environment(),
@@ -126,6 +147,8 @@ class Helper:
                 raise
             self._process = process
             self._reading = asyncio.create_task(self._read(process))
+        finally:
+            self._starting = None
 
     async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -134,9 +157,9 @@ class Helper:
             async with asyncio.timeout(START_SECONDS):
                 message = await _read(process)
         except TimeoutError:
-            raise Unreachable(SLOW) from None
+            raise Unreachable(self.manner.slow) from None
         if message is None:
-            raise Unreachable(CRASHED)
+            raise Unreachable(self.manner.crashed)
         if "failed" in message[0]:
             raise Refused(message[0]["failed"])
 
@@ -179,18 +202,20 @@ class Helper:
 
     async def aclose(self) -> None:
         """End the process; jobs that run end with an error."""
-        async with self._starting:
-            self._kill()
-            reading, self._reading = self._reading, None
-            if reading is not None:
-                await reading
+        if (starting := self._starting) is not None:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        self._kill()
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            await reading
 
 
 class Pool:
     """Several helpers of one kind; a job goes to the one with the least to do."""
 
-    def __init__(self, module: str, setup: dict[str, Any], size: int) -> None:
-        self._helpers = [Helper(module, setup) for _ in range(size)]
+    def __init__(self, module: str, setup: dict[str, Any], size: int, manner: Manner) -> None:
+        self._helpers = [Helper(module, setup, manner) for _ in range(size)]
 
     async def begin(self, asked: dict[str, Any]) -> Job:
         """As `Helper.begin`."""
@@ -210,6 +235,12 @@ class Pool:
         """End all processes."""
         for helper in self._helpers:
             await helper.aclose()
+
+
+def _look_at(starting: asyncio.Task[None]) -> None:
+    """Nobody may be left who waits for it; whoever asks next starts anew."""
+    if not starting.cancelled():
+        starting.exception()
 
 
 async def _read(process: asyncio.subprocess.Process) -> Message | None:

@@ -1,0 +1,1 @@
+"""Helper processes: libraries with global state, long computations and licences of their own live there."""

@@ -1,0 +1,22 @@
+"""While a base gets vectors of another model, those of the former one are searched, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0048_former_model"
+down_revision = "0047_copies_are_work"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.get_bind().connection.driver_connection.execute(  # type: ignore[union-attr]
+        Path(__file__).with_suffix(".sql").read_text("utf-8")
+    )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("Restore a backup made before the upgrade instead.")
