@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from builder_ui.stages import StageItem, stages_of
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields, is_shown
-from graph_runtime.contract.outside_words import in_language
+from graph_runtime.contract.outside_words import from_texts, in_language
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
 from graph_runtime.services.phone_setup import CallFacts
 
@@ -164,8 +164,8 @@ class CredentialItem:
 
 def vendor_words(connector: Connector | None, said: str, language: str) -> str:
     """What a check found, in a language: the connector's own sentence, or one of the program's; else as it was said."""
-    texts = connector.texts if connector else {}
-    return texts.get(said, {}).get(language) or in_language(said, language) or said
+    own = from_texts(connector.texts, said, language) if connector else None
+    return own or in_language(said, language) or said
 
 
 def credential_item(row: Any, connector: Connector | None, language: str) -> CredentialItem:
@@ -403,12 +403,16 @@ def call_item(call: CallFacts) -> CallItem:
 
 
 def transcript_items(
-    talk: ConversationDetail, labels: Mapping[str, str], held: Sequence[Mapping[str, Any]] = ()
+    talk: ConversationDetail,
+    labels: Mapping[str, str],
+    held: Sequence[Mapping[str, Any]] = (),
+    in_words: Callable[[str], str] = str,
 ) -> list[MessageItem]:
     """The messages of a conversation, and a line for each turn that failed, in the order they happened; what still waits
     for approval comes last.
 
-    `labels`: what a step without a name is called, by its type. `held`: what was or is to be approved there.
+    `labels`: what a step without a name is called, by its type. `held`: what was or is to be approved there. `in_words`: an
+    error's code as a sentence of the page.
     """
     decided = {h["seq"]: h for h in held if h["needs_approval"] and h["state"] in ("sent", "edited", "replaced")}
     found = [(m["created_at"], _approved(_message_item(m, talk, labels), decided.get(m["seq"]))) for m in talk.messages]
@@ -417,7 +421,8 @@ def transcript_items(
         if turn["error"]:
             at = turn.get("ended_at") or turn["started_at"]
             error = turn["error"]
-            said = str(error.get("message") or error.get("code") or "") if isinstance(error, Mapping) else str(error)
+            code = str(error.get("message") or error.get("code") or "") if isinstance(error, Mapping) else str(error)
+            said = in_words(code)
             found.append((at, MessageItem(f"turn{turn['seq']}", "failed", said, [], [], "", "", moment(at))))
     items = [item for _, item in sorted(found, key=lambda pair: pair[0])]
     return items + [_held_item(h, talk, labels) for h in held if h["state"] == "waiting"]

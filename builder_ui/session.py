@@ -16,10 +16,9 @@ import structlog
 from reflex_base.event import EventSpec
 from reflex_base.registry import RegistrationContext
 
-from builder_ui.i18n import TEXTS
-from graph_runtime.contract.errors import BuilderError, InputInvalid, NotSignedIn
+from builder_ui.i18n import TEXTS, text
+from graph_runtime.contract.errors import BuilderError, ConnectorError, InputInvalid, NotSignedIn
 from graph_runtime.contract.outside_words import SENTENCES as OUTSIDE
-from graph_runtime.contract.outside_words import in_language
 
 if TYPE_CHECKING:
     from graph_runtime.bootstrap import Services
@@ -90,10 +89,17 @@ class Session(rx.State):
         """Show a notice in the language of the page."""
         self.notice = Notice(uuid.uuid4().hex, level, key, {k: str(v) for k, v in params.items()})
 
+    def _failed(self, code: str) -> str:
+        """Why a turn was not finished, as a sentence; the code itself where there is none."""
+        key = f"failed.{code}"
+        return text(self.me.language or "en", key) if key in TEXTS else code
+
     def _tell_error(self, error: BuilderError) -> None:
         """Show what went wrong, in words that have a translation; about one field where there are words for it."""
-        if error.params.get("reason") in OUTSIDE:
-            self._tell("error.said", level="error", said=in_language(error.message, self.me.language) or error.message)
+        language = self.me.language or "en"
+        said = services().catalog.in_language(error.message, language)
+        if error.params.get("reason") in OUTSIDE or (isinstance(error, ConnectorError) and said != error.message):
+            self._tell("error.said", level="error", said=said)
             return
         of_field = f"error.{error.code}_{getattr(error, 'field', '') or error.params.get('field', '')}"
         key = of_field if of_field in TEXTS else f"error.{error.code}"

@@ -157,7 +157,8 @@ class FakeCrm:
         self._go("update", entity=entity, id=record_id, values=dict(values))
         for place, record in enumerate(self.records):
             if (record.entity, record.id) == (entity, record_id):
-                changed = CrmRecord(entity, record_id, record.name, {**record.values, **values})
+                name = str(values.get("name") or record.name)
+                changed = CrmRecord(entity, record_id, name, {**record.values, **values})
                 self.records[place] = changed
                 return changed
         return None

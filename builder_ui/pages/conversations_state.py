@@ -72,7 +72,7 @@ class Talks(Session):
         held = await services().approvals.of_conversation(who, conversation_id)
         self.chosen = conversation_item(talk.row)
         self.version = talk.version_number or 0
-        self.messages = transcript_items(talk, step_labels(self.me.language), held)[-MESSAGES_SHOWN:]
+        self.messages = transcript_items(talk, step_labels(self.me.language), held, self._failed)[-MESSAGES_SHOWN:]
         is_call = talk.row.channel == PHONE
         self.calls = [call_item(c) for c in await services().phone_setup.calls(who, conversation_id)] if is_call else []
 

@@ -171,7 +171,7 @@ class Inbox(Session):
         talk = await services().conversations.get(who, conversation_id)
         desk = await services().hand_offs.desk(who, conversation_id, after_seq=talk.row.message_seq - MESSAGES_SHOWN)
         held = await services().approvals.of_conversation(who, conversation_id)
-        items = transcript_items(talk, step_labels(self.me.language), held)[-MESSAGES_SHOWN:]
+        items = transcript_items(talk, step_labels(self.me.language), held, self._failed)[-MESSAGES_SHOWN:]
         self.messages = [
             replace(item, sending=desk.sendings.get(int(item.key), "")) if item.key.isdigit() else item
             for item in items

@@ -35,13 +35,13 @@ class LetterItem:
     can_replay: bool
 
 
-def letter_item(letter: DeadLetter, alike: int) -> LetterItem:
-    """From the service's row."""
+def letter_item(letter: DeadLetter, alike: int, error: str) -> LetterItem:
+    """From the service's row; `error`: in the page's language."""
     return LetterItem(
         id=letter.id,
         source=letter.source,
         reason=letter.reason,
-        error=letter.error,
+        error=error,
         text=letter.text,
         contact=letter.contact,
         agent=letter.agent,
@@ -65,7 +65,11 @@ class Letters(Session):
     async def _refresh(self, who: Principal) -> None:
         counts = {(g.source, g.reason, g.channel_id): g.letters for g in await services().dead_letters.groups(who)}
         found = await services().dead_letters.list(who, limit=SHOWN)
-        self.letters = [letter_item(x, counts.get((x.source, x.reason, x.channel_id), 1)) for x in found]
+        in_language, language = services().catalog.in_language, self.me.language or "en"
+        self.letters = [
+            letter_item(x, counts.get((x.source, x.reason, x.channel_id), 1), in_language(x.error, language))
+            for x in found
+        ]
         self.is_loaded = True
 
     @handler

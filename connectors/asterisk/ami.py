@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
+from connectors.asterisk import words as told
 from connectors.asterisk.line import Settings
 from graph_runtime.contract.calls import OutgoingCall, OutgoingResult
 from graph_runtime.contract.errors import CredentialRejected, OutcomeUnknown, Refused, Unreachable
@@ -40,7 +41,7 @@ def request(action: str, fields: list[tuple[str, str]]) -> bytes:
     """One action on the wire. Raises: Refused when a value would end its line."""
     lines = [f"{name}: {value}" for name, value in [("Action", action), *fields]]
     if any("\r" in line or "\n" in line or "\0" in line for line in lines):
-        raise Refused("A value of this call holds a line break. Correct the number or the line's settings.")
+        raise Refused(told.LINE_BREAK)
     return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
 
 
@@ -64,10 +65,7 @@ async def place(settings: Settings, call: OutgoingCall) -> OutgoingResult:
             async with asyncio.timeout(call.ring_seconds + ANSWER_SECONDS):
                 return await _ended(reader, call.id)
         except (OSError, EOFError, ValueError, TimeoutError) as error:
-            raise OutcomeUnknown(
-                "Asterisk did not say how the call ended. Look at its log before you call again.",
-                reason=type(error).__name__,
-            ) from None
+            raise OutcomeUnknown(told.END_UNKNOWN, reason=type(error).__name__) from None
 
 
 async def redirect(settings: Settings, channel: str, extension: str) -> None:
@@ -85,11 +83,9 @@ async def redirect(settings: Settings, channel: str, extension: str) -> None:
                 while (message := await read(reader)).get("actionid") != "redirect":
                     pass
         except (OSError, EOFError, ValueError, TimeoutError) as error:
-            raise OutcomeUnknown(
-                "Asterisk did not say whether it moved the call.", reason=type(error).__name__
-            ) from None
+            raise OutcomeUnknown(told.MOVE_UNKNOWN, reason=type(error).__name__) from None
     if message.get("response") != "Success":
-        raise Refused(f"Asterisk does not move this call: {message.get('message', '')[:200]}")
+        raise Refused(told.NOT_MOVED.format(why=message.get("message", "")[:200] or "?"))
 
 
 @contextlib.asynccontextmanager
@@ -103,9 +99,7 @@ async def _connected(settings: Settings) -> AsyncIterator[tuple[asyncio.StreamRe
     except (OSError, EOFError, ValueError, TimeoutError):
         if writer is not None:
             await _closed(writer)
-        raise Unreachable(
-            "Asterisk's manager does not answer. Check its address, and that manager.conf is enabled there."
-        ) from None
+        raise Unreachable(told.NO_MANAGER) from None
     try:
         yield reader, writer
     finally:
@@ -129,9 +123,9 @@ async def _log_in(settings: Settings, reader: asyncio.StreamReader, writer: asyn
                 if message.get("actionid") == "login":
                     break
     except (OSError, EOFError, ValueError, TimeoutError):
-        raise Unreachable("Asterisk's manager broke off. Check its permit and deny lists in manager.conf.") from None
+        raise Unreachable(told.MANAGER_BROKE_OFF) from None
     if message.get("response") != "Success":
-        raise CredentialRejected("Asterisk's manager refused the name or the secret. Compare both with manager.conf.")
+        raise CredentialRejected(told.MANAGER_REFUSED)
 
 
 async def _ended(reader: asyncio.StreamReader, call_id: str) -> OutgoingResult:
@@ -152,7 +146,7 @@ async def _ended(reader: asyncio.StreamReader, call_id: str) -> OutgoingResult:
         elif message.get("actionid") != call_id:
             continue
         elif message.get("response") == "Error":
-            raise Refused(f"Asterisk does not place this call: {message.get('message', '')[:200]}")
+            raise Refused(told.NOT_PLACED.format(why=message.get("message", "")[:200] or "?"))
         elif message.get("event") == "OriginateResponse":
             if message.get("response") == "Success" or message.get("reason") == _ANSWERED:
                 return "answered"

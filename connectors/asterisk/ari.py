@@ -6,16 +6,13 @@ import base64
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from connectors.asterisk import words as told
 from connectors.asterisk.line import Settings
 from graph_runtime.contract.channels import ChannelHttp
 from graph_runtime.contract.errors import CredentialRejected, Refused, Unreachable
 
 SECONDS: Final = 2.5
-_REFUSALS: Final = {
-    404: "Asterisk has no such call any more.",
-    409: "No ARI application holds this call. Let the manager move it, or the dialplan ask.",
-    412: "Asterisk cannot move this call now.",
-}
+_REFUSALS: Final = {404: told.NO_CALL, 409: told.NOT_HELD, 412: told.NOT_NOW}
 
 
 async def carry_on(settings: Settings, channel: str, extension: str, http: ChannelHttp) -> None:
@@ -34,9 +31,7 @@ async def carry_on(settings: Settings, channel: str, extension: str, http: Chann
     if answer.status < 300:
         return
     if answer.status in (401, 403):
-        raise CredentialRejected(
-            "Asterisk's REST interface refused the name or the password. Compare both with ari.conf."
-        )
+        raise CredentialRejected(told.REST_REFUSED)
     if answer.status in _REFUSALS:
         raise Refused(_REFUSALS[answer.status])
-    raise Unreachable(f"Asterisk's REST interface answered with {answer.status}. Check its address and its log.")
+    raise Unreachable(told.REST_FAILED.format(status=answer.status))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -67,15 +68,18 @@ class KommoCrm:
 
     async def _lead_of(self, query: CrmQuery) -> CrmRecord | None:
         contact = await self._search(CrmQuery("contact", query.by, query.value), "leads")
-        ids = sorted(
-            (int(lead["id"]) for lead in ((contact or {}).get("_embedded") or {}).get("leads") or ()), reverse=True
-        )
+        if contact is None:
+            return None
+        ids = sorted((int(lead["id"]) for lead in (contact.get("_embedded") or {}).get("leads") or ()), reverse=True)
         if not ids:
             return None
         wanted = [(f"filter[id][{place}]", str(number)) for place, number in enumerate(ids[:PAGE])]
         leads = {int(lead["id"]): lead for lead in await self._list("leads", dict(wanted))}
         opened = next((leads[i] for i in ids if i in leads and leads[i].get("status_id") not in WON_LOST), None)
-        return record("lead", opened, self._base_url) if opened else None
+        if opened is None:
+            return None
+        whose = (str(contact["id"]), str(contact.get("name") or ""))
+        return replace(record("lead", opened, self._base_url), contact=whose)
 
     async def newest(self, entity: Entity) -> CrmRecord | None:
         found = await self._list(PLURAL[entity], {"limit": "1", "order[id]": "desc"})
@@ -222,7 +226,7 @@ def _fits(data: Mapping[str, Any], query: CrmQuery, digits: str) -> bool:
 def _first_id(data: Any, name: str) -> str:
     found = ((data or {}).get("_embedded") or {}).get(name) or ()
     if not found:
-        raise Refused("Kommo does not have this record any more. Look for it before writing to it.")
+        raise Refused(errors.RECORD_GONE)
     return str(found[0]["id"])
 
 

@@ -35,6 +35,14 @@ NOT_ALLOWED: Final = (
     "Kommo does not let this user manage webhooks: it takes an administrator, and in some plans a higher one. Changes that "
     "people make in Kommo start nothing until then."
 )
+REFUSED: Final = "Kommo does not accept this: {what}."
+REFUSED_SILENTLY: Final = "Kommo does not accept this, and does not say why."
+NO_FIELD: Final = "Kommo has no field “{name}” any more. Choose another one in the step."
+NO_CHOICE: Final = "“{field}” has no choice “{value}” in Kommo. Choose one it has."
+NO_NUMBER: Final = "“{field}” needs a number, not “{value}”."
+NO_LISTED: Final = "“{field}” needs a choice from the list."
+NO_DATE: Final = "“{field}” needs a date, not “{value}”."
+RECORD_GONE: Final = "Kommo does not have this record any more. Look for it before writing to it."
 WORKS: Final = "Kommo answers."
 
 
@@ -68,7 +76,7 @@ def judge(answer: HttpAnswer, *, is_write: bool) -> Any:
         raise Refused(STAGE_GONE, detail=what, field="stage")
     if "custom_fields_values" in field:
         raise Refused(FIELD_GONE, detail=what, field=field)
-    raise Refused(f"Kommo does not accept this: {what}.", detail=what, field=field)
+    raise Refused(REFUSED.format(what=what) if what else REFUSED_SILENTLY, detail=what, field=field)
 
 
 def _detail(body: bytes) -> tuple[str, str]:
@@ -76,11 +84,11 @@ def _detail(body: bytes) -> tuple[str, str]:
     try:
         problem = json.loads(body)
     except ValueError:
-        return "no reason given", ""
+        return "", ""
     if not isinstance(problem, dict):
-        return "no reason given", ""
+        return "", ""
     for entry in problem.get("validation-errors") or ():
         for error in entry.get("errors") or ():
             path, detail = str(error.get("path", "")), str(error.get("detail", "")).rstrip(".")
             return (f"{path}: {detail}" if path else detail)[:300], path
-    return str(problem.get("detail") or problem.get("title") or "no reason given").rstrip(".")[:300], ""
+    return str(problem.get("detail") or problem.get("title") or "").rstrip(".")[:300], ""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from connectors.kommo import errors
 from graph_runtime.contract.crm import CrmField, CrmRecord, Entity, FieldKind
 from graph_runtime.contract.crm_values import choice_of, choices_of, moment_of, number_of
 from graph_runtime.contract.errors import Refused
@@ -78,7 +79,7 @@ def payload(values: Mapping[str, Any], kinds: Mapping[str, CrmField], key: str =
         elif name.startswith("cf_"):
             field = kinds.get(name)
             if field is None:
-                raise Refused(f"Kommo has no field “{name}” any more. Choose another one in the step.", field=name)
+                raise Refused(errors.NO_FIELD.format(name=name), field=name)
             custom.append({"field_id": int(name[3:]), "values": _values(field, value)})
         else:
             body[name] = str(value)[:250]
@@ -118,7 +119,7 @@ def _option(field: CrmField, wanted: Any) -> str:
     try:
         return choice_of(wanted, field.options)
     except ValueError:
-        told = f"“{field.label}” has no choice “{str(wanted).strip()[:80]}” in Kommo. Choose one it has."
+        told = errors.NO_CHOICE.format(field=field.label, value=str(wanted).strip()[:80])
         raise Refused(told, field=field.id) from None
 
 
@@ -126,12 +127,12 @@ def _number(value: Any, label: str) -> float:
     try:
         return number_of(value)
     except ValueError:
-        raise Refused(f"“{label}” needs a number, not “{str(value)[:80]}”.", field=label) from None
+        raise Refused(errors.NO_NUMBER.format(field=label, value=str(value)[:80]), field=label) from None
 
 
 def _whole(text: str, label: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise Refused(f"“{label}” needs a choice from the list.", field=label)
+        raise Refused(errors.NO_LISTED.format(field=label), field=label)
     return int(text)
 
 
@@ -139,7 +140,7 @@ def _moment(value: Any, label: str) -> int:
     try:
         return int(moment_of(value).timestamp())
     except ValueError:
-        raise Refused(f"“{label}” needs a date, not “{str(value)[:80]}”.", field=label) from None
+        raise Refused(errors.NO_DATE.format(field=label, value=str(value)[:80]), field=label) from None
 
 
 def record(entity: Entity, data: Mapping[str, Any], base_url: str) -> CrmRecord:

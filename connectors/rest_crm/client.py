@@ -28,6 +28,12 @@ DOWN: Final = "Your customer system has trouble of its own. Try again later."
 UNCLEAR: Final = "Your customer system broke off, and may have saved it all the same."
 UNREADABLE: Final = "Your customer system answered with something that is not JSON."
 NOT_SET_UP: Final = "This connection has no address for that. Fill it in under Connections."
+REFUSED: Final = "Your customer system does not accept this (status {status}): {said}"
+REFUSED_SILENTLY: Final = "Your customer system does not accept this (status {status}), and does not say why."
+NO_LIST: Final = (
+    "This connection does not say how records are listed. Enter a value to look for, or fill in “Path that lists the newest” "
+    "under Connections."
+)
 WORKS: Final = "Your customer system answers."
 
 
@@ -49,8 +55,10 @@ class RestCrm:
         return self._first(query.entity, data)
 
     async def newest(self, entity: Entity) -> CrmRecord | None:
-        """Nothing is known of how such a system lists what it has."""
-        return None
+        """The first that its list gives. Raises: Refused when the connection names no list."""
+        if not self._settings.newest_path.strip():
+            raise Refused(NO_LIST)
+        return self._first(entity, await self._call("GET", self._path(self._settings.newest_path, entity)))
 
     async def find_made(self, entity: Entity, key: str) -> CrmRecord | None:
         s = self._settings
@@ -167,6 +175,4 @@ def _refusal(answer: HttpAnswer, *, is_write: bool) -> ConnectorError:
     if status >= 500:
         return Unreachable(DOWN)
     said = answer.body.decode("utf-8", "replace").strip()[:200]
-    return Refused(
-        f"Your customer system does not accept this (status {status}): {said or 'no reason given'}", detail=said
-    )
+    return Refused((REFUSED if said else REFUSED_SILENTLY).format(status=status, said=said), detail=said)

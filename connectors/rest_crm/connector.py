@@ -63,6 +63,10 @@ class Settings(CredentialSettings):
     contact_name: str = setting("Path name of contacts", default="contacts", max_length=100, advanced=True)
     company_name: str = setting("Path name of companies", default="companies", max_length=100, advanced=True)
     lead_name: str = setting("Path name of leads", default="leads", max_length=100, advanced=True)
+    newest_path: str = setting(
+        "Path that lists the newest", default="", max_length=500, advanced=True, placeholder="/{entity}?sort=-id&limit=1",
+        help="The first of the list is shown as an example while a step is set up. {entity} is filled in. Empty: no example.",
+    )  # fmt: skip
     note_path: str = setting("Path of notes", default="/{entity}/{id}/notes", max_length=500, advanced=True)
     task_path: str = setting("Path of tasks", default="/{entity}/{id}/tasks", max_length=500, advanced=True)
     hook_secret: SecretStr = setting(

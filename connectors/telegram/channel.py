@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from connectors.telegram import updates
+from connectors.telegram import words as told
 from connectors.telegram.client import call, download
 from connectors.telegram.sending import acknowledge, recipient_limits, send
 from connectors.telegram.settings import Settings
@@ -40,14 +41,14 @@ def verify(settings: Settings, body: bytes, headers: Mapping[str, str], now: dat
     """Raises: SignatureRefused."""
     given = headers.get(HEADER, "").encode("utf-8", "replace")
     if not any(hmac.compare_digest(given, header_value(secret).encode()) for secret in settings.secrets()):
-        raise SignatureRefused("The secret token is not the one of this bot.", header=HEADER)
+        raise SignatureRefused(told.NOT_SIGNED, header=HEADER)
 
 
 async def identify(settings: Settings, http: ChannelHttp) -> Account:
     """Whose token it is."""
     bot = await call(settings, "getMe", {}, http)
     if not isinstance(bot, dict) or not bot.get("is_bot") or not bot.get("username"):
-        raise BadAnswer("Telegram did not say whose token this is. Try again.")
+        raise BadAnswer(told.WHOSE_BOT)
     name, username = str(bot.get("first_name") or bot["username"]), str(bot["username"])
     return Account(str(bot["id"]), name, f"https://t.me/{username}", {"username": username})
 
@@ -74,7 +75,7 @@ async def poll(settings: Settings, cursor: str, seconds: float, http: ChannelHtt
     }  # fmt: skip
     found = await call(settings, "getUpdates", fields, http, seconds=seconds + 15, keep=MOST_BYTES)
     if not isinstance(found, list):
-        raise BadAnswer("Telegram did not answer with updates.")
+        raise BadAnswer(told.NO_UPDATES)
     read = sorted((u for u in found if isinstance(u, dict) and isinstance(u.get("update_id"), int)), key=_number)
     events = tuple(PolledEvent(_bytes(u), str(_number(u) + 1)) for u in read)
     return Polled(events, events[-1].cursor if events else cursor)
@@ -84,7 +85,7 @@ async def fetch(settings: Settings, file: InboundFile, http: ChannelHttp) -> byt
     """The bytes of a file that was sent to the bot."""
     about = await call(settings, "getFile", {"file_id": file.ref}, http)
     if not isinstance(about, dict) or not about.get("file_path"):
-        raise Refused("Telegram does not give this file.")
+        raise Refused(told.NO_FILE)
     return await download(settings, str(about["file_path"]), http)
 
 

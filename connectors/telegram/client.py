@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connectors.telegram import words as told
 from connectors.telegram.settings import Settings
 from graph_runtime.contract.channel_links import MAX_FILE_BYTES, OutboundFile
 from graph_runtime.contract.channels import ChannelHttp, HttpAnswer
@@ -71,12 +72,12 @@ async def call(
 async def download(settings: Settings, path: str, http: ChannelHttp) -> bytes:
     """A file that getFile named. Raises: Refused (gone, too large), Unreachable, RateLimited, OutcomeUnknown."""
     if ".." in path or not re.fullmatch(r"[\w./ -]{1,500}", path):
-        raise Refused("Telegram named a file that cannot be fetched.")
+        raise Refused(told.NO_FILE_NAMED)
     url = f"{_server(settings)}/file/bot{_token(settings)}/{path.lstrip('/').replace(' ', '%20')}"
     answer = await http.request("GET", url, headers={}, seconds=80.0, keep=MAX_FILE_BYTES + 1)
     if answer.status != 200:
         _result(answer)
-        raise Refused(f"Telegram does not give the file (status {answer.status}).", status=answer.status)
+        raise Refused(told.NO_FILE_NOW.format(status=answer.status), status=answer.status)
     return answer.body
 
 
@@ -87,9 +88,7 @@ def _server(settings: Settings) -> str:
 def _token(settings: Settings) -> str:
     token = settings.bot_token.get_secret_value().strip()
     if not _TOKEN.fullmatch(token):
-        raise InputInvalid(
-            "This is not a token of a bot. It looks like 123456789:AAF… ; copy it from @BotFather.", field="bot_token"
-        )
+        raise InputInvalid(told.NOT_A_BOT, field="bot_token")
     return token
 
 
@@ -101,8 +100,8 @@ def _result(answer: HttpAnswer) -> Any:
     if not isinstance(said, dict):
         if 200 <= answer.status < 300 or answer.status >= 500:
             # Not Telegram's own words: something on the way answered, and how far the request came nobody knows.
-            raise OutcomeUnknown(f"Telegram's answer cannot be read (status {answer.status}).", status=answer.status)
-        raise Refused(f"This is not a Bot API (status {answer.status}). Check the address.", status=answer.status)
+            raise OutcomeUnknown(told.UNREADABLE.format(status=answer.status), status=answer.status)
+        raise Refused(told.NO_BOT_API.format(status=answer.status), status=answer.status)
     if answer.status == 200 and said.get("ok") is True:
         return said.get("result")
     code = said.get("error_code")
@@ -118,29 +117,24 @@ def _error(status: int, words: str, more: Mapping[str, Any]) -> BuilderError:
     if status == 429:
         pause = more.get("retry_after")
         seconds = float(pause) if isinstance(pause, int | float) else _PAUSE_SECONDS
-        return RateLimited("Telegram asks for a pause.", retry_after=seconds, status=status)
+        return RateLimited(told.PAUSE, retry_after=seconds, status=status)
     if status == 401 or (status == 404 and words in ("not found", "")):
-        return CredentialRejected(
-            "Telegram does not know this token. It may have been revoked; take the new one from @BotFather.",
-            status=status,
-        )
+        return CredentialRejected(told.UNKNOWN_BOT, status=status)
     if isinstance(more.get("migrate_to_chat_id"), int):
-        return RecipientMoved("The group has become a supergroup.", to=str(more["migrate_to_chat_id"]))
+        return RecipientMoved(told.SUPERGROUP, to=str(more["migrate_to_chat_id"]))
     if status == 403 or any(sign in words for sign in _GONE):
-        return ContactUnreachable("The contact has blocked the bot, left, or never wrote to it.", status=status)
+        return ContactUnreachable(told.BLOCKED, status=status)
     if status == 409:
         is_webhook = "webhook" in words
         return Conflict(
-            "Another program has set a webhook for this bot."
-            if is_webhook
-            else "Another program asks for this bot's messages.",
+            told.WEBHOOK_ELSEWHERE if is_webhook else told.POLLED_ELSEWHERE,
             reason="webhook_elsewhere" if is_webhook else "polled_elsewhere",
         )
     if status >= 500:
-        return Unreachable(f"Telegram failed (status {status}).", status=status)
+        return Unreachable(told.FAILED.format(status=status), status=status)
     if "can't parse entities" in words or "unsupported start tag" in words:
-        return BadMarkup("Telegram cannot read the marks in this text.", status=status)
-    return Refused(f"Telegram refused the message (status {status}).", status=status)
+        return BadMarkup(told.MARKS, status=status)
+    return Refused(told.REFUSED.format(status=status), status=status)
 
 
 def _multipart(fields: Mapping[str, Any], name: str, file: OutboundFile) -> tuple[bytes, str]:

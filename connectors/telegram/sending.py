@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from connectors.telegram import words as told
 from connectors.telegram.client import BadMarkup, call
 from connectors.telegram.markup import to_html
 from connectors.telegram.settings import Settings
@@ -62,7 +63,7 @@ def _place(recipient: str) -> dict[str, Any]:
         if len(more) > 1:
             place["message_thread_id"] = int(more[1])
     except ValueError:
-        raise Refused("This is not a chat of Telegram.") from None
+        raise Refused(told.NO_CHAT) from None
     return place
 
 
@@ -86,7 +87,7 @@ async def _send_media(
 ) -> Any:
     file = message.files.get(part.file_id) if part.file_id else None
     if file is None and not part.url:
-        raise Refused("The file of this message does not exist any more.")
+        raise Refused(told.FILE_GONE)
     method, name = _method(part, file)
     fields = {**place, "caption": to_html(part.caption), "parse_mode": "HTML" if part.caption else ""}
     if file is None:

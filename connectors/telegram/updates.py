@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connectors.telegram import words as told
 from connectors.telegram.settings import Settings
 from graph_runtime.contract.channel_links import InboundFile
 from graph_runtime.contract.channels import InboundKind, InboundMessage
@@ -29,7 +30,7 @@ def parse(settings: Settings, body: bytes, _: Mapping[str, str]) -> list[Inbound
         update = json.loads(body)
         key = str(int(update["update_id"]))
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise InputInvalid("This is not an update of Telegram.") from None
+        raise InputInvalid(told.NO_UPDATE) from None
     try:
         found = _read(settings, update, key)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from connectors.webhook import words as told
 from graph_runtime.contract import signatures
 from graph_runtime.contract.capabilities import WEBHOOK
 from graph_runtime.contract.channels import (
@@ -76,9 +77,9 @@ def parse(_: Settings, body: bytes, headers: Mapping[str, str]) -> list[InboundM
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise InputInvalid(f"The event does not fit at “{field or 'body'}”: {first['msg']}.", field=field) from None
+        raise InputInvalid(told.NO_EVENT.format(place=field or "body", why=first["msg"]), field=field) from None
     if event.kind == "message" and not (event.text.strip() or event.option_id):
-        raise InputInvalid("A message needs a text or an option_id.", field="text")
+        raise InputInvalid(told.NO_WORDS, field="text")
     kind: InboundKind = event.kind if event.kind != "message" else "button" if event.option_id else "text"
     reply = Reply(text=event.text or event.option_id, option_id=event.option_id, language=event.language)
     return [InboundMessage(headers[signatures.ID], event.user_id, reply, kind, event.contact, event.language)]
@@ -115,14 +116,12 @@ def _judge(answer: HttpAnswer, at: datetime) -> None:
     if 200 <= status < 300:
         return
     if status == 429 or (status == 503 and "retry-after" in answer.headers):
-        raise RateLimited("The receiver asks for a pause.", retry_after=retry_after(answer, at), status=status)
+        raise RateLimited(told.PAUSE, retry_after=retry_after(answer, at), status=status)
     if status >= 500 or status in TRY_AGAIN:
-        raise Unreachable(f"The receiver answered with status {status}. Check its own log.", status=status)
+        raise Unreachable(told.FAILED.format(status=status), status=status)
     if status in (401, 403):
-        raise CredentialRejected(
-            f"The receiver refused the signature (status {status}). Give it the secret of this channel.", status=status
-        )
-    raise Refused(f"The receiver refused the message (status {status}). Check the address.", status=status)
+        raise CredentialRejected(told.NOT_SIGNED.format(status=status), status=status)
+    raise Refused(told.REFUSED.format(status=status), status=status)
 
 
 def _id_of(answer: HttpAnswer) -> str:

@@ -43,6 +43,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; then accept bursts as well."""
+        event_loop.keep_what_stands()
         await super().startup(sockets)
         if event_loop.is_uvloop(self._loop):
             self._bursts.open(listening.fileno() for server in self.servers for listening in server.sockets)

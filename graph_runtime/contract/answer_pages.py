@@ -14,6 +14,7 @@ from graph_runtime.contract import pointers
 from graph_runtime.contract.errors import BadAnswer, Refused
 from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.nodes import NodeSettings, setting
+from graph_runtime.contract.outside_words import failure
 from graph_runtime.contract.pointers import Pointer
 
 Paging = Literal["link", "page", "cursor"]
@@ -92,7 +93,7 @@ async def collect(
         bodies.append(reply.body)
         size += len(json.dumps(reply.body, ensure_ascii=False).encode())
         if size > MAX_TOGETHER:
-            raise Refused("The pages are larger than 1 MB together. Take fewer pages, or ask for less in each.")
+            raise failure(Refused, "pages_too_large")
         url = next_address(pages, url, reply.body, reply.headers)
         if url in asked:
             url = ""  # it leads back to where we were
@@ -120,11 +121,7 @@ def page_list(body: Any, items: str) -> list[Any]:
     """The list of one page. Raises: BadAnswer when there is none."""
     found = pointers.read(body, items)
     if not isinstance(found, list):
-        raise BadAnswer(
-            f"The answer has no list at “{items}”. Point at the list that goes on over the pages."
-            if items
-            else "The answer itself is no list. Point at the list that goes on over the pages."
-        )
+        raise failure(BadAnswer, "no_list_at", items=items) if items else failure(BadAnswer, "no_list")
     return found
 
 

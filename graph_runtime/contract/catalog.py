@@ -14,7 +14,7 @@ from typing import Any
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.errors import UnknownNode
 from graph_runtime.contract.nodes import NodeType
-from graph_runtime.contract.outside_words import in_language
+from graph_runtime.contract.outside_words import from_texts, in_language
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class Catalog:
 
     def in_language(self, said: str, language: str) -> str:
         """What a connector or the way to it said, in a language, whichever connector it was; else as it was said."""
-        own = (c.texts.get(said, {}).get(language) for c in self.connectors.values())
+        if language == "en" or not said:
+            return said
+        own = (from_texts(c.texts, said, language) for c in self.connectors.values())
         return next(filter(None, own), None) or in_language(said, language) or said
 
 

@@ -44,7 +44,8 @@ class CrmPipeline:
 class CrmRecord:
     """A contact, company or lead. `values`: field id → value; `url` opens it in the system's own screens.
 
-    `created`: when it was made, in seconds since 1970; None where the system does not say.
+    `created`: when it was made, in seconds since 1970; None where the system does not say. `contact`: (id, name) of whose a
+    lead is, where the system told it with the lead.
     """
 
     entity: Entity
@@ -53,6 +54,7 @@ class CrmRecord:
     values: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
     created: float | None = None
+    contact: tuple[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -61,7 +63,8 @@ class CrmRecord:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CrmRecord:
         """The opposite of `to_json`."""
-        return cls(**data)
+        contact = data.get("contact")
+        return cls(**{**data, "contact": (contact[0], contact[1]) if contact else None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ class Crm(Protocol):
         ...
 
     async def newest(self, entity: Entity) -> CrmRecord | None:
-        """The record that was made last, as an example; None when there is none, or where that cannot be asked."""
+        """The record that was made last, as an example; None when there is none. Raises also: Refused where the system has no
+        way to ask for it."""
         ...
 
     async def find_made(self, entity: Entity, key: str) -> CrmRecord | None:

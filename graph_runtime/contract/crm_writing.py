@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from graph_runtime.contract.crm import CrmDoor, CrmQuery, CrmRecord, CrmTask, Entity
-from graph_runtime.contract.errors import ConnectorError
+from graph_runtime.contract.errors import ConnectorError, Refused
+
+NAMES: Final = ("name", "first_name", "last_name")
+"""What a name is read from, in contacts and in variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,23 @@ class CrmWritten:
     rest: CrmWrite | None = None
 
 
+def name_of(contact: Mapping[str, Any], said: Mapping[str, Any] | None = None) -> str:
+    """What a contact is called, for records made for them: as they are known, else as they said it in this conversation
+    (`said`: its variables); "" when nobody knows."""
+    for known in (contact, said or {}):
+        whole = " ".join(str(known.get("name") or "").split())
+        parts = " ".join(str(known[part]).strip() for part in ("first_name", "last_name") if known.get(part))
+        if whole or parts:
+            return (whole or parts)[:200]
+    return ""
+
+
+def is_unnamed(name: str, known: str = "") -> bool:
+    """Whether a record has no name that a person gave it: none, digits, or the address it was made with."""
+    name = name.strip()
+    return not any(c.isalpha() for c in name) or "@" in name or name.casefold() == known.strip().casefold()
+
+
 async def carry_out(crm: CrmDoor, write: CrmWrite) -> CrmWritten:
     """Record, note, task, in this order; never raises a ConnectorError."""
     record, created, done = None, False, []
@@ -88,6 +109,10 @@ async def _record(crm: CrmDoor, write: CrmWrite) -> tuple[CrmRecord | None, bool
         found = await crm.find(query)
     if found is not None:
         wanted = {k: v for k, v in write.values.items() if v not in (None, "")}
+        if write.own_name and write.entity == "contact" and is_unnamed(found.name, write.known):
+            wanted.setdefault("name", write.own_name)
+        elif write.own_name and write.entity == "lead":
+            await _name_contact(crm, write, found)
         changed = await crm.update(write.entity, found.id, wanted) if wanted else found
         return changed and replace(changed, url=changed.url or found.url), False
     if write.by != "new" and not write.creates:
@@ -105,4 +130,24 @@ async def _contact(crm: CrmDoor, write: CrmWrite) -> str:
     if write.by not in ("phone", "email") or not write.known:
         return ""
     found = await crm.find(CrmQuery("contact", write.by, write.known))
-    return (found or await crm.create("contact", {"name": write.own_name or write.known, write.by: write.known})).id
+    if found is None:
+        return (await crm.create("contact", {"name": write.own_name or write.known, write.by: write.known})).id
+    await _give_name(crm, write, found.id, found.name)
+    return found.id
+
+
+async def _name_contact(crm: CrmDoor, write: CrmWrite, lead: CrmRecord) -> None:
+    """The contact of a deal that was found may have been made before anybody knew what they are called."""
+    if write.by not in ("phone", "email"):
+        return
+    if lead.contact is not None:
+        await _give_name(crm, write, *lead.contact)
+    elif (found := await crm.find(CrmQuery("contact", write.by, write.known))) is not None:
+        await _give_name(crm, write, found.id, found.name)
+
+
+async def _give_name(crm: CrmDoor, write: CrmWrite, contact_id: str, name: str) -> None:
+    if write.own_name and is_unnamed(name, write.known):
+        # A system that does not let us write this field keeps nobody's deal from being written.
+        with suppress(Refused):
+            await crm.update("contact", contact_id, {"name": write.own_name})

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator
 
 from graph_runtime.contract.errors import TemplateInvalid
+from graph_runtime.contract.outside_words import sentence
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\{\{.*?\}\}', re.DOTALL)
 _ONE_REF: Final = re.compile(r"\s*\{\{-?\s*([a-z]\w*(?:\.\w+)+)\s*-?\}\}\s*")
@@ -35,7 +36,7 @@ def parse(source: str) -> Any:
     except (ValueError, RecursionError) as e:
         where = f"line {e.lineno}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else "somewhere"
         raise TemplateInvalid(
-            f"This is not valid JSON ({where}). Put names and texts in quotation marks and commas between them.",
+            sentence("bad_json", where=where),
             reason=where,
         ) from None
 

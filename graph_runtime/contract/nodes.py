@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from graph_runtime.contract.calls import Listen, Record, Transfer
 from graph_runtime.contract.conditions import Condition
@@ -89,6 +89,10 @@ class Detour:
 Outcome = Leave | Detour | AwaitReply | AwaitTime | EndConversation
 
 
+ERROR: Final = "error"
+"""Name of the output that says what went wrong: an error's own sentence, "" when all went well."""
+
+
 class NodeContext(Protocol):
     """A step's one door to the world.
 
@@ -132,7 +136,7 @@ class NodeContext(Protocol):
         ...
 
     def output(self, name: str, value: Any) -> None:
-        """Set an output of this step, readable as `step.<node id>.<name>`."""
+        """Set an output of this step, readable as `step.<node id>.<name>`; `error` is put into the conversation's language."""
         ...
 
     def render(self, text: str, extra: Mapping[str, Any] | None = None) -> str:

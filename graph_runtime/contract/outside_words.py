@@ -1,4 +1,5 @@
-"""What is said when a web service cannot be called, by code, in every language: the program's own sentences, not a vendor's.
+"""What is said when a web service cannot be called, or a step cannot do what it is for, by code, in every language: the
+program's own sentences, not a vendor's.
 
 A sentence that was kept in English, with its values in it, is found again by its pattern.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from graph_runtime.contract.errors import ConnectorError
@@ -182,6 +184,141 @@ SENTENCES: Final[Mapping[str, tuple[str, str, str]]] = {
         "{label} не ответил за {seconds} с. Повторите позже.",
         "{label} не відповів за {seconds} с. Повторіть пізніше.",
     ),
+    "answered_with": (
+        "The service answered with status {status}.",
+        "Сервис ответил статусом {status}.",
+        "Сервіс відповів статусом {status}.",
+    ),
+    "kept_too_large": (
+        "The answer is larger than 1 MB. Ask the service for less.",
+        "Ответ больше 1 МБ. Запросите у сервиса меньше.",
+        "Відповідь більша за 1 МБ. Запитайте в сервісу менше.",
+    ),
+    "pages_too_large": (
+        "The pages are larger than 1 MB together. Take fewer pages, or ask for less in each.",
+        "Страницы вместе больше 1 МБ. Возьмите меньше страниц или меньше на каждой.",
+        "Сторінки разом більші за 1 МБ. Візьміть менше сторінок або менше на кожній.",
+    ),
+    "no_list_at": (
+        "The answer has no list at “{items}”. Point at the list that goes on over the pages.",
+        "В ответе нет списка в «{items}». Укажите список, который продолжается на страницах.",
+        "У відповіді немає списку в «{items}». Вкажіть список, який продовжується на сторінках.",
+    ),
+    "no_list": (
+        "The answer itself is no list. Point at the list that goes on over the pages.",
+        "Сам ответ – не список. Укажите список, который продолжается на страницах.",
+        "Сама відповідь – не список. Вкажіть список, який продовжується на сторінках.",
+    ),
+    "no_services": (
+        "Calling web services is not possible here.",
+        "Вызвать веб-сервис здесь нельзя.",
+        "Викликати вебсервіс тут не можна.",
+    ),
+    "no_model": (
+        "No model is connected to this step. Choose one under Models & keys.",
+        "К шагу не подключена модель. Выберите её в разделе «Модели и ключи».",
+        "До кроку не під’єднано модель. Виберіть її в розділі «Моделі та ключі».",
+    ),
+    "model_not_usable": (
+        "The model of “{slot}” cannot be used: its connector is not installed or has no key. Choose a model under Models & keys.",
+        "Модель «{slot}» использовать нельзя: её подключение не установлено или без ключа. Выберите модель в разделе «Модели и ключи».",
+        "Модель «{slot}» використати не можна: її під’єднання не встановлено або воно без ключа. Виберіть модель у розділі «Моделі та ключі».",
+    ),
+    "model_paused": (
+        "This model has failed several times in a row and is left alone for half a minute. Try again shortly.",
+        "Модель несколько раз подряд не ответила как надо, и полминуты её не трогают. Повторите чуть позже.",
+        "Модель кілька разів поспіль не відповіла як слід, і пів хвилини її не турбують. Повторіть трохи згодом.",
+    ),
+    "model_broke_off": (
+        "The answer broke off before it was complete. Try again.",
+        "Ответ оборвался, не закончившись. Повторите.",
+        "Відповідь обірвалася, не закінчившись. Повторіть.",
+    ),
+    "no_class": (
+        "The model did not name a class. Try a model that supports structured answers.",
+        "Модель не назвала класс. Возьмите модель, которая умеет отвечать по схеме.",
+        "Модель не назвала клас. Візьміть модель, яка вміє відповідати за схемою.",
+    ),
+    "no_facts": (
+        "The model did not fill in the facts. Try a model that supports structured answers.",
+        "Модель не заполнила сведения. Возьмите модель, которая умеет отвечать по схеме.",
+        "Модель не заповнила відомості. Візьміть модель, яка вміє відповідати за схемою.",
+    ),
+    "no_fields": (
+        "The model did not fill in the fields. Try a model that supports structured answers.",
+        "Модель не заполнила поля. Возьмите модель, которая умеет отвечать по схеме.",
+        "Модель не заповнила поля. Візьміть модель, яка вміє відповідати за схемою.",
+    ),
+    "no_words": (
+        "The model gave no answer. Check its instructions, or choose another model.",
+        "Модель ничего не ответила. Проверьте указания или возьмите другую.",
+        "Модель нічого не відповіла. Перевірте вказівки або візьміть іншу.",
+    ),
+    "no_judgement": (
+        "The model did not judge the answer. Try a model that supports structured answers.",
+        "Модель не оценила ответ. Возьмите модель, которая умеет отвечать по схеме.",
+        "Модель не оцінила відповідь. Візьміть модель, яка вміє відповідати за схемою.",
+    ),
+    "no_knowledge": (
+        "There is no knowledge to search here.",
+        "Искать здесь негде: базы знаний нет.",
+        "Шукати тут ніде: бази знань немає.",
+    ),
+    "bad_json": (
+        "This is not valid JSON ({where}). Put names and texts in quotation marks and commas between them.",
+        "Это не JSON ({where}). Возьмите имена и тексты в кавычки и разделите их запятыми.",
+        "Це не JSON ({where}). Візьміть імена й тексти в лапки та розділіть їх комами.",
+    ),
+    "text_too_long": (
+        "This text is longer than {limit} characters. Shorten it.",
+        "Текст длиннее {limit} знаков. Сократите его.",
+        "Текст довший за {limit} знаків. Скоротіть його.",
+    ),
+    "text_unreadable": (
+        "The text cannot be read: {why}. Check the double braces and the names inside them.",
+        "Текст не читается: {why}. Проверьте двойные скобки и имена в них.",
+        "Текст не читається: {why}. Перевірте подвійні дужки та імена в них.",
+    ),
+    "text_unfilled": (
+        "The text could not be filled in: {why}. Make it simpler.",
+        "Текст не удалось заполнить: {why}. Упростите его.",
+        "Текст не вдалося заповнити: {why}. Спростіть його.",
+    ),
+    "value_too_large": (
+        "The value for “{name}” is larger than 100 kB. Keep less of it.",
+        "Значение «{name}» больше 100 кБ. Сохраняйте меньше.",
+        "Значення «{name}» більше за 100 кБ. Зберігайте менше.",
+    ),
+    "values_too_large": (
+        "The values of this conversation are larger than 2 MB. Keep less in variables.",
+        "Значения этого диалога больше 2 МБ. Храните в переменных меньше.",
+        "Значення цього діалогу більші за 2 МБ. Тримайте у змінних менше.",
+    ),
+    "too_many_tokens": (
+        "This turn has used more than {limit} tokens. Ask the models less in one turn.",
+        "За один ответ израсходовано больше {limit} токенов. Спрашивайте модели реже.",
+        "За одну відповідь витрачено понад {limit} токенів. Питайте моделі рідше.",
+    ),
+    "too_long_a_turn": (
+        "This turn took longer than {seconds} s. Ask for less in one turn.",
+        "Ответ готовился дольше {seconds} с. Делайте за один раз меньше.",
+        "Відповідь готувалася довше за {seconds} с. Робіть за один раз менше.",
+    ),
+    "too_many_steps": (
+        "The conversation went through {limit} steps without waiting for the client. Let the loop wait for an answer or give it a way out.",
+        "Диалог прошёл {limit} шагов, ни разу не дождавшись клиента. Пусть круг ждёт ответа или имеет выход.",
+        "Діалог пройшов {limit} кроків, жодного разу не дочекавшись клієнта. Хай коло чекає на відповідь або має вихід.",
+    ),
+    "step_failed": (
+        "This step failed ({kind}).",
+        "Шаг не выполнен ({kind}).",
+        "Крок не виконано ({kind}).",
+    ),
+    "open_error_exit": (
+        "This step failed and its error exit leads nowhere. Connect the exit to a step that says so.",
+        "Шаг не выполнен, а его выход «Ошибка» никуда не ведёт. Соедините выход с шагом, который скажет об этом.",
+        "Крок не виконано, а його вихід «Помилка» нікуди не веде. З’єднайте вихід із кроком, який скаже про це.",
+    ),
 }  # fmt: skip
 _PLACES: Final = {"en": 0, "ru": 1, "uk": 2}
 _Kind = TypeVar("_Kind", bound=ConnectorError)
@@ -199,17 +336,33 @@ def failure(kind: type[_Kind], code: str, /, **values: Any) -> _Kind:
 
 def in_language(said: str, language: str) -> str | None:
     """An English sentence of ours in another language; None when it is none of ours."""
-    for code, pattern in _PATTERNS.items():
-        if found := pattern.fullmatch(said):
-            return sentence(code, language, **found.groupdict())
+    for code, row in SENTENCES.items():
+        if (values := _values(row[0], said)) is not None:
+            return sentence(code, language, **values)
     return None
 
 
+def from_texts(texts: Mapping[str, Mapping[str, str]], said: str, language: str) -> str | None:
+    """A sentence out of a connector's or a step's `texts.json`, with its values, which may be texts from there too; None
+    when it is none of those, or has no translation."""
+    if said in texts:
+        return texts[said].get(language)
+    for english, others in texts.items():
+        if "{" in english and language in others and (values := _values(english, said)) is not None:
+            return others[language].format(**{k: texts.get(v, {}).get(language, v) for k, v in values.items()})
+    return None
+
+
+def _values(english: str, said: str) -> dict[str, str] | None:
+    if "{" not in english:
+        return {} if english == said else None
+    found = _pattern(english).fullmatch(said)
+    return found.groupdict() if found else None
+
+
+@lru_cache(maxsize=2000)
 def _pattern(english: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", english)
     return re.compile(
         "".join(f"(?P<{p}>.{{1,300}}?)" if i % 2 else re.escape(p) for i, p in enumerate(parts)), re.DOTALL
     )
-
-
-_PATTERNS: Final = {code: _pattern(row[0]) for code, row in SENTENCES.items()}

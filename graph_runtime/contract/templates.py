@@ -11,6 +11,7 @@ from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidError
 
 from graph_runtime.contract.errors import TemplateInvalid
+from graph_runtime.contract.outside_words import sentence
 
 MAX_SOURCE = 20_000
 MAX_OUTPUT_BYTES = 200_000
@@ -31,12 +32,12 @@ _ENVIRONMENT = _Limited(extra=False, autoescape=False, loader=None)
 def parse(source: str) -> BoundTemplate:
     """Parse a text. Raises: TemplateInvalid with the line and what to mend."""
     if len(source) > MAX_SOURCE:
-        raise TemplateInvalid(f"This text is longer than {MAX_SOURCE} characters. Shorten it.", limit=MAX_SOURCE)
+        raise TemplateInvalid(sentence("text_too_long", limit=MAX_SOURCE), limit=MAX_SOURCE)
     try:
         return _ENVIRONMENT.from_string(source)
     except (LiquidError, RecursionError) as e:
         raise TemplateInvalid(
-            f"The text cannot be read: {_reason(e)}. Check the double braces and the names inside them.",
+            sentence("text_unreadable", why=_reason(e)),
             reason=_reason(e),
         ) from None
 
@@ -81,9 +82,7 @@ def render(source: str, values: Mapping[str, Any]) -> str:
     try:
         return parse(source).render(**values)
     except (LiquidError, RecursionError) as e:
-        raise TemplateInvalid(
-            f"The text could not be filled in: {_reason(e)}. Make it simpler.", reason=_reason(e)
-        ) from None
+        raise TemplateInvalid(sentence("text_unfilled", why=_reason(e)), reason=_reason(e)) from None
 
 
 @lru_cache(maxsize=4096)

@@ -35,7 +35,7 @@ def compile_flow(
     Raises: FlowInvalid when the flow has nowhere to begin.
     """
     steps: dict[str, Step] = {}
-    root = _scope("", document)
+    root = _scope("", document, catalog)
     first = _flatten(root, bundle, catalog, steps, entry, (document.id,))
     if first is None:
         raise FlowInvalid(NO_ENTRY)
@@ -45,7 +45,7 @@ def compile_flow(
     return CompiledFlow(root, steps, first, reads_history, build_graph(steps, first, fused=fused), fused and alone)
 
 
-def _scope(prefix: str, flow: Flow) -> Scope:
+def _scope(prefix: str, flow: Flow, catalog: Catalog) -> Scope:
     variables = flow.variables
     return Scope(
         prefix,
@@ -53,6 +53,7 @@ def _scope(prefix: str, flow: Flow) -> Scope:
         {k: v.default for k, v in variables.items() if v.default is not None},
         frozenset(k for k, v in variables.items() if v.scope == "contact"),
         frozenset(k for k, v in variables.items() if v.secret),
+        in_language=catalog.in_language,
     )
 
 
@@ -125,7 +126,7 @@ def _expand(
             "This step runs a flow that runs this flow again, without end. Choose another flow.", node_id=step.local_id
         )
         return
-    scope = _scope(step.id + "/", child)
+    scope = _scope(step.id + "/", child, catalog)
     scope.caller = step
     scope.returns = _pairs(node.settings.get("returns"), "variable", "source")
     first = _flatten(scope, bundle, catalog, steps, "message", (*path, flow_id))

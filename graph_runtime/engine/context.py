@@ -20,6 +20,8 @@ from graph_runtime.contract.http import HttpReply
 from graph_runtime.contract.knowledge import KnowledgeAnswer, KnowledgePassage, KnowledgeQuery, as_sources, cited
 from graph_runtime.contract.messages import Part, SaidMessage, Source, dump_part, plain_text
 from graph_runtime.contract.models import ModelReply, ModelRequest
+from graph_runtime.contract.nodes import ERROR
+from graph_runtime.contract.outside_words import sentence
 from graph_runtime.contract.people import QueueFacts
 from graph_runtime.engine.checkpoint import clean, json_values
 from graph_runtime.engine.effects import dump_reply, load_reply, once
@@ -31,7 +33,7 @@ from graph_runtime.engine.render import resolve, roots, variable
 from graph_runtime.engine.turn import Half, Said, TurnRun
 
 MAX_VALUE_BYTES = 100_000
-NO_MODEL = "No model is connected to this step. Choose one under Models & keys."
+NO_MODEL = sentence("no_model")
 
 
 class StepContext:
@@ -78,6 +80,8 @@ class StepContext:
         self._turn.set_variable(self._step.scope, self._step.id, name, self._checked(name, value))
 
     def output(self, name: str, value: Any) -> None:
+        if name == ERROR and isinstance(value, str):
+            value = self._step.scope.in_language(value, self.language)
         self._turn.state.outputs.setdefault(self._step.id, {})[name] = self._checked(name, value)
 
     def _checked(self, name: str, value: Any) -> Any:
@@ -85,9 +89,7 @@ class StepContext:
             return clean(value)
         value = json_values(value)
         if len(ormsgpack.packb(value)) > MAX_VALUE_BYTES:
-            raise TooLarge(
-                f"The value for “{name}” is larger than 100 kB. Keep less of it.", name=name, limit=MAX_VALUE_BYTES
-            )
+            raise TooLarge(sentence("value_too_large", name=name), name=name, limit=MAX_VALUE_BYTES)
         return value
 
     def render(self, text: str, extra: Mapping[str, Any] | None = None) -> str:
@@ -219,7 +221,7 @@ class StepContext:
         limit = self._turn.doors.budget.tokens
         if self._turn.tokens >= limit:
             raise StepLimitReached(
-                f"This turn has used more than {limit} tokens. Ask the models less in one turn.",
+                sentence("too_many_tokens", limit=limit),
                 node_id=self._step.id,
                 limit=limit,
             )
@@ -238,7 +240,7 @@ class StepContext:
     async def search_knowledge(self, query: KnowledgeQuery) -> KnowledgeAnswer:
         search = self._turn.doors.knowledge
         if search is None:
-            raise Unreachable("There is no knowledge to search here.", reason="no_knowledge")
+            raise Unreachable(sentence("no_knowledge"), reason="no_knowledge")
 
         async def ask() -> dict[str, Any]:
             return (await search(query)).to_json()

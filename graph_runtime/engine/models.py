@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from graph_runtime.contract.errors import BadAnswer, BuilderError, ConnectorError, RateLimited, Unreachable
 from graph_runtime.contract.models import ChatModel, ModelReply, ModelRequest, TextDelta
+from graph_runtime.contract.outside_words import sentence
 from graph_runtime.engine.breaker import Breakers
 from graph_runtime.engine.prices import cost_microusd
 from graph_runtime.telemetry.metrics import RATE_LIMITED
 
-PAUSED = "This model has failed several times in a row and is left alone for half a minute. Try again shortly."
-NONE_CHOSEN = "No model is connected to this step. Choose one under Models & keys."
+PAUSED = sentence("model_paused")
+NONE_CHOSEN = sentence("no_model")
 
 OnDelta = Callable[[str], None]
 
@@ -157,7 +158,7 @@ class ModelRunner:
                 else:
                     reply = event
             if reply is None:
-                raise BadAnswer("The answer broke off before it was complete. Try again.")
+                raise BadAnswer(sentence("model_broke_off"))
             reply = _priced(reply)
             error = ""
             self.breakers.succeeded(key)

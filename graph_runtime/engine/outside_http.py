@@ -20,6 +20,7 @@ from graph_runtime.contract.errors import (
     Unreachable,
 )
 from graph_runtime.contract.http import SAFE_METHODS, HttpReply
+from graph_runtime.contract.outside_words import failure, sentence
 from graph_runtime.engine.checkpoint import json_values
 from graph_runtime.engine.effects import once
 from graph_runtime.engine.turn import CallsHttp, TurnRun
@@ -67,7 +68,7 @@ async def call_http(turn: TurnRun, node_id: str, key: str, call: HttpCall) -> Ht
         door = await _door(turn, node_id, call)
         reply = await _tried(door, call, _with_key(call, key))
         if len(str(reply.body)) > MAX_KEPT:
-            raise Refused("The answer is larger than 1 MB. Ask the service for less.", limit=MAX_KEPT)
+            raise failure(Refused, "kept_too_large", limit=MAX_KEPT)
         return {"status": reply.status, "headers": dict(reply.headers), "body": reply.body}
 
     outcome, replayed = "", False
@@ -88,7 +89,7 @@ async def _door(turn: TurnRun, node_id: str, call: HttpCall) -> CallsHttp:
     if call.connection and doors.connections is not None:
         return await doors.connections.http(call.connection)
     if doors.http is None or call.connection:
-        raise NodeFailed("Calling web services is not possible here.", node_id=node_id)
+        raise NodeFailed(sentence("no_services"), node_id=node_id)
     return doors.http
 
 

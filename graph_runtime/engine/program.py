@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ class Scope:
     secret_variables: frozenset[str]
     caller: Step | None = None
     returns: tuple[tuple[str, str], ...] = ()
+    in_language: Callable[[str, str], str] = lambda said, _language: said
+    """What went wrong, as it was said in English, in a language (`Catalog.in_language`)."""
 
 
 @dataclass(slots=True)

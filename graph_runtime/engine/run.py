@@ -12,6 +12,7 @@ from graph_runtime.contract import events as happened
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import BuilderError, StepLimitReached
 from graph_runtime.contract.messages import Reply, Text, dump_part
+from graph_runtime.contract.outside_words import sentence
 from graph_runtime.contract.people import HandOff
 from graph_runtime.engine.checkpoint import PLACE, StateTooLarge, clean, decode, encode
 from graph_runtime.engine.graph import run_graph
@@ -100,15 +101,14 @@ async def run_turn(compiled: CompiledFlow, state: bytes | None, trigger: Trigger
         if not limit.expired():
             raise
         error = StepLimitReached(
-            f"This turn took longer than {doors.budget.seconds:.0f} s. Ask for less in one turn.",
-            limit=doors.budget.seconds,
+            sentence("too_long_a_turn", seconds=f"{doors.budget.seconds:.0f}"), limit=doors.budget.seconds
         )
     except StepFailed as e:
         error = e.cause
     except StepLimitReached as e:
         error = e
     except StateTooLarge:
-        error = StepLimitReached("The values of this conversation are larger than 2 MB. Keep less in variables.")
+        error = StepLimitReached(sentence("values_too_large"))
     ms = round((time.perf_counter() - began) * 1000, 3)
     if error is not None:
         return _apologise(turn, state, error, ms)

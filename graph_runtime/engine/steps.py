@@ -11,6 +11,7 @@ from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.conditions import number
 from graph_runtime.contract.errors import BuilderError, LeaseLost, NodeFailed, StepLimitReached
 from graph_runtime.contract.nodes import AwaitReply, AwaitTime, Detour, EndConversation, Leave, Outcome
+from graph_runtime.contract.outside_words import sentence
 from graph_runtime.engine.checkpoint import clean, json_values
 from graph_runtime.engine.context import StepContext
 from graph_runtime.engine.program import Step
@@ -26,8 +27,7 @@ async def run_step(turn: TurnRun, step_id: str, half: Half) -> Next:
     turn.steps += 1
     if turn.steps > turn.doors.budget.steps:
         raise StepLimitReached(
-            f"The conversation went through {turn.doors.budget.steps} steps without waiting for the client. "
-            "Let the loop wait for an answer or give it a way out.",
+            sentence("too_many_steps", limit=turn.doors.budget.steps),
             node_id=step.id,
             limit=turn.doors.budget.steps,
         )
@@ -113,7 +113,7 @@ def _through(step: Step, port: str) -> Next:
     if step.ports.get(port) == "error":
         # Silence is the one thing a contact must never meet: an open error exit is told, not passed over.
         raise _OpenErrorExit(
-            "This step failed and its error exit leads nowhere. Connect the exit to a step that says so.",
+            sentence("open_error_exit"),
             node_id=step.id,
         )
     return End()
@@ -126,7 +126,7 @@ class _OpenErrorExit(NodeFailed):
 def _failed(turn: TurnRun, step: Step, error: Exception) -> tuple[str, Next]:
     """A failure leaves through the step's error exit when that is connected."""
     if not isinstance(error, BuilderError):
-        error = NodeFailed(f"This step failed ({type(error).__name__}).", node_id=step.id, reason=str(error)[:500])
+        error = NodeFailed(sentence("step_failed", kind=type(error).__name__), node_id=step.id, reason=str(error)[:500])
     turn.emit(happened.NodeFailed, node_id=step.id, code=error.code, message=error.message)
     exit_ = step.error_target()
     if exit_ is None or isinstance(error, _OpenErrorExit):

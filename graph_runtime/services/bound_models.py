@@ -11,6 +11,7 @@ from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import Connector, CredentialSettings
 from graph_runtime.contract.errors import CredentialRejected
 from graph_runtime.contract.models import ChatModel
+from graph_runtime.contract.outside_words import sentence
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as rows
 from graph_runtime.storage.database import Connection, Database, Row
@@ -39,11 +40,7 @@ class BoundModels:
                 return self._demo()
             kind = self._catalog.connectors.get(row["bound_connector"])
             if kind is None or kind.chat_model is None or (row["id"] is None and kind.needs_credential):
-                raise CredentialRejected(
-                    f"The model of “{slot}” cannot be used: its connector is not installed or has no key. "
-                    "Choose a model under Models & keys.",
-                    slot=slot,
-                )
+                raise CredentialRejected(sentence("model_not_usable", slot=slot), reason="model_not_usable", slot=slot)
             key = (row["id"] or f"{kind.id}/{workspace_id}", row["version"] or 0, row["model"])
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -11,7 +11,7 @@ from typing import Final
 
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.crm import CrmQuery, CrmRecord, Entity
-from graph_runtime.contract.errors import NotFound
+from graph_runtime.contract.errors import NotFound, Refused
 from graph_runtime.services.bound_connections import BoundConnections, OpenCredential
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage.agents import get_agent
@@ -44,6 +44,8 @@ class RemoteOptions:
         self._connections = connections
         self._clock = clock
         self._kept: OrderedDict[tuple[str, ...], tuple[float, tuple[RemoteOption, ...]]] = OrderedDict()
+        self._found: OrderedDict[tuple[str, Entity], str] = OrderedDict()
+        """(credential, kind of record) → number of the one that was found last; what stands in it is read anew."""
 
     async def of(
         self, principal: Principal, agent_id: str, slot: str, what: str, entity: Entity, *, refresh: bool = False,
@@ -67,12 +69,27 @@ class RemoteOptions:
         return await self._of(await self._connections.open_credential(principal, credential_id, "crm"), what, entity)
 
     async def record(self, principal: Principal, agent_id: str, slot: str, query: CrmQuery) -> CrmRecord | None:
-        """One record of the account, to see what its fields hold: the one that is looked for, without a value the newest.
+        """One record of the account, to see what its fields hold: the one that is looked for, without a value the newest,
+        or the one that was found last where the account has no way to ask for the newest.
 
         Raises: AccessDenied, NotFound, ConnectorError.
         """
-        crm = self._connections.crm(await self._opened(principal, agent_id, slot))
-        return await (crm.find(query) if query.value else crm.newest(query.entity))
+        opened = await self._opened(principal, agent_id, slot)
+        crm, place = self._connections.crm(opened), (opened.id, query.entity)
+        if not query.value:
+            try:
+                return await crm.newest(query.entity)
+            except Refused:
+                if (known := self._found.get(place)) is None:
+                    raise
+                return await crm.find(CrmQuery(query.entity, "id", known))
+        found = await crm.find(query)
+        if found is not None:
+            self._found[place] = found.id
+            self._found.move_to_end(place)
+            while len(self._found) > KEPT:
+                self._found.popitem(last=False)
+        return found
 
     async def _opened(self, principal: Principal, agent_id: str, slot: str) -> OpenCredential:
         principal.require("flow.edit", "credential.use")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from graph_runtime.contract.crm_writing import name_of
 from graph_runtime.contract.trigger_rules import Facts
 from graph_runtime.contract.triggers import (
     NEEDS_CONTACT,
@@ -179,8 +180,7 @@ async def _way(
 
 async def _write_crm(connection: Connection, action: WriteCrm, cause: Cause, facts: Facts) -> str:
     contact = facts.contact or {}
-    name = str(contact.get("name") or contact.get("first_name") or "")
-    who = (cause.contact_id or "", name, str(contact.get(action.by) or ""))
+    who = (cause.contact_id or "", name_of(contact), str(contact.get(action.by) or ""))
     key = f"trigger:{cause.key}/{cause.place}"
     agent_id = str(cause.trigger["agent_id"])
     return await write_down(connection, action, agent_id, who, key=key, render=facts.render, at=cause.at)

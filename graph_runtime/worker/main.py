@@ -73,6 +73,7 @@ async def serve(settings: Settings) -> None:
     try:
         if settings.worker_port:
             await health.open(settings.host, settings.worker_port)
+        event_loop.keep_what_stands()
         log.info("worker_ready")
         await work(
             services.conversation_side,

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0047_copies_are_work"
-down_revision = "0045_only_looked"
+down_revision = "0046_first_messages"
 branch_labels = None
 depends_on = None
 

@@ -7,6 +7,7 @@ from graph_runtime.contract.errors import BadAnswer, ConnectorError
 from graph_runtime.contract.forms import SettingsItem
 from graph_runtime.contract.models import ModelMessage, ModelRequest
 from graph_runtime.contract.nodes import Leave, NodeContext, NodeSettings, NodeType, Port, setting
+from graph_runtime.contract.outside_words import failure
 
 _RESERVED = frozenset({"else", "error"})
 _SYSTEM = (
@@ -139,5 +140,5 @@ async def _by_model(settings: Settings, ctx: NodeContext, text: str) -> tuple[st
     if found == "none":
         return "", 0.0
     if not any(c.id == found for c in exits) or isinstance(confidence, bool) or not isinstance(confidence, int | float):
-        raise BadAnswer("The model did not name a class. Try a model that supports structured answers.")
+        raise failure(BadAnswer, "no_class")
     return str(found), min(1.0, max(0.0, float(confidence)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from graph_runtime.contract.crm_writing import CrmWrite, carry_out
+from graph_runtime.contract.crm_writing import NAMES, CrmWrite, carry_out, name_of
 from graph_runtime.contract.durations import duration_seconds
 from graph_runtime.contract.errors import ConnectorError, OutcomeUnknown
 from graph_runtime.contract.forms import SettingsItem
@@ -110,7 +110,7 @@ def _write(settings: Settings, ctx: NodeContext) -> CrmWrite:
         field_id=settings.field,
         creates=settings.creates,
         values={row.field: one_value(row.value, ctx.resolve, ctx.render) for row in settings.values if row.field},
-        own_name=" ".join(str(n) for k in ("first_name", "last_name") if (n := ctx.resolve(f"contact.{k}"))),
+        own_name=name_of(*({part: ctx.resolve(f"{root}.{part}") for part in NAMES} for root in ("contact", "var"))),
         note=ctx.render(settings.note).strip(),
         task=ctx.render(settings.task).strip(),
         due_at=ctx.now() + timedelta(seconds=duration_seconds(settings.task_in) or 86_400),

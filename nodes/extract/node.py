@@ -12,6 +12,7 @@ from graph_runtime.contract.forms import setting
 from graph_runtime.contract.messages import Reply, Text
 from graph_runtime.contract.models import ModelMessage, ModelRequest
 from graph_runtime.contract.nodes import AwaitReply, Leave, NodeContext, NodeSettings, NodeType, Port
+from graph_runtime.contract.outside_words import failure
 from graph_runtime.contract.structure import TypedField, field_hints, fit, object_schema
 
 _QUESTION = "Please tell me: {{ label }}"
@@ -139,5 +140,5 @@ async def _by_model(settings: Settings, ctx: NodeContext, text: str) -> dict[str
     )  # fmt: skip
     reply = await ctx.model(request, connection=settings.connection, fallback=settings.fallback_connection)
     if reply.data is None:
-        raise BadAnswer("The model did not fill in the facts. Try a model that supports structured answers.")
+        raise failure(BadAnswer, "no_facts")
     return reply.data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from graph_runtime.contract import json_texts, pointers
+from graph_runtime.contract import json_texts, outside_words, pointers
 from graph_runtime.contract.answer_pages import AnswerPages, collect
 from graph_runtime.contract.errors import ConnectorError, TemplateInvalid
 from graph_runtime.contract.forms import SettingsItem
@@ -123,7 +123,7 @@ async def run(settings: Settings, ctx: NodeContext) -> Leave:
     ctx.output("headers", dict(list(reply.headers.items())[:_SHOWN_HEADERS]))
     ctx.output("body", body if len(json.dumps(body, ensure_ascii=False).encode()) <= _MAX_OUTPUT else None)
     if not 200 <= status < 400:
-        ctx.output("error", f"The service answered with status {status}.")
+        ctx.output("error", outside_words.sentence("answered_with", status=status))
         return Leave("http_error")
     ctx.output("error", "")
     for part in filter(lambda p: p.save_to, settings.parts):

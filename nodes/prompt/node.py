@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from graph_runtime.contract.answering import MayBeApproved
 from graph_runtime.contract.answers import contact_today
@@ -11,6 +11,7 @@ from graph_runtime.contract.errors import BadAnswer, ConnectorError
 from graph_runtime.contract.messages import Text
 from graph_runtime.contract.models import ModelMessage, ModelReply, ModelRequest
 from graph_runtime.contract.nodes import Leave, NodeContext, NodeType, Port, setting
+from graph_runtime.contract.outside_words import failure
 from graph_runtime.contract.structure import TypedField, field_hints, fit, object_schema
 
 _LANGUAGES = {"en": "English", "ru": "Russian", "uk": "Ukrainian"}
@@ -114,20 +115,19 @@ async def _ask(settings: Settings, ctx: NodeContext) -> str:
     ctx.output("model", reply.model)
     text = _fill(settings, ctx, reply) if settings.fields else reply.text.strip()
     if not text and not (settings.fields and settings.mode == "save"):
-        raise ConnectorError("The model gave no answer. Check its instructions, or choose another model.")
+        raise failure(ConnectorError, "no_words")
     return text
 
 
 def _fill(settings: Settings, ctx: NodeContext, reply: ModelReply) -> str:
     if reply.data is None:
-        raise BadAnswer("The model did not fill in the fields. Try a model that supports structured answers.")
-    data: dict[str, Any] = reply.data
+        raise failure(BadAnswer, "no_fields")
     today = contact_today(ctx.now(), ctx.resolve("contact.time_zone"))
     for row in settings.fields:
-        value = fit(data.get(row.name), row, language=ctx.language, today=today)
+        value = fit(reply.data.get(row.name), row, language=ctx.language, today=today)
         if row.save_to:
             ctx.set(row.save_to, value)
-    return str(data.get("reply") or "").strip()
+    return str(reply.data.get("reply") or "").strip()
 
 
 def _request(settings: Settings, ctx: NodeContext) -> ModelRequest:

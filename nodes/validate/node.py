@@ -11,6 +11,7 @@ from graph_runtime.contract.errors import BadAnswer, ConnectorError
 from graph_runtime.contract.messages import Text
 from graph_runtime.contract.models import ModelMessage, ModelRequest
 from graph_runtime.contract.nodes import Leave, NodeContext, NodeType, Port, setting
+from graph_runtime.contract.outside_words import failure
 from graph_runtime.contract.rules import Rule, is_kept
 
 _LANGUAGES = {"en": "English", "ru": "Russian", "uk": "Ukrainian"}
@@ -129,7 +130,7 @@ async def _judge(settings: Settings, ctx: NodeContext, value: Any) -> str:
     reply = await ctx.model(request, connection=settings.connection)
     passed = (reply.data or {}).get("passed")
     if not isinstance(passed, bool):
-        raise BadAnswer("The model did not judge the answer. Try a model that supports structured answers.")
+        raise failure(BadAnswer, "no_judgement")
     if passed:
         return ""
     reason = str((reply.data or {}).get("reason") or "").strip()[:1000]

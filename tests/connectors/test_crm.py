@@ -18,7 +18,7 @@ from connectors.kommo.connector import Settings as KommoSettings
 from connectors.rest_crm.connector import CONNECTOR as REST
 from connectors.rest_crm.connector import Settings as RestSettings
 from graph_runtime.contract.channels import HttpAnswer
-from graph_runtime.contract.crm import Crm, CrmQuery, CrmTask
+from graph_runtime.contract.crm import Crm, CrmQuery, CrmRecord, CrmTask
 from graph_runtime.contract.errors import CredentialRejected, OutcomeUnknown, RateLimited, Refused, Unreachable
 from graph_runtime.engine.http import HttpDoor
 from tests.fakes.kommo import LONG_TOKEN, Kommo, kommo
@@ -93,7 +93,7 @@ async def small_rest() -> AsyncIterator[tuple[str, dict[str, list[dict[str, Any]
 
 
 @asynccontextmanager
-async def opened(name: str, fake: Kommo) -> AsyncIterator[Crm]:
+async def opened(name: str, fake: Kommo, newest_path: str = "/{entity}") -> AsyncIterator[Crm]:
     """One of the systems, empty."""
     if name == "kommo":
         settings: Any = KommoSettings(base_url=fake.url, long_token=SecretStr(LONG_TOKEN), allow_private_host=True)
@@ -105,7 +105,9 @@ async def opened(name: str, fake: Kommo) -> AsyncIterator[Crm]:
             await way.close()
         return
     async with small_rest() as (url, _):
-        settings = RestSettings(base_url=url, secret=SecretStr("my-crm-secret"), allow_private_host=True)
+        settings = RestSettings(
+            base_url=url, secret=SecretStr("my-crm-secret"), allow_private_host=True, newest_path=newest_path
+        )
         way = Direct(REST, settings)
         assert REST.crm is not None
         try:
@@ -145,7 +147,8 @@ async def test_the_contract(name: str, fake: Kommo) -> None:
         assert await crm.add_task("lead", lead.id, CrmTask("Call", datetime.now(UTC) + timedelta(hours=1)))
         assert {"name", "phone"} <= {f.id for f in await crm.fields("contact")}
         newest = await crm.newest("contact")
-        assert newest is None or newest.name == "Олена"
+        assert newest is not None
+        assert newest.name == "Олена"
 
 
 async def test_a_stage_may_be_named_and_the_newest_record_be_looked_at(fake: Kommo) -> None:
@@ -194,6 +197,8 @@ async def test_kommo_finds_the_newest_open_deal_of_a_phone_however_it_is_written
         lead = await crm.find(CrmQuery("lead", "phone", PHONE))
         assert lead is not None
         assert lead.name == "open"
+        assert lead.contact == (found.id, "Olena")
+        assert CrmRecord.from_json(json.loads(json.dumps(lead.to_json()))) == lead
         assert await crm.find(CrmQuery("contact", "phone", "12")) is None, "too few digits mean nobody"
 
 
@@ -279,3 +284,13 @@ async def test_whom_a_deal_belongs_to(fake: Kommo) -> None:
         owner = await own.contact_of(lead)
         assert owner is not None
         assert owner.name == "Olena"
+
+
+async def test_a_system_of_ones_own_shows_an_example_where_it_says_how_to_list(fake: Kommo) -> None:
+    async with opened("rest_crm", fake) as own:
+        assert await own.newest("lead") is None
+        made = await own.create("lead", {"name": "Roses"}, key="pc-1")
+        assert await own.newest("lead") == await own.find(CrmQuery("lead", "id", made.id))
+    async with opened("rest_crm", fake, newest_path="") as own:
+        with pytest.raises(Refused, match="Path that lists the newest"):
+            await own.newest("lead")

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from connectors._langchain import answer, checking, errors
 from connectors._speech import errors as speech_errors
 from connectors._vectors import texts as vector_texts
+from connectors.asterisk import words as asterisk_words
 from connectors.faster_whisper import texts as whisper_texts
 from connectors.google_speech import connector as google_speech
 from connectors.http_key import connector as http_key
@@ -26,6 +27,8 @@ from connectors.oauth_app import connector as oauth_app
 from connectors.offline_speech import texts as offline_texts
 from connectors.reranker import connector as reranker
 from connectors.rest_crm import client as rest_crm
+from connectors.telegram import words as telegram_words
+from connectors.webhook import words as webhook_words
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.forms import form_fields
@@ -94,7 +97,8 @@ def _sentences(module: Any) -> set[str]:
 _OWN_TEXTS = {
     "http_key": _sentences(http_key), "oauth_app": _sentences(oauth_app),
     "kommo": _sentences(kommo_errors) | kommo_fields.OWN_LABELS, "rest_crm": _sentences(rest_crm),
-    "reranker": _sentences(reranker), "local_embedder": _sentences(local_embedder_texts),
+    "reranker": _sentences(reranker), "telegram": _sentences(telegram_words), "webhook": _sentences(webhook_words),
+    "asterisk": _sentences(asterisk_words), "local_embedder": _sentences(local_embedder_texts),
 }  # fmt: skip
 _SHARED_BY_OPENAI = {speech_errors.SLOW, speech_errors.CUT, speech_errors.BEHIND, speech_errors.TOO_LONG}
 _OWN_SPEECH_TEXTS = {

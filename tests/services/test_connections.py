@@ -10,6 +10,7 @@ import pytest
 
 from graph_runtime.bootstrap import Services
 from graph_runtime.contract.channels import Rate
+from graph_runtime.contract.crm import CrmQuery, Entity
 from graph_runtime.contract.edits import EDITS
 from graph_runtime.contract.errors import (
     AccessDenied,
@@ -17,11 +18,13 @@ from graph_runtime.contract.errors import (
     InputInvalid,
     NotFound,
     RateLimited,
+    Refused,
     Unreachable,
 )
 from graph_runtime.contract.http import HttpReply
 from graph_runtime.services.bound_connections import LONGEST_WAIT, Limits
 from graph_runtime.services.principal import PERMISSIONS, Principal
+from tests.connectors.test_crm import small_rest
 from tests.fakes.kommo import LONG_TOKEN, Kommo, kommo
 
 Admin = psycopg.Connection[tuple[object, ...]]
@@ -104,6 +107,35 @@ async def test_fields_are_offered_from_the_account_and_kept_a_while(
         await of(other_workspace, agent_id, "shop", "crm.fields", "lead")
     with pytest.raises(CredentialRejected):
         await of(owner, agent_id, "nothing", "crm.fields", "lead")
+
+
+async def test_an_example_of_ones_own_system_is_what_it_lists_or_what_was_found_last(
+    services: Services, owner: Principal, fake: Kommo
+) -> None:
+    agent_id, _ = await agent_with(services, owner, fake, SETTINGS)
+    async with small_rest() as (url, kept):
+        kept["leads"] = [{"id": 1, "name": "Roses", "phone": "+1"}, {"id": 2, "name": "Tulips"}]
+        values = {"base_url": url, "secret": "my-crm-secret", "allow_private_host": True}
+
+        async def connect(**more: str) -> None:
+            key = await services.credentials.create(owner, "rest_crm", "Own", values | more)
+            await services.agents.bind(owner, agent_id, "shop", credential_id=key.id, connector="rest_crm")
+
+        async def look(value: str = "", entity: Entity = "lead") -> str:
+            query = CrmQuery(entity, "phone", value)
+            found = await services.remote_options.record(owner, agent_id, "shop", query)
+            return found.name if found else ""
+
+        await connect()
+        with pytest.raises(Refused, match="Path that lists the newest"):
+            await look()
+        assert await look("+1") == "Roses"
+        kept["leads"][0]["name"] = "Red roses"
+        assert await look() == "Red roses", "as it stands there now"
+        with pytest.raises(Refused):
+            await look(entity="contact")
+        await connect(newest_path="/{entity}?name=Tulips")
+        assert await look() == "Tulips"
 
 
 async def test_a_slot_takes_only_what_fits_and_says_when_nothing_is_there(

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from graph_runtime.api.access import services_of, session_cookie
 from graph_runtime.api.editor.rooms import Batch, Editor, Frame, Rooms
-from graph_runtime.api.editor.test_run import TestRun, error_event
+from graph_runtime.api.editor.test_run import TestRun
 from graph_runtime.api.errors import SENTENCES, members_of
 from graph_runtime.api.metrics import SOCKETS
 from graph_runtime.contract.edits import EDITS, Edit
@@ -126,7 +126,7 @@ class EditorSocket:
         except AccessDenied:
             raise Closed(*NOT_ALLOWED) from None
         self._editor = Editor(me.name, me.language or "en", draft.revision)
-        self._test = TestRun(self._services, self._flow_id, draft.agent_id, self._editor.tell)
+        self._test = TestRun(self._services, (self._flow_id, draft.agent_id), me.language or "en", self._editor.tell)
         self._editor.tell({"t": "hello", "rev": draft.revision})
         with SOCKETS.labels("editor").track_inprogress():
             try:
@@ -264,7 +264,7 @@ class EditorSocket:
         try:
             await act(await self._principal(), self._test)
         except BuilderError as error:
-            self._editor.tell({"t": "live", "event": error_event(error)})
+            self._test.tell_error(error)
         except ValidationError:
             self._refuse(None, "input_invalid", "This message to the test cannot be read; reload the page.")
 

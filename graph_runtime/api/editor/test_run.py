@@ -27,10 +27,13 @@ class TestRun:
 
     __test__ = False  # not a test of ours, whatever its name says to pytest
 
-    def __init__(self, services: Services, flow_id: str, agent_id: str, tell: Callable[[Frame], None]) -> None:
+    def __init__(
+        self, services: Services, place: tuple[str, str], language: str, tell: Callable[[Frame], None]
+    ) -> None:
+        """`place`: flow and agent; `language`: of the member who looks on."""
         self._services = services
-        self._flow_id = flow_id
-        self._agent_id = agent_id
+        self._language = language
+        self._flow_id, self._agent_id = place
         self._tell = tell
         self._conversation_id = ""
         self._is_call = self._is_talk = False
@@ -145,7 +148,7 @@ class TestRun:
                 while True:
                     event = await events.next(3600)
                     if event is not None:
-                        self._tell({"t": "live", "event": event})
+                        self._tell({"t": "live", "event": self._said(event)})
                         if event["type"] == "turn":
                             await self._tell_person(who, conversation_id)
                         if (
@@ -159,9 +162,14 @@ class TestRun:
         except StopAsyncIteration:
             return
         except BuilderError as error:
-            self._tell({"t": "live", "event": error_event(error)})
+            self.tell_error(error)
 
+    def tell_error(self, error: BuilderError) -> None:
+        """Show what could not be done."""
+        event = {"type": "error", "code": error.code, "message": error.message, **members_of(error)}
+        self._tell({"t": "live", "event": self._said(event)})
 
-def error_event(error: BuilderError) -> dict[str, Any]:
-    """An error as a live event."""
-    return {"type": "error", "code": error.code, "message": error.message, **members_of(error)}
+    def _said(self, event: dict[str, Any]) -> dict[str, Any]:
+        if event["type"] != "error":
+            return event
+        return event | {"message": self._services.catalog.in_language(event["message"], self._language)}
