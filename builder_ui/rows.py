@@ -160,6 +160,8 @@ class CredentialItem:
     message: str
     checked_at: str
     used_by: int
+    is_limited: bool = False
+    only_for: str = ""
 
 
 def vendor_words(connector: Connector | None, said: str, language: str) -> str:
@@ -181,6 +183,8 @@ def credential_item(row: Any, connector: Connector | None, language: str) -> Cre
         message=vendor_words(connector, row.check_message or "", language),
         checked_at=moment(row.checked_at),
         used_by=row.used_by or 0,
+        is_limited=row.only_agents is not None,
+        only_for=", ".join(row.only_names) or "–",
     )
 
 

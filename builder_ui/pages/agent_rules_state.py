@@ -119,7 +119,7 @@ class AgentRules(RuleChanges):
         if "credential.use" not in who.scopes:
             return
         kinds = {c.id: c.kinds for c in services().credentials.connectors()}
-        found = await services().credentials.list(who)
+        found = await services().credentials.list(who, for_agent=self._agent_id)
         self.crms = [CrmItem(str(r.id), r.label) for r in found if "crm" in kinds.get(r.connector, ())]
         if not self.form["crm"]:
             return

@@ -48,7 +48,9 @@ class AgentSpeech(Session):
 
     async def _side(self, who: Principal, slot: str) -> SpeechItem:
         kinds = {kind.id: kind for kind in services().catalog.connectors.values() if slot in kind.kinds}
-        keys = [key for key in await services().credentials.list(who) if key.connector in kinds]
+        keys = [
+            key for key in await services().credentials.list(who, for_agent=self._agent_id()) if key.connector in kinds
+        ]
         choices = [
             CredentialChoice(_OWN + kind.id, self._label(kind)) for kind in kinds.values() if not kind.needs_credential
         ]

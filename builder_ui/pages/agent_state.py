@@ -90,7 +90,7 @@ class AgentPage(Session):
         await self._refresh_models(who, agent_id)
 
     async def _refresh_models(self, who: Principal, agent_id: str) -> None:
-        keys = await services().credentials.list(who)
+        keys = await services().credentials.list(who, for_agent=agent_id)
         answering = {c.id for c in services().credentials.connectors() if "chat_model" in c.kinds}
         self.choices = [CredentialChoice(str(k.id), k.label) for k in keys if k.connector in answering]
         self.connections = [

@@ -35,6 +35,8 @@ class LinkedItem:
     hears_problem: str = ""
     heard_at: str = ""
     hook: str = ""
+    is_limited: bool = False
+    only_for: str = ""
 
 
 def linked_item(row: Any, connector: Connector | None, language: str, *, is_model: bool) -> LinkedItem:
@@ -60,4 +62,6 @@ def linked_item(row: Any, connector: Connector | None, language: str, *, is_mode
         else vendor_words(connector, row.hook_problem, language),
         heard_at=moment(row.heard_at),
         hook=row.hook_id if row.hears == "by_hand" else "",
+        is_limited=row.only_agents is not None,
+        only_for=", ".join(row.only_names) or "–",
     )

@@ -12,6 +12,7 @@ from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.connection_rows import LinkedItem
 from builder_ui.pages.connections_state import Connections
+from builder_ui.pages.who_may_use import who_may_use, who_may_use_item
 from builder_ui.rows import ConnectorItem, FormItem
 
 
@@ -26,6 +27,7 @@ def connections_page() -> rx.Component:
             style={"margin_top": "4px"},
         ),
         _form(),
+        who_may_use(),
         confirm(
             is_open=Connections.doomed_id != "",
             title=t("links.delete_title", name=Connections.doomed_name),
@@ -112,6 +114,7 @@ def _link(link: rx.Var[LinkedItem]) -> rx.Component:
                 ),
                 class_name="ps-sub",
             ),
+            rx.cond(link.is_limited, rx.el.div(t("serving.only_for", names=link.only_for), class_name="ps-sub")),
             rx.cond(link.hears != "", _hears(link)),
             style={"min_width": 0},
         ),
@@ -188,6 +191,7 @@ def _actions(link: rx.Var[LinkedItem]) -> rx.Component:
             rx.dropdown_menu.item(
                 rx.icon("pencil", size=15), t("links.change"), on_select=Connections.begin_changing(link.id)
             ),
+            who_may_use_item(link.id, "links"),
             rx.cond(
                 link.signs_in & ~waits,
                 rx.dropdown_menu.item(

@@ -12,6 +12,7 @@ from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.agent_state import DEMO
 from builder_ui.pages.models_state import Models
+from builder_ui.pages.who_may_use import who_may_use, who_may_use_item
 from builder_ui.rows import ConnectorItem, CredentialItem, FieldItem
 
 
@@ -27,6 +28,7 @@ def models_page() -> rx.Component:
         rx.cond(Models.is_loaded, rx.fragment(_keys(), _default(), _demo()), skeleton(3)),
         _add_dialog(),
         _replace_dialog(),
+        who_may_use(),
         confirm(
             is_open=Models.doomed_id != "",
             title=t("models.delete_title", name=Models.doomed_name),
@@ -96,6 +98,7 @@ def _key(key: rx.Var[CredentialItem]) -> rx.Component:
                 align="center",
             ),
             facts,
+            rx.cond(key.is_limited, rx.el.div(t("serving.only_for", names=key.only_for), class_name="ps-sub")),
             rx.cond(
                 key.state == "fails", rx.el.div(key.message, class_name="ps-sub", style={"color": "var(--red-11)"})
             ),
@@ -123,6 +126,7 @@ def _key(key: rx.Var[CredentialItem]) -> rx.Component:
                     rx.dropdown_menu.item(
                         rx.icon("rotate-cw", size=15), t("models.replace"), on_select=Models.begin_replacing(key.id)
                     ),
+                    who_may_use_item(key.id, "models"),
                     rx.dropdown_menu.separator(),
                     rx.dropdown_menu.item(
                         rx.icon("trash-2", size=15),

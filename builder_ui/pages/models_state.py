@@ -67,7 +67,7 @@ class Models(Session):
         self.answering = [
             k
             for k, r in zip(self.keys, rows, strict=True)
-            if r.connector in connectors and "chat_model" in connectors[r.connector].kinds
+            if r.only_agents is None and "chat_model" in connectors[r.connector].kinds
         ]
         self.vendors = [connector_item(c, self.me.language) for c in connectors.values()]
         chosen = await services().workspace_settings.default_model(who)

@@ -205,6 +205,12 @@ class Conflict(BuilderError):
     status = 409
 
 
+class StillUsed(Conflict):
+    """It cannot be taken away from what uses it; `names` says what does."""
+
+    code = "still_used"
+
+
 class InputInvalid(BuilderError):
     """A value sent by a person or a client does not fit; `field` names it."""
 

@@ -18,6 +18,7 @@ from graph_runtime.engine.validate import FlowCheck, Surroundings, subflow_ids
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.drafts import phones, readable, with_exits
 from graph_runtime.services.principal import Principal
+from graph_runtime.services.serving import require_serves
 from graph_runtime.services.templates import Template, list_templates, template_flows, with_ids
 from graph_runtime.storage import agents as rows
 from graph_runtime.storage import audit
@@ -338,6 +339,8 @@ class Agents:
             await self._found(connection, agent_id)
             if credential_id is not None and await rows.connector_of(connection, credential_id) != connector:
                 raise NotFound("This key does not exist any more. Choose another one under Models & keys.")
+            if credential_id is not None:
+                await require_serves(connection, credential_id, agent_id)
             await rows.bind(
                 connection,
                 agent_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,12 +14,13 @@ from pydantic import SecretStr, ValidationError
 
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings
-from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, NotFound
+from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, NotFound, StillUsed
 from graph_runtime.contract.http import host_of
 from graph_runtime.contract.outside_words import sentence
 from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.bound_models import saved_settings
 from graph_runtime.services.clock import Clock, system_clock
+from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import audit, knowledge_copies
@@ -48,6 +49,9 @@ class CredentialRow:
     used_by: int
     agents: tuple[str, ...]
     created_at: datetime
+    only_agents: tuple[str, ...] | None = None
+    """Ids of the agents that it serves; None: all. `only_names`: those that there still are."""
+    only_names: tuple[str, ...] = ()
     access: str = ""
     """Of OAuth: "none", "ready" or "needs_reconnect"; "" when nothing is granted in a browser."""
     last_used_at: datetime | None = None
@@ -77,6 +81,9 @@ class _Entered:
     secrets: dict[str, str]
 
 
+CredentialRows = list[CredentialRow]
+
+
 class Credentials:
     """The workspace's keys to outside systems."""
 
@@ -98,11 +105,12 @@ class Credentials:
         """What can be connected, those that need no credential last."""
         return sorted(self._catalog.connectors.values(), key=lambda c: (not c.needs_credential, c.label))
 
-    async def list(self, principal: Principal) -> list[CredentialRow]:
-        """Newest first, never with a secret. Raises: AccessDenied."""
+    async def list(self, principal: Principal, *, for_agent: str = "") -> CredentialRows:
+        """Newest first, never with a secret; `for_agent`: those that serve this agent. Raises: AccessDenied."""
         principal.require("credential.use")
         async with self._database.workspace(principal.workspace_id) as connection:
-            return [self._shown(row) for row in await rows.list_credentials(connection)]
+            found = [self._shown(row) for row in await rows.list_credentials(connection)]
+        return [row for row in found if not for_agent or row.only_agents is None or for_agent in row.only_agents]
 
     async def get(self, principal: Principal, credential_id: str) -> CredentialRow:
         """Raises: AccessDenied, NotFound."""
@@ -209,6 +217,30 @@ class Credentials:
             await rows.note_check(connection, credential_id, noted)
         return result
 
+    async def serve(
+        self, principal: Principal, credential_id: str, agents: Sequence[str] | None
+    ) -> CredentialRow:  # fmt: skip
+        """Let these agents use it and no others; None: all of the workspace.
+
+        Raises: AccessDenied, NotFound, InputInvalid, Conflict while others use it
+        """
+        principal.require("credential.manage")
+        async with self._database.workspace(principal.workspace_id) as connection:
+            row = await _found(connection, credential_id, for_update=True)
+            if agents is not None:
+                agents = sorted(set(agents))
+                if not all(map(is_uuid, agents)) or await rows.count_agents(connection, agents) < len(agents):
+                    raise InputInvalid("One of these agents does not exist any more. Reload the page.", field="agents")
+                if others := await rows.used_elsewhere(connection, row["id"], agents):
+                    names = ", ".join(name or "the workspace's default" for name in others)
+                    raise StillUsed(
+                        f"This is still used by: {names}. Choose something else there first, or let them use it.",
+                        names=", ".join(filter(None, others)) or "–",
+                    )
+            await rows.set_only_agents(connection, row["id"], agents)
+            await self._note(connection, principal, "credential.served", credential_id)
+            return self._shown(await _found(connection, credential_id))
+
     async def uses(self, principal: Principal, credential_id: str) -> tuple[Use, ...]:
         """The agents that would lose their model. Raises: AccessDenied, NotFound."""
         principal.require("credential.use")
@@ -283,6 +315,8 @@ class Credentials:
             used_by=len(row["used_by"]),
             agents=tuple(row["used_by"]),
             created_at=row["created_at"],
+            only_names=tuple(row["only_names"] or ()),
+            only_agents=None if row["only_agents"] is None else tuple(str(one) for one in row["only_agents"]),
             access=(row["access_state"] or "none") if kind is not None and _signs_in(kind, row["public"]) else "",
             last_used_at=row["last_used_at"],
             hears=(row["hook_state"] or "off") if kind is not None and kind.crm_hooks is not None else "",

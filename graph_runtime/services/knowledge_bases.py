@@ -12,6 +12,7 @@ from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.principal import Principal
+from graph_runtime.services.serving import require_serves
 from graph_runtime.storage import audit
 from graph_runtime.storage import credentials as keys
 from graph_runtime.storage import knowledge as rows
@@ -134,6 +135,7 @@ class KnowledgeBases:
                     raise InputInvalid("Choose a key that can make vectors.", field="embedder")
                 if not model or len(model) > 200:
                     raise InputInvalid("Name the model that makes vectors.", field="embedder_model")
+                await require_serves(connection, credential_id, None)
             values = {"embedder": credential_id or None, "embedder_model": model}
             if (base["embedder"], base["embedder_model"]) != (values["embedder"], model):
                 values |= _former(base, credential_id, model)
@@ -150,7 +152,7 @@ class KnowledgeBases:
         async with self._database.workspace(principal.workspace_id) as connection:
             for row in await keys.list_credentials(connection):
                 kind = self._catalog.connectors.get(row["connector"])
-                if kind is not None and kind.embedder is not None:
+                if kind is not None and kind.embedder is not None and row["only_agents"] is None:
                     # What a check found are all models of the key; where it brings chat models, too, nobody knows which.
                     found = () if "chat_model" in kind.kinds else tuple((name, name) for name in row["models"] or ())
                     choices.append(EmbedderChoice(str(row["id"]), row["label"], found or kind.embedder.models))
@@ -166,6 +168,7 @@ class KnowledgeBases:
                 kind = self._catalog.connectors.get(row["connector"]) if row else None
                 if kind is None or kind.reranker is None:
                     raise InputInvalid("Choose a key of a reranker.", field="reranker")
+                await require_serves(connection, credential_id, None)
             if (base["reranker"] or "") != credential_id:
                 await rows.change(connection, "knowledge_base", base_id, {"reranker": credential_id or None})
                 await self._note(connection, principal, "reranker_changed", base_id)
@@ -178,7 +181,9 @@ class KnowledgeBases:
             found = await keys.list_credentials(connection)
         known = self._catalog.connectors
         return [
-            (str(r["id"]), r["label"]) for r in found if (k := known.get(r["connector"])) and k.reranker is not None
+            (str(r["id"]), r["label"])
+            for r in found
+            if (k := known.get(r["connector"])) and k.reranker is not None and r["only_agents"] is None
         ]
 
     async def delete(self, principal: Principal, base_id: str) -> None:

@@ -13,6 +13,7 @@ from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.knowledge_bases import found_base
 from graph_runtime.services.knowledge_stores import KnowledgeStores
 from graph_runtime.services.principal import Principal
+from graph_runtime.services.serving import require_serves
 from graph_runtime.storage import audit
 from graph_runtime.storage import credentials as keys
 from graph_runtime.storage import knowledge_copies as rows
@@ -60,7 +61,9 @@ class KnowledgeCopies:
             found = await keys.list_credentials(connection)
         known = self._catalog.connectors
         return [
-            (str(r["id"]), r["label"]) for r in found if (k := known.get(r["connector"])) and k.vector_store is not None
+            (str(r["id"]), r["label"])
+            for r in found
+            if (k := known.get(r["connector"])) and k.vector_store is not None and r["only_agents"] is None
         ]
 
     async def of(self, principal: Principal, base_id: str) -> Copies:
@@ -124,6 +127,8 @@ class KnowledgeCopies:
         place = await self._place(principal, credential_id) if credential_id else ""
         async with self._database.workspace(principal.workspace_id) as connection:
             await found_base(connection, base_id)
+            if credential_id:
+                await require_serves(connection, credential_id, None)
             serving = next((r for r in await rows.of_base(connection, base_id) if r["state"] == "serving"), None)
             if not credential_id:
                 await rows.leave(connection, base_id, "filling", "serving")

@@ -14,6 +14,7 @@ from graph_runtime.contract.update_rules import RuleProblem, Target, UpdateRule,
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.conversation_gate import is_uuid
 from graph_runtime.services.principal import Principal
+from graph_runtime.services.serving import require_serves
 from graph_runtime.services.update_checks import UpdateReader, load
 from graph_runtime.services.update_reading import Reading, Said, fit_value, read_answer, read_plainly
 from graph_runtime.services.update_writing import targets_of
@@ -115,6 +116,8 @@ class UpdateRules:
             if len(await rows.listed(connection, agent_id)) >= MOST_RULES:
                 raise InputInvalid(f"An agent has at most {MOST_RULES} update rules. Delete one first.", field="when")
             self._require_sound(rule, await targets_of(connection))
+            if is_uuid(rule.crm):
+                await require_serves(connection, rule.crm, agent_id)
             rule_id = await rows.insert(connection, agent_id, rule.model_dump(mode="json"))
             await self._note(connection, principal, "created", rule_id)
         return await self.get(principal, rule_id)
@@ -127,8 +130,10 @@ class UpdateRules:
         principal.require("agent.edit")
         rule = read(document)
         async with self._database.workspace(principal.workspace_id) as connection:
-            await _found(connection, rule_id, for_update=True)
+            agent_id = str((await _found(connection, rule_id, for_update=True))["agent_id"])
             self._require_sound(rule, await targets_of(connection))
+            if is_uuid(rule.crm):
+                await require_serves(connection, rule.crm, agent_id)
             await rows.change(connection, rule_id, document=rule.model_dump(mode="json"))
             await self._note(connection, principal, "changed", rule_id)
         return await self.get(principal, rule_id)

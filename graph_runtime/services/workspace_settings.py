@@ -13,6 +13,7 @@ from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT
 from graph_runtime.contract.working_hours import OFFICE, load_hours
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.principal import Principal
+from graph_runtime.services.serving import require_serves
 from graph_runtime.services.workspace_facts import holiday_countries
 from graph_runtime.storage import accounts as rows
 from graph_runtime.storage import agents as agent_rows
@@ -110,6 +111,8 @@ class WorkspaceSettings:
         async with self._database.workspace(principal.workspace_id) as connection:
             if credential_id is not None and await agent_rows.connector_of(connection, credential_id) != connector:
                 raise NotFound("This key does not exist any more. Choose another one under Models & keys.")
+            if credential_id is not None:
+                await require_serves(connection, credential_id, None)
             await rows.set_setting(connection, principal.workspace_id, "default_model", chosen)
             await audit.append(
                 connection, principal.actor, "settings.changed", {"keys": ["default_model"]}, self._clock()
@@ -139,6 +142,8 @@ class WorkspaceSettings:
         async with self._database.workspace(principal.workspace_id) as connection:
             if credential_id is not None and await agent_rows.connector_of(connection, credential_id) != connector:
                 raise NotFound("This key does not exist any more. Choose another one under Models & keys.")
+            if credential_id is not None:
+                await require_serves(connection, credential_id, None)
             await rows.set_setting(connection, principal.workspace_id, key, chosen)
             await audit.append(connection, principal.actor, "settings.changed", {"keys": [key]}, self._clock())
         return await self.default_speech(principal, slot)

@@ -152,10 +152,11 @@ async def bind(connection: Connection, agent_id: str, slot: str, values: Mapping
 
 
 async def copy_bindings(connection: Connection, source: str, target: str) -> None:
-    """Give one agent the bindings of another."""
+    """Give one agent the bindings of another, but for credentials that serve named agents only."""
     await connection.execute(
         "INSERT INTO agent_connection (workspace_id, agent_id, slot, credential_id, connector, model)"
-        " SELECT workspace_id, %s, slot, credential_id, connector, model FROM agent_connection WHERE agent_id = %s",
+        " SELECT workspace_id, %s, slot, credential_id, connector, model FROM agent_connection b WHERE agent_id = %s"
+        " AND NOT EXISTS (SELECT FROM credential c WHERE c.id = b.credential_id AND c.only_agents IS NOT NULL)",
         (target, source),
     )
 

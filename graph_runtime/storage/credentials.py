@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -13,6 +13,7 @@ _JSON = frozenset({"public", "hints", "secrets", "models"})
 _LIST = (
     "SELECT c.*, coalesce((SELECT array_agg(DISTINCT a.name ORDER BY a.name) FROM agent_connection b"
     " JOIN agent a ON a.id = b.agent_id WHERE b.credential_id = c.id), '{}') AS used_by,"
+    " (SELECT array_agg(a.name ORDER BY a.name) FROM agent a WHERE a.id = ANY (c.only_agents)) AS only_names,"
     " (SELECT o.state FROM oauth_access o WHERE o.credential_id = c.id) AS access_state,"
     " (SELECT o.problem FROM oauth_access o WHERE o.credential_id = c.id) AS access_problem,"
     " l.public_id AS hook_id, l.state AS hook_state, l.problem AS hook_problem, l.heard_at"
@@ -72,6 +73,45 @@ async def note_use(connection: Connection, credential_id: str) -> None:
         " WHERE id = (SELECT id FROM credential WHERE id = %s FOR UPDATE SKIP LOCKED)",
         (credential_id,),
     )
+
+
+async def serves(connection: Connection, credential_id: str, agent_id: str | None) -> bool:
+    """Whether an agent may use it; None: whether all may. It stays so until the transaction ends."""
+    cursor = await connection.execute("SELECT only_agents FROM credential WHERE id = %s FOR SHARE", (credential_id,))
+    row = await cursor.fetchone()
+    return row is None or row["only_agents"] is None or agent_id in {str(one) for one in row["only_agents"]}
+
+
+async def count_agents(connection: Connection, agents: Sequence[str]) -> int:
+    """How many of them there are."""
+    cursor = await connection.execute("SELECT count(*) AS n FROM agent WHERE id = ANY (%s::uuid[])", ([*agents],))
+    row = await cursor.fetchone()
+    return int(row["n"]) if row else 0
+
+
+async def set_only_agents(connection: Connection, credential_id: str, agents: Sequence[str] | None) -> None:
+    """The agents that it serves from now on; None: all."""
+    await connection.execute(
+        "UPDATE credential SET only_agents = %s::uuid[], updated_at = now() WHERE id = %s",
+        (None if agents is None else [*agents], credential_id),
+    )
+
+
+async def used_elsewhere(connection: Connection, credential_id: str, agents: Sequence[str]) -> list[str]:
+    """Names of what uses it beside these agents: others, and bases of knowledge; "" for the workspace's defaults."""
+    cursor = await connection.execute(_USED_ELSEWHERE, {"id": credential_id, "agents": [*agents]})
+    return [str(row["name"]) async for row in cursor]
+
+
+_USED_ELSEWHERE = """
+    SELECT a.name FROM agent a WHERE NOT a.id = ANY (%(agents)s::uuid[])
+        AND (EXISTS (SELECT FROM agent_connection b WHERE b.agent_id = a.id AND b.credential_id = %(id)s)
+             OR EXISTS (SELECT FROM update_rule r WHERE r.agent_id = a.id AND r.document ->> 'crm' = %(id)s::text))
+    UNION SELECT k.name FROM knowledge_base k WHERE %(id)s IN (k.embedder, k.former_embedder, k.reranker)
+    UNION SELECT k.name FROM knowledge_copy c JOIN knowledge_base k ON k.id = c.knowledge_base_id WHERE c.credential_id = %(id)s
+    UNION SELECT '' FROM setting s WHERE s.key LIKE 'default\\_%%' AND s.value ->> 'credential_id' = %(id)s::text
+    ORDER BY name
+"""
 
 
 async def delete_credential(connection: Connection, credential_id: str) -> bool:

@@ -48,10 +48,10 @@ async def open_flow(services: Services, who: Principal, flow_id: str) -> dict[st
         "ports": dynamic_ports(services.catalog, draft.flow, draft.flow.nodes, language),
         "connections": {row.slot: _binding(row) for row in bindings},
         "me": {"name": me.name, "language": language},
-        "models": await _models(services, who),
+        "models": await _models(services, who, draft.agent_id),
         "knowledge": [{"id": b.id, "name": b.name} for b in await services.knowledge_bases.list(who)],
         "queues": [{"id": q.id, "name": q.name} for q in await services.queues.list(who)],
-        "keys": await _keys(services, who),
+        "keys": await _keys(services, who, draft.agent_id),
         "begun_by": await _begun_by(services, who, draft.agent_id, flow_id, is_main=flow_id == agent.main_flow_id),
     }
 
@@ -68,9 +68,9 @@ async def _begun_by(
     ]
 
 
-async def _models(services: Services, who: Principal) -> list[dict[str, Any]]:
+async def _models(services: Services, who: Principal, agent_id: str) -> list[dict[str, Any]]:
     """Connectors that bring models, with the workspace's keys for them."""
-    keys = await services.credentials.list(who)
+    keys = await services.credentials.list(who, for_agent=str(agent_id))
     return [
         {
             "connector": c.id,
@@ -84,7 +84,7 @@ async def _models(services: Services, who: Principal) -> list[dict[str, Any]]:
     ]
 
 
-async def _keys(services: Services, who: Principal) -> list[dict[str, Any]]:
+async def _keys(services: Services, who: Principal, agent_id: str) -> list[dict[str, Any]]:
     """What may be bound to slots that want a key or a customer system."""
     kinds = services.catalog.connectors
     return [
@@ -95,7 +95,7 @@ async def _keys(services: Services, who: Principal) -> list[dict[str, Any]]:
             "kinds": sorted(kinds[k.connector].kinds),
             "access": k.access,
         }
-        for k in await services.credentials.list(who)
+        for k in await services.credentials.list(who, for_agent=str(agent_id))
         if k.connector in kinds and kinds[k.connector].kinds & {"http", "crm"}
     ]
 
