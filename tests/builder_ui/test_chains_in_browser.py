@@ -104,7 +104,7 @@ async def test_a_follow_up_from_nothing_to_the_calendar(
     await page.set_viewport_size({"width": 1280, "height": 800})
     await page.goto("/work")
     lines = page.get_by_test_id("work-lines").locator(".ps-work")
-    await expect(lines).to_have_count(7)
+    await expect(lines).to_have_count(8)
     await page.get_by_test_id("pause-timers").click()
     await expect(page.get_by_test_id("resume-timers")).to_be_visible()
     admin.execute("UPDATE enrollment SET due_at = now()")

@@ -59,6 +59,7 @@ async def test_readers_that_are_killed_lose_and_double_nothing(
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
+        process.send_signal(signal.SIGSTOP)  # what is seen is so when it is killed
         row = admin.execute(
             "SELECT count(*) FILTER (WHERE state = 'ready'), count(*) FILTER (WHERE state = 'reading')"
             " FROM knowledge_document WHERE knowledge_base_id = %s",
@@ -66,6 +67,7 @@ async def test_readers_that_are_killed_lose_and_double_nothing(
         ).fetchone()
         if row[0] >= 3 and row[1]:
             break
+        process.send_signal(signal.SIGCONT)
         time.sleep(0.01)  # noqa: ASYNC251 (the other process is watched, nothing else runs here)
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL

@@ -15,7 +15,7 @@ MODEL = "openai"
 
 
 async def key(services: Services, owner: Principal, connector: str = MODEL) -> CredentialRow:
-    return await services.credentials.create(owner, connector, "Key", {"api_key": "sk-canary-0123456789"})
+    return await services.credentials.create(owner, connector, "Key", {"key": "sk-canary-0123456789"})
 
 
 async def agent(services: Services, owner: Principal, name: str) -> str:
@@ -45,12 +45,12 @@ async def test_what_belongs_to_all_cannot_use_it(services: Services, owner: Prin
         await services.workspace_settings.set_default_model(owner, credential_id=made.id, connector=MODEL, model="m")
     assert caught.value.field == "only_some_agents"
     base = await services.knowledge_bases.create(owner, "Help")
-    assert [c.id for c in await services.knowledge_bases.embedders(owner)] == []
+    assert [c.credential_id for c in await services.knowledge_bases.embedders(owner)] == []
     with pytest.raises(InputInvalid) as caught:
         await services.knowledge_bases.set_embedder(owner, base.id, made.id, "text-embedding-3-small")
     assert caught.value.field == "only_some_agents"
     await services.credentials.serve(owner, made.id, None)
-    assert [c.id for c in await services.knowledge_bases.embedders(owner)] == [made.id]
+    assert [c.credential_id for c in await services.knowledge_bases.embedders(owner)] == [made.id]
     await services.knowledge_bases.set_embedder(owner, base.id, made.id, "text-embedding-3-small")
 
 

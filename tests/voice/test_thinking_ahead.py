@@ -43,20 +43,23 @@ async def test_a_caller_who_goes_on_after_a_pause_is_answered_once_to_the_whole(
     services: Services, owner: Principal
 ) -> None:
     line = await new_line(services, owner, TALK, endpoint_ms=LONG_PAUSE_MS)
-    model = with_model(services, Speaks(["Two", "…"], ["A table, yes."]))
-    hears, talks = FakeTranscriber("Prices", "Prices, no, a table"), FakeSynthesizer()
+    # A syllable that the detector misses is one more probable end, and all is recognised once more.
+    whole, answer = "Prices, no, a table", ["A table, yes."]
+    model = with_model(services, Speaks(["Two", "…"], answer, answer, answer))
+    hears, talks = FakeTranscriber("Prices", whole, whole, whole), FakeSynthesizer()
     async with voice_process(services, hears, talks) as process:
         leg, call = await process.dial(line)
         await quiet(leg, call)
         await leg.say(ANSWER)
         await model.asked.wait()
         await leg.say(MORE)
-        await until(lambda: model.cancelled == 1)
+        await until(lambda: model.cancelled >= 1)
         assert call.turns.phase is not Phase.IDLE, "in the middle of what the caller says"
         await until(lambda: "A table, yes." in talks.texts)
         await quiet(leg, call)
         assert talks.texts == ["How can I help?", "Let me see.", "A table, yes.", "How can I help?"]
-        assert [r.messages[-1].text for r in model.requests] == ["Prices", "Prices, no, a table"]
+        first, *others = [r.messages[-1].text for r in model.requests]
+        assert (first, {*others}) == ("Prices", {whole})
         leg.check()
         leg.hang_up()
 

@@ -13,7 +13,7 @@ from tests.builder_ui.tab import Tab
 async def test_agents_are_chosen_and_shown_in_the_list(services: Services, tab: Tab, who: Principal) -> None:
     shop = await services.agents.create(who, name="Shop")
     school = await services.agents.create(who, name="School")
-    key = await services.credentials.create(who, "openai", "Key", {"api_key": "sk-canary-0123456789"})
+    key = await services.credentials.create(who, "openai", "Key", {"key": "sk-canary-0123456789"})
     await tab.call(Models, "load")
     form = tab.state(WhoMayUse)
     await tab.call(WhoMayUse, "begin", key.id, "models")
@@ -38,7 +38,7 @@ async def test_agents_are_chosen_and_shown_in_the_list(services: Services, tab: 
 
 async def test_while_others_use_it_the_form_stays_and_says_who(services: Services, tab: Tab, who: Principal) -> None:
     school = await services.agents.create(who, name="School")
-    key = await services.credentials.create(who, "openai", "Key", {"api_key": "sk-canary-0123456789"})
+    key = await services.credentials.create(who, "openai", "Key", {"key": "sk-canary-0123456789"})
     await services.agents.bind(who, str(school.id), "llm", credential_id=key.id, connector="openai", model="m")
     await tab.call(WhoMayUse, "begin", key.id, "models")
     await tab.call(WhoMayUse, "limit", "some")
