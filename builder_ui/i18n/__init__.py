@@ -42,6 +42,7 @@ FILES: Final = (
     "inbox",
     "approval",
     "connections",
+    "serving",
     "calls",
     "work",
 )
