@@ -151,9 +151,11 @@ async def _talk(process: VoiceProcess, line: Line, found: dict[str, list[float]]
         await until(lambda: leg.speech_began(after=ended + 0.15) is not None)  # noqa: B023 (awaited here)
         answered = leg.speech_began(after=ended + 0.15)
         assert answered is not None
-        found["answer"].append((answered - ended) * 1000)
         assert call._dialogue is not None
         moments = call._dialogue.latency.moments
+        if Stamp.FIRST_FRAME not in moments:
+            continue  # held to be no interruption: the answer before went on, and there is none to this
+        found["answer"].append((answered - ended) * 1000)
         found["overhead"].append((moments[Stamp.FIRST_FRAME] - moments[Stamp.HARD_END]) * 1000)
     leg.hang_up()
 
