@@ -5,6 +5,7 @@ import agents from "./agents.json";
 import channels from "./channels.json";
 import contacts from "./contacts.json";
 import connections from "./connections.json";
+import serving from "./serving.json";
 import conversations from "./conversations.json";
 import errors from "./errors.json";
 import events from "./events.json";
@@ -20,7 +21,7 @@ import telegram from "./telegram.json";
 
 export const LANGUAGES = ["en", "ru", "uk"];
 const KEPT_AS = "patchcord.language";
-const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts, ...inbox, ...calls, ...connections, ...rerank };
+const texts = { ...shell, ...errors, ...agents, ...channels, ...models, ...conversations, ...knowledge, ...letters, ...events, ...settings, ...telegram, ...contacts, ...inbox, ...calls, ...connections, ...serving, ...rerank };
 const AREAS = {
   conditions: () => import("./conditions.json"),
   triggers: () => import("./triggers.json"),

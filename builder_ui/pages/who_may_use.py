@@ -23,8 +23,16 @@ def who_may_use() -> rx.Component:
             rx.dialog.description(t("serving.text"), size="2", color_scheme="gray"),
             rx.form(
                 rx.radio_group.root(
-                    rx.el.label(rx.radio_group.item(value="all"), t("serving.all"), class_name="ps-check"),
-                    rx.el.label(rx.radio_group.item(value="some"), t("serving.some"), class_name="ps-check"),
+                    rx.el.label(
+                        rx.radio_group.item(value="all", aria_label=t("serving.all")),
+                        t("serving.all"),
+                        class_name="ps-check",
+                    ),
+                    rx.el.label(
+                        rx.radio_group.item(value="some", aria_label=t("serving.some")),
+                        t("serving.some"),
+                        class_name="ps-check",
+                    ),
                     value=rx.cond(WhoMayUse.is_limited, "some", "all"),
                     on_change=WhoMayUse.limit,
                     aria_label=t("serving.open"),
