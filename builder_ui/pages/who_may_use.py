@@ -75,7 +75,7 @@ def _agents() -> rx.Component:
 def _agent(agent: rx.Var[ServedItem]) -> rx.Component:
     return rx.el.label(
         rx.checkbox(name="agent:" + agent.id, size="2", default_checked=agent.is_in, aria_label=agent.name),
-        rx.el.span(agent.name, class_name="ps-truncate"),
+        rx.el.span(agent.name, style={"min_width": 0, "overflow_wrap": "anywhere"}),
         class_name="ps-check",
         key=agent.id,
     )
