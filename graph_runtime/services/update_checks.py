@@ -87,6 +87,8 @@ class UpdateChecks:
             await self._run(workspace_id, check_id, attempt)
         except DATABASE_AWAY:
             raise
+        except checks.CheckIsOver:
+            return
         except Exception as error:
             if not isinstance(error, ConnectorError):
                 log.exception("update_check_failed", check_id=check_id)

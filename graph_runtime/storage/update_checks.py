@@ -110,6 +110,10 @@ def effect_key(check_id: str) -> str:
     return f"update_check/{check_id}"
 
 
+class CheckIsOver(Exception):
+    """Somebody else has finished the check meanwhile, and what the model answered is not kept any more."""
+
+
 class CheckEffects:
     """The journal of a check's one call. Implements `engine.effects.EffectJournal`."""
 
@@ -119,8 +123,10 @@ class CheckEffects:
         self._check = check
 
     async def recorded(self, key: str) -> Any | None:
-        """The result of a call that is known to have ended."""
+        """The result of a call that is known to have ended. Raises: CheckIsOver."""
         row = await self._row("SELECT result FROM effect WHERE effect_key = %s AND state = 'done'", key)
+        if row is not None and row["result"] is None:
+            raise CheckIsOver
         return row["result"] if row else None
 
     async def begin(self, key: str, kind: str, node_id: str) -> None:

@@ -12,7 +12,7 @@ from graph_runtime.bootstrap import Services
 from graph_runtime.contract.errors import AccessDenied, Conflict, InputInvalid, NotFound, Refused, Unreachable
 from graph_runtime.services.principal import PERMISSIONS, Principal
 from graph_runtime.services.update_writing import put_value
-from graph_runtime.storage.update_checks import CheckSweep
+from graph_runtime.storage.update_checks import CheckEffects, CheckSweep
 from graph_runtime.testing import FakeModel
 from tests.update_world import NOT, UpdateWorld, answer
 
@@ -236,6 +236,26 @@ async def test_whatever_dies_a_change_is_made_once(world: UpdateWorld, monkeypat
     contact = await world.contact()
     assert (contact["tags"], contact["fields"], len(await world.history())) == (["x"], {"visits": 3}, 2)
     assert await world.look() == 0
+
+
+async def test_who_comes_after_the_end_does_not_ask_again(world: UpdateWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.field("visits", "number")
+    await world.rule("visits", overwrite="always")
+    model = world.with_model({"r1": answer("three", 3)})
+    await world.say("three times", look=False)
+    ((workspace_id, check_id, attempt),) = await CheckSweep(world.services.database).claim(10)
+    recorded = CheckEffects.recorded
+
+    async def overtaken(journal: CheckEffects, key: str) -> Any:
+        """Between its first look and the journal another process looks at the same check and finishes it."""
+        monkeypatch.setattr(CheckEffects, "recorded", recorded)
+        await world.checks.run(workspace_id, check_id, attempt)
+        return await recorded(journal, key)
+
+    monkeypatch.setattr(CheckEffects, "recorded", overtaken)
+    await world.checks.run(workspace_id, check_id, attempt)
+    assert len(model.requests) == 1
+    assert [c.field for c in await world.history()] == ["visits"]
 
 
 async def test_a_model_that_fails_is_asked_again_and_then_shown(world: UpdateWorld) -> None:
