@@ -28,7 +28,7 @@ FOR_MODELS = frozenset({"chat_model", "transcriber", "synthesizer", "embedder", 
 
 def _place(connector: Connector) -> int:
     """In the list of what may be added: what answers, what hears and speaks, what helps to search."""
-    kinds: tuple[set[str], ...] = ({"chat_model"}, {"transcriber", "synthesizer"})
+    kinds: tuple[set[str], ...] = ({"chat_model"}, {"transcriber", "synthesizer"}, {"embedder"}, {"reranker"})
     return next((place for place, of in enumerate(kinds) if connector.kinds & of), len(kinds))
 
 
