@@ -273,7 +273,7 @@ async def _run(
     where = ("acts", "commit", "sending")
     for moment in moments:
         now = moment + timedelta(seconds=1)
-        for _ in range(2):
+        for _ in range(4):  # how many moments there are depends on the hour at which people were enrolled
             if workers.died < KILLS:
                 await workers.one(world.url, now, where[workers.died % 3], dice.randint(0, 4))
         async with chaining(world.url, now) as side:
