@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0051_quick_turns"
+revision = "0050_quick_turns"
 down_revision = "0049_who_may_use"
 branch_labels = None
 depends_on = None
