@@ -81,7 +81,7 @@ class TurnWorld:
         reply = turn.payload.get("reply")
         call = await self.store.call_facts(*place) if turn.channel_kind == PHONE else {}
         return Trigger(
-            kind=turn.kind,  # type: ignore[arg-type]  # the table's CHECK allows only these
+            kind=turn.kind,  # type: ignore[arg-type]  # the table allows only these
             workspace_id=place[0],
             conversation_id=place[1],
             turn_id=str(turn.inbox_id),

@@ -27,7 +27,7 @@ def obeyed(turn: LeasedTurn, facts: Facts, wish: Wish) -> TurnResult:
     has_begun = turn.checkpoint is not None
     return TurnResult(
         state=turn.checkpoint,
-        waits=turn.waits,  # type: ignore[arg-type]  # the table's CHECK allows only these
+        waits=turn.waits,  # type: ignore[arg-type]  # the table allows only these
         node_id=turn.node_id,
         is_idle=True,
         is_over=not has_begun,

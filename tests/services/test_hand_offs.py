@@ -163,7 +163,8 @@ async def test_what_came_unseen_is_answered_by_the_flow(
         "", "Back:  /  / accepted by Anna", "Anything else?", "Heard unseen one", "Anything else?", "Heard unseen two",
         "Anything else?",
     ]  # fmt: skip
-    assert admin.execute("SELECT count(*) FROM inbox WHERE state = 'pending'").fetchone() == (0,)
+    waiting = admin.execute("SELECT count(*) FROM inbox WHERE state = 'pending' AND conversation_id = %s", (talk,))
+    assert waiting.fetchone() == (0,)
 
 
 async def test_a_contact_who_writes_all_the_time_loses_nothing_and_is_answered_once(
