@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from graph_runtime.settings import Settings
 from voice import main
+from voice.admission import Admission, Limits
 from voice.audiosocket.server import Server
 from voice.voice_activity import ModelMissing
 
@@ -92,7 +93,7 @@ async def test_a_process_that_cannot_hear_leaves_calls_to_the_telephone_system()
     def furnish() -> Any:
         raise ModelMissing("The model is not installed.")
 
-    board = main.Switchboard(furnish, 10)
+    board = main.Switchboard(furnish, Admission(Limits(calls=10)))
     with capture_logs() as said:
         assert board.admit(uuid.uuid4()) is None
     assert said[0]["reason"] == "The model is not installed."

@@ -27,6 +27,7 @@ class Desk:
         if path == "announce":
             call_id = uuid.UUID(query["uuid"])
             self.office.parties[call_id] = Party(self.office.clock)
+            return "ok"
         if "dialed" in query:
             return ""
         if path == "next":
@@ -79,6 +80,7 @@ async def test_a_transfer_that_nobody_answers_brings_the_caller_back_and_one_tha
         line.end()
     assert await running == "done"
     assert plan.trail == [
+        "announced=ok",
         *("continues", "next=transfer|PJSIP/200", "dial PJSIP/200: NOANSWER"),
         *("continues", "next=transfer|PJSIP/201", "dial PJSIP/201: ANSWER"),
     ]
