@@ -74,9 +74,9 @@ class SpeechRest:
         elif isinstance(error, Unreachable | BadAnswer | CredentialRejected):
             self._breakers.failed(key)
             seconds = self._breakers.seconds_left(key)
-        until = self._clock() + seconds
-        if seconds and until > self._until.get(account, 0.0) + NEWS_SECONDS:
-            self._until[account] = until
+        now, known = self._clock(), self._until.get(account, 0.0)
+        if seconds and (known <= now or now + seconds > known + NEWS_SECONDS):
+            self._until[account] = now + seconds
             writing = asyncio.create_task(self._write(account, seconds), name="speech rests")
             self._writing.add(writing)
             writing.add_done_callback(self._writing.discard)
