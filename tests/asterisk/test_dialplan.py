@@ -129,6 +129,18 @@ def test_it_gives_up_after_five_seconds_and_not_while_told_to_come_again() -> No
     assert 20 * float(pause.data) <= 5
 
 
+def test_who_cannot_be_held_reaches_the_desk_without_waiting() -> None:
+    announced = MAIN.index(next(s for s in MAIN if "/announce" in s.data))
+    assert MAIN[announced + 2].data == '$["${R}" != ""]?desk'
+    (told,) = [s for s in MAIN if '"${NEXT}" = "desk"' in s.data]
+    assert told.data.endswith("?desk")
+    between = MAIN[place("/next?uuid=${CALL})") : MAIN.index(told)]
+    assert not [s for s in between if s.app == "Wait"]
+    assert MAIN.index(told) < MAIN.index(next(s for s in MAIN if "> 20" in s.data))
+    desk = next(s for s in MAIN if s.label == "desk")
+    assert desk.data == '$["${PATCHCORD_CALL}" != ""]?done', "whom we have rung has no desk"
+
+
 def test_the_end_is_told_with_its_cause() -> None:
     (last,) = [s for s in STEPS if s.exten == "h" and s.app == "Set"]
     for told in ("/hangup", "uuid=${CALL}", "cause=${HANGUPCAUSE}", "dialed=${DIALSTATUS}"):

@@ -187,7 +187,7 @@ async def test_a_new_key_is_not_blamed_for_the_former_one(line: Line, google: Go
     with pytest.raises(RateLimited):
         await listen(line)
     assert await announced(line) == "desk"
-    await line.services.credentials.update(line.owner, credential_id, label="G", values={"key": google.account})
+    await line.services.credentials.replace_secret(line.owner, credential_id, {"key": google.account})
     assert await announced(line) == "ok"
 
 
