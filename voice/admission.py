@@ -99,7 +99,7 @@ class Admission:
 class Watch:
     """Reads the load of the event loop it runs on ten times a second and tells every change of the verdict.
 
-    `calls`: how many are held now; `tell` may fail, and is then told again.
+    `calls`: how many are held now. `tell` may take its time or fail: it is told what holds then, and again.
     """
 
     def __init__(
@@ -117,26 +117,49 @@ class Watch:
         self._monotonic = monotonic
         self._processor = processor
         self._told: Verdict | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Until it is cancelled."""
+    def start(self) -> None:
+        """Read until `close`."""
+        self._reading = asyncio.create_task(self._read(), name="load")
+
+    async def close(self) -> None:
+        """Read no more, and let nothing be told any more."""
+        tasks = [task for task in (self._reading, self._telling) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def told(self) -> None:
+        """Wait until what is being told is told."""
+        if self._telling is not None:
+            await asyncio.wait([self._telling])
+
+    async def _read(self) -> None:
         while True:
             due = self._monotonic() + LOOK_SECONDS
             await asyncio.sleep(LOOK_SECONDS)
-            await self.look(due)
+            self.look(due)
 
-    async def look(self, due: float) -> None:
+    def look(self, due: float) -> None:
         """One reading, which should have come at `due`."""
         now = self._monotonic()
         self._admission.note(Reading(now, self._processor(), max(0.0, now - due)))
         verdict = self._admission.verdict(self._calls())
-        if verdict == self._told:
-            return
+        if verdict != self._told and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.create_task(self._say(verdict), name="verdict")
+
+    async def _say(self, verdict: Verdict) -> None:
         figures = {"calls": self._calls(), "processor": round(self._admission.processor, 2),
                    "lag_ms": round(self._admission.lag * 1000)}  # fmt: skip
+        try:
+            await self._tell(verdict)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the next reading tells it again)
+            log.warning("verdict_not_told", reason=type(error).__name__)
+            return
         if verdict:
             log.warning("new_calls_to_the_desk", reason=verdict, **figures)
         elif self._told:
             log.info("new_calls_are_taken", **figures)
-        await self._tell(verdict)
         self._told = verdict

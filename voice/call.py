@@ -184,9 +184,10 @@ class Call:
     async def _run(self, dialogue: Dialogue) -> None:
         try:
             await dialogue.run(str(self.call_id), self._full)
-        except Conflict as error:
-            log.info("call_not_taken", call=str(self.call_id), reason=error.params.get("reason", ""), full=self._full)
         except Exception as error:
+            if isinstance(error, Conflict) and error.params.get("reason") == "desk":
+                log.info("call_left_to_the_desk", call=str(self.call_id), reason=self._full)
+                return
             log.error("call_failed", call=str(self.call_id), reason=type(error).__name__, exc_info=error)
         finally:
             self.end()

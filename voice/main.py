@@ -60,7 +60,7 @@ async def serve(settings: Settings) -> None:
     )
     switchboard = Switchboard(lambda: furnished(clock, services), admission)
     instance = services.conversation_side.instance
-    watching: asyncio.Task[None] | None = None
+    watch = Watch(admission, switchboard.held, instance.takes_calls)
     server = Server(switchboard.admit)
     sockets = Server(switchboard.admit, wire=WebSocketDecoder)
     try:
@@ -70,15 +70,13 @@ async def serve(settings: Settings) -> None:
             _hurry()
             gc.freeze()
             await _open_sockets(sockets, settings)
-            watching = asyncio.create_task(Watch(admission, switchboard.held, instance.takes_calls).run(), name="load")
+            watch.start()
             log.info("voice_ready", host=settings.voice_host, port=port)
             await stop.wait()
         log.info("voice_stopping", calls=len(switchboard.calls))
         server.stop_listening()
         sockets.stop_listening()
-        if watching is not None:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        await watch.close()
         await instance.takes_calls(None)
         await switchboard.leave(DRAIN_SECONDS)
     finally:

@@ -93,10 +93,13 @@ def test_long_standstills_in_a_row_are_lag() -> None:
 
 
 async def test_every_change_is_told_once() -> None:
-    clock, worked, told = Seconds(), Seconds(0.0), list[str]()
+    clock, worked, told, tries = Seconds(), Seconds(0.0), list[str](), list[str]()
     admission, calls = Admission(LIMITS), [0]
 
     async def tell(verdict: str) -> None:
+        tries.append(verdict)
+        if len(tries) % 2:
+            raise ConnectionError
         told.append(verdict)
 
     watch = Watch(admission, lambda: calls[0], tell, monotonic=clock, processor=worked)
@@ -105,8 +108,30 @@ async def test_every_change_is_told_once() -> None:
         for _ in range(seconds * 10):
             clock.at += 0.1
             worked.at += 0.1 * busy
-            await watch.look(clock.at)
+            watch.look(clock.at)
+            await watch.told()
     assert told == ["", "calls", "", "processor", ""]
+    assert len(tries) == 2 * len(told), "what failed was told again"
+
+
+async def test_who_is_slow_to_be_told_hears_what_holds_then() -> None:
+    clock, told, opened = Seconds(), list[str](), asyncio.Event()
+    calls = [0]
+
+    async def tell(verdict: str) -> None:
+        await opened.wait()
+        told.append(verdict)
+
+    watch = Watch(Admission(LIMITS), lambda: calls[0], tell, monotonic=clock, processor=Seconds(0.0))
+    for held in (0, 2, 0, 2):
+        calls[0] = held
+        clock.at += 0.1
+        watch.look(clock.at)
+    opened.set()
+    await watch.told()
+    watch.look(clock.at)
+    await watch.told()
+    assert told == ["", "calls"]
 
 
 # A whole process
@@ -124,7 +149,8 @@ class House:
     async def look(self) -> None:
         """As ten times a second."""
         self.seconds.at += LOOK_SECONDS
-        await self.watch.look(self.seconds.at)
+        self.watch.look(self.seconds.at)
+        await self.watch.told()
 
     def plan(self, **more: Any) -> Dialplan:
         return Dialplan(self._ask, lambda: self.process.port, self._nobody, pause=0.05, **more)
