@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     """New calls beyond so many of one voice process are left to the telephone system's own desk."""
     voice_most_processor: float = Field(default=0.85, gt=0, le=1)
     """The share of a core from which on a voice process lets no new calls in."""
-    voice_most_lag_ms: float = Field(default=60, gt=0)
+    voice_most_lag_ms: float = Field(default=40, gt=0)
     """A voice process in which a tenth of all moments comes later than this lets no new calls in."""
 
     files: Literal["database", "folder", "s3"] = "database"

@@ -26,6 +26,7 @@ EASED_LAG: Final = 0.5
 
 LATE_SHARE: Final = 0.1
 LOOK_SECONDS: Final = 0.1
+TOLD_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Limits:
 
     calls: int = 200
     processor: float = 0.85
-    lag: float = 0.06
+    lag: float = 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +126,16 @@ class Watch:
         self._reading = asyncio.create_task(self._read(), name="load")
 
     async def close(self) -> None:
-        """Read no more, and let nothing be told any more."""
-        tasks = [task for task in (self._reading, self._telling) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Read no more, and wait until what is being told is told."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        await self.told()
 
     async def told(self) -> None:
-        """Wait until what is being told is told."""
+        """Wait until what is being told is told, not for long."""
         if self._telling is not None:
-            await asyncio.wait([self._telling])
+            await asyncio.wait([self._telling], timeout=TOLD_SECONDS)
 
     async def _read(self) -> None:
         while True:

@@ -66,7 +66,7 @@ class SpeechRest:
         await asyncio.gather(*self._writing, return_exceptions=True)
 
     def _told(self, account: Account, error: ConnectorError | None) -> None:
-        key, seconds = (account.connector, account), 0.0
+        key, seconds = (f"speech:{account.connector}", account), 0.0
         if error is None:
             self._breakers.succeeded(key)
         elif isinstance(error, RateLimited):

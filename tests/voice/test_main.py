@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,6 +88,15 @@ async def test_a_process_that_is_stopped_while_its_port_is_taken_ends(monkeypatc
         async with asyncio.timeout(5):
             assert await opening is None
     await server.close()
+
+
+async def test_connections_that_are_no_calls_yet_are_limited() -> None:
+    board = main.Switchboard(lambda: pytest.fail("nobody is let in"), Admission(Limits(calls=2)))
+    strangers: Any = [SimpleNamespace(is_attached=False, is_held=True) for _ in range(2)]
+    board.calls.update(strangers)
+    with capture_logs() as said:
+        assert board.admit(uuid.uuid4()) is None
+    assert said[0]["reason"] == "too many unknown calls"
 
 
 async def test_a_process_that_cannot_hear_leaves_calls_to_the_telephone_system() -> None:
