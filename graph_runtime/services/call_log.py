@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from graph_runtime.services.call_admission import FULL
+from graph_runtime.services.call_admission import FULL, SPEECH
 from graph_runtime.services.call_recordings import RATE
 from graph_runtime.services.conversation_list import Cursor
 from graph_runtime.services.phone_lines import PhoneLines
@@ -147,7 +147,7 @@ def outcome(row: Row) -> str:
         return "missed" if row["result"] == "answered" else row["result"] or "unknown"
     if row["result"] in FULL:
         return "full"
-    return "no_speech" if row["result"] == "speech" else "missed"
+    return "no_speech" if row["result"] == SPEECH else "missed"
 
 
 def _is_id(text: str) -> bool:

@@ -32,7 +32,8 @@ class PhoneCallRows:
         could hold it. "" or why it is not taken: that, "line" (has as many calls as it may have), "over" (the id is another
         line's, or its call has ended). One that is not taken for want of room is kept as ended, for the desk.
 
-        Calls of the line whose end nobody told us of are closed after half a day.
+        Calls of the line whose end nobody told us of are closed after half a day, those that never brought audio after ten
+        minutes.
         """
         async with self._database.workspace(workspace_id) as connection:
             await _hold_line(connection, values)
@@ -233,7 +234,8 @@ _FORGET_LOST = """
     UPDATE phone_call SET state = 'ended', ended_at = now(), result = CASE WHEN direction = 'out' AND result = ''
         THEN 'unknown' ELSE result END
     WHERE channel_id = %(channel_id)s AND state <> 'ended'
-      AND (started_at < now() - interval '12 hours' OR state = 'dialing' AND dial_until < now())
+      AND (started_at < now() - interval '12 hours' OR state = 'dialing' AND dial_until < now()
+           OR state = 'announced' AND direction = 'in' AND epoch = 0 AND started_at < now() - interval '10 minutes')
 """
 _HAS_ROOM = (
     """(SELECT count(*) FROM phone_call WHERE channel_id = %(channel_id)s AND state <> 'ended') < %(most_calls)s"""

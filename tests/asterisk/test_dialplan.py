@@ -122,7 +122,11 @@ def test_the_end_of_a_call_that_nobody_answered_is_told() -> None:
 
 def test_it_gives_up_after_five_seconds_and_not_while_told_to_come_again() -> None:
     (limit,) = [s for s in MAIN if "> 20" in s.data]
-    assert limit.data.endswith("?desk")
+    assert limit.data.endswith("?lost")
+    (told,) = [s for s in MAIN if s.label == "lost"]
+    assert "/hangup?uuid=${CALL}" in told.data
+    assert MAIN[MAIN.index(told) + 1].label == "desk"
+    assert MAIN[MAIN.index(told) - 1].data.endswith("?done:talk"), "nobody else comes by"
     counting = MAIN[MAIN.index(limit) - 1].data
     assert counting == 'TRIES=${IF($["${NEXT}" = "again"]?0:$[${TRIES}+1])}'
     pause = next(s for s in MAIN[MAIN.index(limit) :] if s.app == "Wait")

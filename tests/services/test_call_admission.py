@@ -116,6 +116,17 @@ async def test_a_line_that_is_full_is_in_the_log_too(line: Line) -> None:
     assert await outcome(line) == "full"
 
 
+async def test_calls_that_never_brought_audio_give_their_place_back(line: Line, admin: Admin) -> None:
+    """As after an outage in which callers reached the desk and an older dialplan told nobody."""
+    talking, _ = await line.answered()
+    await line.ring()
+    admin.execute("UPDATE phone_call SET started_at = now() - interval '9 minutes'")
+    assert await announced(line) == "full"
+    admin.execute("UPDATE phone_call SET started_at = now() - interval '11 minutes'")
+    assert [await announced(line), await announced(line)] == ["ok", "full"]
+    assert (await line.turn(talking, "Ann")).said == ["Thank you."], "a long talk is none of them"
+
+
 async def test_nobody_is_rung_whom_nobody_could_talk_to(services: Services, owner: Principal) -> None:
     async with managing(holds=asyncio.Event()) as manager:
         line = await line_to(services, owner, manager)

@@ -294,7 +294,8 @@ class Dialplan:
     channel: str = ""
     """Its unique id, told in the announcement if there is one."""
     knows_desk: bool = True
-    """False: an older dialplan, for which "desk" after the call was answered is one more word to come again for."""
+    """False: an older dialplan, for which "desk" after the call was answered is one more word to come again for, and which does
+    not tell that it gave up."""
 
     def redirect(self) -> None:
         """As AMI Redirect and ARI continue do: the channel leaves its audio for the extension `transfer`."""
@@ -332,6 +333,8 @@ class Dialplan:
                 return "desk"
             tries = 0 if what == "again" else tries + 1
             if tries > 20:
+                if self.knows_desk:
+                    await self.ask("hangup", {"uuid": str(self.call_id), "cause": "0"})
                 return "desk"
             await asyncio.sleep(self.pause)
 

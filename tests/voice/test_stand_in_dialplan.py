@@ -119,6 +119,7 @@ async def test_a_server_that_is_gone_for_good_leaves_the_caller_to_the_desk(desk
     plan.pause = 0
     assert await plan.run() == "desk"
     assert plan.trail.count("refused") == 21
+    assert desk.asked[-1] == "hangup", "the call holds its place on the line no longer"
 
 
 async def test_we_hang_up(desk: Desk) -> None:
