@@ -19,6 +19,7 @@ from graph_runtime.services.bound_connections import BoundConnections
 from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.buttons import Buttons
+from graph_runtime.services.call_admission import CallAdmission
 from graph_runtime.services.call_log import CallLog
 from graph_runtime.services.call_recordings import CallRecordings
 from graph_runtime.services.call_sounds import CallSounds
@@ -301,7 +302,9 @@ async def build(
         triggers=side.message_triggers,
     )  # fmt: skip
     side.runner.gathering.show_typing = TypingShown(open_channels, doors).show
-    calls_out = CallsOut(database, lines)
+    speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
+    admission, remote_options = CallAdmission(database, speech), RemoteOptions(database, connections)
+    calls_out = CallsOut(database, lines, admission)
     acts = Acts(calls_out, side.store, side.runner)
     retries = Retries(
         DeadLetters(database, side.runner.start, clock),
@@ -310,9 +313,7 @@ async def build(
         Chains(database, clock),
         KnowledgeCopies(database, catalog, stores, clock),
     )
-    speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
     warming = PhraseWarming(database, catalog, speech, phrases, lines)
-    remote_options = RemoteOptions(database, connections)
     services = Services(
         settings=settings,
         catalog=catalog,
@@ -379,7 +380,15 @@ async def build(
             wakes="redis" if settings.redis_url else "postgresql",
             clock=clock,
         ),
-        phone_calls=PhoneCalls(side, lines, CallSounds(files, door, settings.public_url), recordings, doors, clock),
+        phone_calls=PhoneCalls(
+            side,
+            lines,
+            CallSounds(files, door, settings.public_url),
+            recordings,
+            doors,
+            admission=admission,
+            clock=clock,
+        ),
         call_recordings=recordings,
         call_log=CallLog(database, lines),
         rehearsal=Rehearsal(side),

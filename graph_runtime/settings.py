@@ -96,7 +96,11 @@ class Settings(BaseSettings):
     voice_has_spare: bool = False
     """Whether a second voice process waits on this machine, with everything loaded, to take over when the first one dies."""
     voice_most_calls: int = Field(default=200, ge=1)
-    """More calls at a time are left to the telephone system's own desk."""
+    """New calls beyond so many of one voice process are left to the telephone system's own desk."""
+    voice_most_processor: float = Field(default=0.85, gt=0, le=1)
+    """The share of a core from which on a voice process lets no new calls in."""
+    voice_most_lag_ms: float = Field(default=40, gt=0)
+    """A voice process in which a tenth of all moments comes later than this lets no new calls in."""
 
     files: Literal["database", "folder", "s3"] = "database"
     """Where the bytes of new files go; what is there already is read from where it is."""

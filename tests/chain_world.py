@@ -10,6 +10,8 @@ from typing import Any
 from connectors.asterisk.connector import CONNECTOR as ASTERISK
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.engine.virtual_clock import VirtualClock
+from graph_runtime.services.bound_speech import BoundSpeech
+from graph_runtime.services.call_admission import CallAdmission
 from graph_runtime.services.calls_out import CallsOut
 from graph_runtime.services.chain_acts import Acts
 from graph_runtime.services.chain_drafts import ChainDrafts
@@ -52,7 +54,8 @@ class ChainProcess(SendingProcess):
         self.clock = VirtualClock(now)
         self.drafts = ChainDrafts(database, self.clock.now)
         self.chains = Chains(database, self.clock.now)
-        calls = CallsOut(database, PhoneLines(self.open_channels, catalog))
+        speech = BoundSpeech(database, catalog, self.vault)
+        calls = CallsOut(database, PhoneLines(self.open_channels, catalog), CallAdmission(database, speech))
         self.acts = Acts(calls, self.store, self.runner)
         self.chain_runner = ChainRunner(database, self.acts)
         self.play = ChainPlay(database, self.acts)

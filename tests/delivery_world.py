@@ -70,7 +70,7 @@ class SendingProcess(Process):
     ) -> None:
         catalog = catalog or Catalog(CATALOG.nodes, CONNECTORS)
         super().__init__(database, catalog, outside or Outside(), part)
-        vault = Vault(database, KeyRing([KEY]))
+        self.vault = vault = Vault(database, KeyRing([KEY]))
         doors, buttons = ChannelDoors(), Buttons(KEY)
         self.setup = ChannelSetup(database, catalog, vault, doors=doors)
         self.open_channels = OpenChannels(database, catalog, vault)

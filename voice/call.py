@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from graph_runtime.contract.calls import Digits, Listen, Record, Silence, Speech
-from graph_runtime.contract.errors import ConnectorError
+from graph_runtime.contract.errors import Conflict, ConnectorError
 from graph_runtime.contract.speech import ListenRequest
 from voice.audiosocket.server import Line
 from voice.dialogue import Dialogue
@@ -67,11 +67,17 @@ class CallCounts:
 
 
 class Call:
-    """The ears of one line. Every method is called on the event loop and returns at once."""
+    """The ears of one line. Every method is called on the event loop and returns at once.
 
-    def __init__(self, house: House, call_id: uuid.UUID, on_over: Callable[[Call], None] = lambda _: None) -> None:
+    `full`: why this process lets no new call in; one that somebody talks on is held all the same.
+    """
+
+    def __init__(
+        self, house: House, call_id: uuid.UUID, on_over: Callable[[Call], None] = lambda _: None, full: str = ""
+    ) -> None:
         self.house = house
         self.call_id = call_id
+        self._full = full
         self.counts = CallCounts()
         self.latency = TurnLatency()
         self.turns = TurnTaking()
@@ -165,10 +171,23 @@ class Call:
         if self._running is not None:
             await asyncio.wait([self._running])
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether it is known to be a call that is ours."""
+        return self._dialogue is not None and self._dialogue.is_attached
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it takes one of the places of this process."""
+        return not self._full or self.is_attached
+
     async def _run(self, dialogue: Dialogue) -> None:
         try:
-            await dialogue.run(str(self.call_id))
+            await dialogue.run(str(self.call_id), self._full)
         except Exception as error:
+            if isinstance(error, Conflict) and error.params.get("reason") == "desk":
+                log.info("call_left_to_the_desk", call=str(self.call_id), reason=self._full)
+                return
             log.error("call_failed", call=str(self.call_id), reason=type(error).__name__, exc_info=error)
         finally:
             self.end()

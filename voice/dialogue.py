@@ -101,6 +101,11 @@ class Dialogue:
         self._late_before = house.clock.late
 
     @property
+    def is_attached(self) -> bool:
+        """Whether the call is ours."""
+        return self._phone is not None
+
+    @property
     def language(self) -> str:
         """Of the call now; a step of the flow may change it."""
         return self._phone.language if self._phone is not None else "en"
@@ -160,9 +165,9 @@ class Dialogue:
             cutting = self._cut(self._phone, *found, latency, after=self._cutting)
             self._cutting = asyncio.create_task(cutting, name="cut")
 
-    async def run(self, call_id: str) -> None:
-        """The whole call. Raises: BuilderError when it cannot be attached."""
-        self._phone = phone = await self._house.phone.attach(call_id)
+    async def run(self, call_id: str, full: str = "") -> None:
+        """The whole call; `full`: why this process lets no new one in. Raises: BuilderError when it cannot be attached."""
+        self._phone = phone = await self._house.phone.attach(call_id, full)
         if phone.line.is_recorded and not phone.is_operator:
             self._call.keep_sound(partial(self._keep_part, phone))
         try:

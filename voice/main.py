@@ -18,6 +18,7 @@ from graph_runtime import bootstrap, event_loop
 from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.settings import Settings
 from graph_runtime.telemetry import logs
+from voice.admission import Admission, Limits, Watch
 from voice.audiosocket.server import Ears, Server
 from voice.clock import Clock
 from voice.websocket.protocol import Decoder as WebSocketDecoder
@@ -54,7 +55,12 @@ async def serve(settings: Settings) -> None:
     if not services.speech.works_without_keys():
         log.warning("no_speech_without_keys", advice="Calls are held only for agents that have speech connections.")
     clock = Clock()
-    switchboard = Switchboard(lambda: furnished(clock, services), settings.voice_most_calls)
+    admission = Admission(
+        Limits(settings.voice_most_calls, settings.voice_most_processor, settings.voice_most_lag_ms / 1000)
+    )
+    switchboard = Switchboard(lambda: furnished(clock, services), admission)
+    instance = services.conversation_side.instance
+    watch = Watch(admission, switchboard.held, instance.takes_calls)
     server = Server(switchboard.admit)
     sockets = Server(switchboard.admit, wire=WebSocketDecoder)
     try:
@@ -64,11 +70,14 @@ async def serve(settings: Settings) -> None:
             _hurry()
             gc.freeze()
             await _open_sockets(sockets, settings)
+            watch.start()
             log.info("voice_ready", host=settings.voice_host, port=port)
             await stop.wait()
         log.info("voice_stopping", calls=len(switchboard.calls))
         server.stop_listening()
         sockets.stop_listening()
+        await watch.close()
+        await instance.takes_calls(None)
         await switchboard.leave(DRAIN_SECONDS)
     finally:
         await server.close()
@@ -157,18 +166,24 @@ def _hurry() -> None:
 
 
 class Switchboard:
-    """The calls of this process. A call that was not announced is found out by attaching it, and then closed."""
+    """The calls of this process. A call that was not announced is found out by attaching it, and then closed; so is one that
+    is new when there is no room: calls that somebody talks on are never refused.
+    """
 
-    def __init__(self, furnish: Callable[[], House], most_calls: int) -> None:
+    def __init__(self, furnish: Callable[[], House], admission: Admission) -> None:
         self.calls: set[Call] = set()
         self._furnish = furnish
         self._house: House | None = None
-        self._most_calls = most_calls
+        self._admission = admission
+
+    def held(self) -> int:
+        """How many places are taken."""
+        return sum(call.is_held for call in self.calls)
 
     def admit(self, call_id: uuid.UUID) -> Ears | None:
-        """None when there is no room, or no way to hear."""
-        if len(self.calls) >= self._most_calls:
-            log.warning("call_refused", reason="too many calls", calls=len(self.calls))
+        """None when there is no way to hear, or too many connections wait to be told from strangers."""
+        if sum(not call.is_attached for call in self.calls) >= self._admission.most_calls:
+            log.warning("call_refused", reason="too many unknown calls", calls=len(self.calls))
             return None
         try:
             from voice.call import Call
@@ -177,7 +192,7 @@ class Switchboard:
         except Exception as error:
             log.error("call_refused", reason=str(error), exc_info=error)
             return None
-        call = Call(self._house, call_id, self.calls.discard)
+        call = Call(self._house, call_id, self.calls.discard, self._admission.verdict(self.held()))
         self.calls.add(call)
         return call
 

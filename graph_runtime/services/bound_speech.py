@@ -11,6 +11,7 @@ from graph_runtime.contract.connectors import Connector
 from graph_runtime.contract.errors import CredentialRejected
 from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT, Synthesizer, Transcriber, Voice
 from graph_runtime.services.bound_models import saved_settings
+from graph_runtime.services.speech_rest import Account, SpeechRest, WatchedSynthesizer, WatchedTranscriber
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as rows
 from graph_runtime.storage.database import Database, Row
@@ -54,6 +55,7 @@ class BoundSpeech:
         self._transcribers: OrderedDict[_Key, Transcriber] = OrderedDict()
         self._synthesizers: OrderedDict[_Key, Synthesizer] = OrderedDict()
         self._let_go: list[Transcriber | Synthesizer] = []
+        self._rest = SpeechRest(database)
 
     async def transcriber(self, workspace_id: str, agent_id: str, slot: str = TRANSCRIBER_SLOT) -> ChosenTranscriber:
         """What hears in this agent's calls; a step may name a slot of its own.
@@ -67,6 +69,8 @@ class BoundSpeech:
         found = self._transcribers.get(key)
         if found is None:
             found = offer.open(await self._settings(workspace_id, slot, kind, row), row["model"])
+            if row["id"] is not None:
+                found = WatchedTranscriber(found, self._rest.of(Account(workspace_id, str(row["id"]), kind.id, True)))
             self._keep(self._transcribers, key, found)
         return ChosenTranscriber(found, kind)
 
@@ -82,6 +86,8 @@ class BoundSpeech:
         found = self._synthesizers.get(key)
         if found is None:
             found = offer.open(await self._settings(workspace_id, slot, kind, row))
+            if row["id"] is not None:
+                found = WatchedSynthesizer(found, self._rest.of(Account(workspace_id, str(row["id"]), kind.id, False)))
             self._keep(self._synthesizers, key, found)
         return ChosenVoice(found, row["model"], kind)
 
@@ -98,6 +104,11 @@ class BoundSpeech:
             found = kind.synthesizer.open(await self._settings("", SYNTHESIZER_SLOT, kind, row))
             self._keep(self._synthesizers, key, found)
         return found
+
+    @property
+    def has_voice_without_key(self) -> bool:
+        """Whether `without_key` gives one."""
+        return self._without_key(SYNTHESIZER_SLOT) is not None
 
     def voices_without_key(self) -> tuple[Voice, ...]:
         """Of `without_key`."""
@@ -123,6 +134,7 @@ class BoundSpeech:
         self._let_go.clear()
         for one in opened:
             await one.aclose()
+        await self._rest.close()
 
     async def _chosen(self, workspace_id: str, agent_id: str, slot: str, kind_of: str) -> tuple[Row, Connector]:
         async with self._database.workspace(workspace_id) as connection:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from graph_runtime.services.call_admission import FULL, SPEECH
 from graph_runtime.services.call_recordings import RATE
 from graph_runtime.services.conversation_list import Cursor
 from graph_runtime.services.phone_lines import PhoneLines
@@ -25,7 +26,8 @@ class LoggedCall:
     """One call. `number`: of the other side, "" when it is hidden; `own_number`: the one that was called, or is shown.
 
     `outcome`: "ringing", "talking", "moving" while it goes on; then "talked", "transferred", "missed" (it came and
-    nobody answered), or for a call out "busy", "no_answer", "rejected", "unreachable", "machine", "failed", "unknown".
+    nobody answered), "full" or "no_speech" (it went to the desk at once: all lines were busy, or speech rested), or for a call
+    out "busy", "no_answer", "rejected", "unreachable", "machine", "failed", "unknown".
     `recorded_seconds` are rounded up. `seconds` of talking, None before it is answered; those of a call that goes on count from `answered_at`.
     """
 
@@ -143,7 +145,9 @@ def outcome(row: Row) -> str:
         return "talked"
     if row["direction"] == "out":
         return "missed" if row["result"] == "answered" else row["result"] or "unknown"
-    return "missed"
+    if row["result"] in FULL:
+        return "full"
+    return "no_speech" if row["result"] == SPEECH else "missed"
 
 
 def _is_id(text: str) -> bool:

@@ -12,6 +12,7 @@ import structlog
 
 from graph_runtime.contract.calls import OutgoingCall, OutgoingResult, dialable, is_dial_string
 from graph_runtime.contract.errors import BuilderError, Conflict, InputInvalid, NotFound, OutcomeUnknown, TooMany
+from graph_runtime.services.call_admission import CallAdmission
 from graph_runtime.services.open_channels import OpenChannel
 from graph_runtime.services.phone_lines import PhoneLines, dial_string
 from graph_runtime.services.principal import Principal
@@ -44,8 +45,9 @@ class PlacedCall:
 class CallsOut:
     """A killed process leaves a call that is not placed again: the dialplan tells how it ended, or its time runs out."""
 
-    def __init__(self, database: Database, lines: PhoneLines) -> None:
+    def __init__(self, database: Database, lines: PhoneLines, admission: CallAdmission) -> None:
         self._rows = PhoneCallRows(database)
+        self._admission = admission
         self._lines = lines
         self.line_connectors = frozenset(lines.connectors)
         self._ringing: set[asyncio.Task[None]] = set()
@@ -56,7 +58,8 @@ class CallsOut:
         """Ring a number from a line; returns while it rings. The same `key` gives the same call, and rings nobody again.
 
         Only who may edit the agent names a technology (“PJSIP/100”); for others a target is a number or an extension.
-        Raises: AccessDenied, NotFound, InputInvalid, Conflict (line or agent off, calls out not set up), TooMany.
+        Raises: AccessDenied, NotFound, InputInvalid, Conflict (line or agent off, calls out not set up), TooMany (the line has
+        as many calls as it may have, or nobody could hold the call).
         """
         principal.require("conversation.write")
         if not 5 <= ring_seconds <= 120:
@@ -75,14 +78,18 @@ class CallsOut:
             raise Conflict("The line or its agent is off, or nothing is published. Switch them on first.")
         if await self._rows.has_opted_out(workspace_id, target):
             raise Conflict("This person asked not to be contacted. They have to come back first.", reason="opted_out")
+        refused = await self._admission.refuses(workspace_id, channel.agent_id)
         row, is_new = await self._rows.reserve(
             workspace_id,
             {
                 "id": str(uuid4()), "agent_id": channel.agent_id, "channel_id": channel.id, "did": target[:80],
                 "from_number": line.caller_id[:80], "key": f"{principal.actor}:{key}"[:300],
                 "seconds": ring_seconds + UNTOLD_SECONDS, "most_calls": line.most_calls,
+                "refused": refused,
             },
         )  # fmt: skip
+        if row is None and refused:
+            raise TooMany("Nobody could hold this call at the moment. Try again in a minute.", retry_after=60.0)
         if row is None:
             raise TooMany("This line has as many calls as it may have. Try again when one has ended.")
         if is_new:

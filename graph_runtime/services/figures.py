@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from graph_runtime.storage.database import Database
 from graph_runtime.storage.figures import figures
+from graph_runtime.storage.instance import CALL_STATES
 from graph_runtime.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,8 @@ class Figures:
             metrics.OUTBOX_AGE.labels(state).set(max(0.0, found.get(("outbox_age_seconds", state), 0.0)))
         for kind in KINDS:
             metrics.OVERDUE.labels(kind).set(max(0.0, found.get(("overdue_seconds", kind), 0.0)))
+        for state in CALL_STATES:
+            metrics.VOICE_PROCESSES.labels(state or "open").set(found.get(("voice_processes", state), 0))
         metrics.EVENTS_WAITING.set(found.get(("events_waiting", ""), 0))
         metrics.COPIES_WAITING.set(found.get(("copies_waiting", ""), 0))
         metrics.COPIES_FAILING.set(found.get(("copies_failing", ""), 0))
@@ -54,6 +57,7 @@ class Figures:
     def _forget() -> None:
         metrics.OUTBOX_AGE.clear()
         metrics.OVERDUE.clear()
+        metrics.VOICE_PROCESSES.clear()
         for gauge in (
             metrics.EVENTS_WAITING, metrics.COPIES_WAITING, metrics.COPIES_FAILING, metrics.DEAD_LETTERS, metrics.OLD_KEYS,
             metrics.HELD,

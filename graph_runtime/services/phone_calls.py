@@ -29,6 +29,7 @@ from graph_runtime.contract.calls import (
 )
 from graph_runtime.contract.errors import Conflict, InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
+from graph_runtime.services.call_admission import CallAdmission
 from graph_runtime.services.call_endings import CallEndings
 from graph_runtime.services.call_moving import CallMoving
 from graph_runtime.services.call_operators import CallOperators
@@ -48,6 +49,7 @@ from graph_runtime.storage import channels as channel_rows
 from graph_runtime.storage.database import Row
 from graph_runtime.storage.phone_calls import PhoneCallRows
 from graph_runtime.storage.receiving import or_away
+from graph_runtime.telemetry.metrics import CALLS_TO_DESK
 
 log = structlog.get_logger(__name__)
 CUT_WAITS_SECONDS: Final = 0.4
@@ -70,12 +72,13 @@ class PhoneCalls:
 
     def __init__(
         self, side: ConversationSide, lines: PhoneLines, sounds: CallSounds, recordings: CallRecordings,
-        doors: ChannelDoors, clock: Clock = system_clock,
+        doors: ChannelDoors, *, admission: CallAdmission, clock: Clock = system_clock,
     ) -> None:  # fmt: skip
         self._side = side
         self._sounds = sounds
         self._recordings = recordings
         self._lines = lines
+        self._admission = admission
         self._clock = clock
         self._rows = PhoneCallRows(side.database)
         self._cutting: set[asyncio.Task[bool]] = set()
@@ -89,7 +92,7 @@ class PhoneCalls:
         """A call is about to arrive. Told twice, it is known once. `channel`: its name or id in the telephone system.
 
         Raises: NotFound (secret), InputInvalid (uuid), Conflict (nobody answers; `reason` is told to the dialplan, whose
-        own desk takes the call), DatabaseAway.
+        own desk takes the call: "desk" when nobody here could hold it), DatabaseAway.
         """
         with or_away():
             line = await self._lines.by_secret(secret)
@@ -108,12 +111,16 @@ class PhoneCalls:
                 "id": _uuid(uuid), "agent_id": line.agent_id, "channel_id": line.id,
                 "from_number": _number(from_number), "did": _number(did), "most_calls": settings.most_calls,
                 "pbx_channel": channel if _PBX_CHANNEL.fullmatch(channel) else "",
+                "refused": await self._admission.refuses(line.workspace_id, line.agent_id),
             }  # fmt: skip
             refused = await self._rows.announce(line.workspace_id, values)
-            if refused == "full":
-                raise Conflict("This phone line has as many calls as it may have.", reason="full")
-            if refused:
+            if refused == "over":
                 raise InputInvalid("This call is over, or another line's. Use a new UUID for each call.", field="uuid")
+            if refused:
+                CALLS_TO_DESK.labels(refused).inc()
+                if refused == "line":
+                    raise Conflict("This phone line has as many calls as it may have.", reason="full")
+                raise Conflict("Nobody can hold another call at the moment.", reason="desk")
 
     async def ask_operator(self, secret: str, uuid: str, leg: str) -> None:
         """Somebody answered a warm transfer, and audio with them is about to connect under the UUID `leg`.
@@ -131,16 +138,20 @@ class PhoneCalls:
             _, row = await self._call(secret, uuid)
         return "decline" if row["whisper"] in ("heard", "declined") else "accept"
 
-    async def attach(self, uuid: str) -> PhoneCall:
+    async def attach(self, uuid: str, full: str = "") -> PhoneCall:
         """Audio has connected. Only announced calls that are not over; the newest attachment holds the call.
 
-        Then `turn(call, Begin())`. Raises: NotFound, Conflict (agent off, nothing published), DatabaseAway.
+        `full`: why this process lets no new calls in; "" when it does. Calls that somebody talks on, or that we placed, are
+        attached all the same. Then `turn(call, Begin())`. Raises: NotFound, Conflict (agent off, nothing published; `reason`
+        "desk": it is full and the dialplan will be told), DatabaseAway.
         """
         with or_away():
             found = await self._rows.find(uuid.lower())
             operator = await self._operators.attach(found[0], uuid.lower()) if found else None
             if operator is not None:
                 return operator
+            if found and full:
+                await self._turn_away(found[0], uuid.lower(), full)
             row = await self._rows.attach(found[0], uuid.lower()) if found else None
             if row is None:
                 raise NotFound("This call was not announced, or it is over. Announce it first.", call=uuid[:40])
@@ -175,6 +186,11 @@ class PhoneCalls:
             # The dialplan came back without saying how the transfer ended: then nobody has taken the call.
             await self._moved(row, "no_answer")
         return call
+
+    async def _turn_away(self, workspace_id: str, uuid: str, why: str) -> None:
+        elsewhere = await self._admission.is_taken_elsewhere(workspace_id)
+        if await self._rows.turn_away(workspace_id, uuid, why, may_go_elsewhere=elsewhere):
+            raise Conflict("This process lets no new calls in at the moment.", reason="desk")
 
     def turn(self, call: PhoneCall, heard: Heard) -> AsyncGenerator[CallEvent, None]:
         """One thing heard becomes a committed trigger; then what the agent says, while its turn runs.
@@ -264,13 +280,18 @@ class PhoneCalls:
             await self._moving.begin(call)
 
     async def next(self, secret: str, uuid: str, dial_status: str = "") -> str:
-        """What the dialplan does now: "transfer|DIALSTRING|SECONDS[|warm]", "hangup", "again" (connect at once: closed on
-        purpose), or "wait" (connect again, but not for ever). `dial_status`: DIALSTATUS of the transfer it was told.
+        """What the dialplan does now: "transfer|DIALSTRING|SECONDS[|warm]", "hangup", "desk" (nobody here can hold it), "again"
+        (connect at once: closed on purpose), or "wait" (connect again, but not for ever). `dial_status`: DIALSTATUS of the
+        transfer it was told.
 
         Raises: NotFound, DatabaseAway.
         """
         with or_away():
             line, row = await self._call(secret, uuid)
+            if row["decision"] == "desk":
+                if await self._rows.leave_to_desk(line.workspace_id, str(row["id"])):
+                    CALLS_TO_DESK.labels(row["result"]).inc()
+                return "desk"
             if row["state"] == "ended":
                 return "hangup"
             if row["state"] == "moving":

@@ -47,7 +47,7 @@ class Talk:
 class Next:
     """What follows when the audio was given back: as `PhoneCalls.next`, for a telephone system that is played."""
 
-    kind: Literal["again", "wait", "rings", "over"]
+    kind: Literal["again", "wait", "rings", "over", "full"]
     target: str = ""
     is_warm: bool = False
 
@@ -126,6 +126,9 @@ class Talks:
     async def next(self, principal: Principal, talk_id: str) -> Next:
         """The media process has given the audio back, or is gone. Raises: AccessDenied, NotFound."""
         row = await self._row(principal, talk_id)
+        if row["decision"] == "desk":
+            await self._calls.end(principal.workspace_id, talk_id, 0)
+            return Next("full")
         if row["state"] == "ended" or row["decision"] == "hangup":
             await self._calls.end(principal.workspace_id, talk_id, 0)
             return Next("over")

@@ -45,7 +45,8 @@ async def replace_values(connection: Connection, credential_id: str, values: Map
     await connection.execute(
         "UPDATE credential SET label = %(label)s, public = %(public)s, hints = %(hints)s, secrets = %(secrets)s,"
         " data_key_number = %(data_key_number)s, version = %(version)s, is_ok = NULL, checked_at = NULL,"
-        " check_message = '', models = '[]', updated_at = now() WHERE id = %(id)s",
+        " check_message = '', models = '[]', hears_again_at = NULL, speaks_again_at = NULL, updated_at = now()"
+        " WHERE id = %(id)s",
         _as_json({**values, "id": credential_id}),
     )
 
@@ -149,6 +150,35 @@ async def default(connection: Connection, key: str = "default_model") -> Row | N
         (key,),
     )
     return await cursor.fetchone()
+
+
+async def rest(connection: Connection, credential_id: str, seconds: float, *, hears: bool) -> None:
+    """New calls do not depend on it for so long; a rest that is longer already stays."""
+    await connection.execute(_REST, {"id": credential_id, "seconds": seconds, "hears": hears})
+
+
+async def is_resting(connection: Connection, agent_id: str, *, has_voice: bool) -> bool:
+    """Whether what hears for an agent rests, or what speaks and `has_voice` says that nothing else could."""
+    cursor = await connection.execute(_IS_RESTING, {"agent": agent_id, "has_voice": has_voice})
+    return await cursor.fetchone() is not None
+
+
+_REST = """
+    UPDATE credential SET
+        hears_again_at = CASE WHEN %(hears)s THEN greatest(hears_again_at, now() + make_interval(secs => %(seconds)s))
+                              ELSE hears_again_at END,
+        speaks_again_at = CASE WHEN %(hears)s THEN speaks_again_at
+                               ELSE greatest(speaks_again_at, now() + make_interval(secs => %(seconds)s)) END
+    WHERE id = %(id)s
+"""
+_IS_RESTING = """
+    SELECT 1 FROM (VALUES ('transcriber'), ('synthesizer')) s (slot)
+    LEFT JOIN agent_connection b ON b.agent_id = %(agent)s AND b.slot = s.slot
+    LEFT JOIN setting d ON d.key = 'default_' || s.slot
+    JOIN credential c ON c.id::text = CASE WHEN b.slot IS NULL THEN d.value ->> 'credential_id' ELSE b.credential_id::text END
+    WHERE CASE WHEN s.slot = 'transcriber' THEN c.hears_again_at > now()
+               ELSE c.speaks_again_at > now() AND NOT %(has_voice)s END
+"""
 
 
 async def hold_data_keys(connection: Connection, *, alone: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg.rows import tuple_row
 
+from graph_runtime.storage.instance import call_states
 from graph_runtime.storage.news import Direct
 
 
@@ -12,4 +13,6 @@ async def figures(database: Direct, key_id: str) -> list[tuple[str, str, float]]
     async with database.direct() as connection:
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute("SELECT * FROM figures(%s) UNION ALL SELECT * FROM figures_of_copies()", (key_id,))
-        return [(name, label, float(value)) for name, label, value in await cursor.fetchall()]
+        found = [(name, label, float(value)) for name, label, value in await cursor.fetchall()]
+        states = await call_states(connection)
+    return found + [("voice_processes", state, float(count)) for state, count in states.items()]

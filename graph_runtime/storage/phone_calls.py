@@ -28,10 +28,12 @@ class PhoneCallRows:
         return (row["workspace"], row["channel"]) if row else None
 
     async def announce(self, workspace_id: str, values: Row) -> str:
-        """A call of a line: id, agent_id, channel_id, from_number, did, pbx_channel, most_calls. "" or why not: "full",
-        "over" (the id is another line's, or its call has ended).
+        """A call of a line: id, agent_id, channel_id, from_number, did, pbx_channel, most_calls, and `refused`: "" or why nobody
+        could hold it. "" or why it is not taken: that, "line" (has as many calls as it may have), "over" (the id is another
+        line's, or its call has ended). One that is not taken for want of room is kept as ended, for the desk.
 
-        Calls of the line whose end nobody told us of are closed after half a day.
+        Calls of the line whose end nobody told us of are closed after half a day, those that never brought audio after ten
+        minutes.
         """
         async with self._database.workspace(workspace_id) as connection:
             await _hold_line(connection, values)
@@ -39,22 +41,25 @@ class PhoneCallRows:
             if await cursor.fetchone() is not None:
                 return ""
             cursor = await connection.execute(
-                "SELECT state, channel_id = %(channel_id)s AS is_ours FROM phone_call WHERE id = %(id)s", values
+                "SELECT state, decision, result, channel_id = %(channel_id)s AS is_ours FROM phone_call WHERE id = %(id)s",
+                values,
             )
             known = await cursor.fetchone()
             if known is None:
-                room = await (await connection.execute(f"SELECT {_HAS_ROOM} AS has_room", values)).fetchone()
-                return "over" if room and room["has_room"] else "full"
-            return "" if known["is_ours"] and known["state"] != "ended" else "over"
+                row = await (await connection.execute(_TO_DESK, values)).fetchone()
+                return str(row["result"]) if row else "over"
+            if known["is_ours"] and known["state"] != "ended":
+                return ""
+            return str(known["result"]) if known["is_ours"] and known["decision"] == "desk" else "over"
 
     async def reserve(self, workspace_id: str, values: Row) -> tuple[Row | None, bool]:
-        """A call out: id, agent_id, channel_id, from_number, did, key, seconds, most_calls. (the call of this key, whether
-        it is new); (None, False) when the line has no room."""
+        """A call out: id, agent_id, channel_id, from_number, did, key, seconds, most_calls, refused. (the call of this key,
+        whether it is new); (None, False) when the line has no room or a new one is `refused`."""
         async with self._database.workspace(workspace_id) as connection:
             await _hold_line(connection, values)
             found = "SELECT * FROM phone_call WHERE channel_id = %(channel_id)s AND request_key = %(key)s"
             known = await (await connection.execute(found, values)).fetchone()
-            if known is not None:
+            if known is not None or values["refused"]:
                 return known, False
             row = await (await connection.execute(_RESERVE, values)).fetchone()
             return row, row is not None
@@ -95,6 +100,18 @@ class PhoneCallRows:
     async def attach(self, workspace_id: str, call_id: str) -> Row | None:
         """Count an attachment; the call with its state before, None when it is over, or still rings."""
         return await self._row(workspace_id, _ATTACH, {"id": call_id})
+
+    async def turn_away(self, workspace_id: str, call_id: str, why: str, *, may_go_elsewhere: bool) -> bool:
+        """Send a call that came to us and was never attached to the desk; False: it is another, and is to be attached.
+
+        `may_go_elsewhere`: in its first second it is left as it is; its dialplan connects again, perhaps where there is room.
+        """
+        values = {"id": call_id, "why": why, "elsewhere": may_go_elsewhere}
+        return await self._row(workspace_id, _TURN_AWAY, values) is not None
+
+    async def leave_to_desk(self, workspace_id: str, call_id: str) -> bool:
+        """The dialplan was told "desk"; False: it had been told before."""
+        return await self._row(workspace_id, _LEAVE_TO_DESK, {"id": call_id}) is not None
 
     async def bind(self, workspace_id: str, call_id: str, conversation_id: str) -> None:
         """The conversation that the call became."""
@@ -217,7 +234,8 @@ _FORGET_LOST = """
     UPDATE phone_call SET state = 'ended', ended_at = now(), result = CASE WHEN direction = 'out' AND result = ''
         THEN 'unknown' ELSE result END
     WHERE channel_id = %(channel_id)s AND state <> 'ended'
-      AND (started_at < now() - interval '12 hours' OR state = 'dialing' AND dial_until < now())
+      AND (started_at < now() - interval '12 hours' OR state = 'dialing' AND dial_until < now()
+           OR state = 'announced' AND direction = 'in' AND epoch = 0 AND started_at < now() - interval '10 minutes')
 """
 _HAS_ROOM = (
     """(SELECT count(*) FROM phone_call WHERE channel_id = %(channel_id)s AND state <> 'ended') < %(most_calls)s"""
@@ -251,17 +269,37 @@ _ANNOUNCE = f"""
     INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, from_number, did, pbx_channel)
     SELECT %(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s,
            %(pbx_channel)s
-    WHERE {_HAS_ROOM} ON CONFLICT (id) DO NOTHING RETURNING id
+    WHERE %(refused)s = '' AND {_HAS_ROOM} ON CONFLICT (id) DO NOTHING RETURNING id
+"""
+_TO_DESK = f"""
+    INSERT INTO phone_call (id, workspace_id, agent_id, channel_id, from_number, did, pbx_channel, state, decision, result,
+                            ended_at)
+    SELECT %(id)s, current_setting('app.workspace_id')::uuid, %(agent_id)s, %(channel_id)s, %(from_number)s, %(did)s,
+           %(pbx_channel)s, 'ended', 'desk', coalesce(nullif(%(refused)s, ''), 'line'), now()
+    WHERE %(refused)s <> '' OR NOT {_HAS_ROOM} ON CONFLICT (id) DO NOTHING RETURNING result
+"""
+_TURN_AWAY = """
+    UPDATE phone_call SET
+        decision = CASE WHEN %(elsewhere)s AND started_at > now() - interval '1 second' THEN decision ELSE 'desk' END,
+        result = CASE WHEN %(elsewhere)s AND started_at > now() - interval '1 second' THEN result ELSE %(why)s END
+    WHERE id = %(id)s AND epoch = 0 AND direction = 'in' AND (state = 'announced' OR decision = 'desk') RETURNING id
+"""
+_LEAVE_TO_DESK = """
+    UPDATE phone_call SET state = 'ended', ended_at = now()
+    WHERE id = %(id)s AND state <> 'ended' AND decision = 'desk' RETURNING id
 """
 _OPTED_OUT = "SELECT id FROM contact WHERE phone = %(number)s AND opted_out_at IS NOT NULL LIMIT 1"
 _CAN_BEGIN = """
     SELECT CASE WHEN NOT a.is_on THEN 'agent_off' WHEN f.live_version_id IS NULL THEN 'no_version' ELSE '' END AS problem
     FROM agent a LEFT JOIN flow f ON f.id = a.main_flow_id WHERE a.id = %(agent)s
 """
-# An attachment while a transfer is under way: the dialplan came back, so nobody has taken the call.
+# An attachment while a transfer is under way: the dialplan came back, so nobody has taken the call. A dialplan that does not
+# know "desk" comes again for five seconds.
 _ATTACH = """
-    UPDATE phone_call p SET epoch = p.epoch + 1, state = 'up', answered_at = coalesce(p.answered_at, now()), decision = ''
-    FROM phone_call o WHERE o.id = p.id AND p.id = %(id)s AND p.state NOT IN ('ended', 'dialing')
+    UPDATE phone_call p SET epoch = p.epoch + 1, state = 'up', answered_at = coalesce(p.answered_at, now()), decision = '',
+        ended_at = NULL, result = CASE WHEN p.decision = 'desk' THEN '' ELSE p.result END
+    FROM phone_call o
+    WHERE o.id = p.id AND p.id = %(id)s AND p.state <> 'dialing' AND (p.state <> 'ended' OR p.decision = 'desk')
     RETURNING p.*, o.state AS state_before
 """
 _BIND = "UPDATE phone_call SET conversation_id = %(conversation)s WHERE id = %(id)s AND conversation_id IS NULL"
@@ -289,6 +327,7 @@ _MOVED = """
 """
 _END = """
     UPDATE phone_call SET state = 'ended', ended_at = coalesce(ended_at, now()),
+        decision = CASE WHEN decision = 'desk' THEN '' ELSE decision END,
         cause = CASE WHEN coalesce(cause, 0) = 0 THEN %(cause)s ELSE cause END WHERE id = %(id)s
 """
 _PLACE = """

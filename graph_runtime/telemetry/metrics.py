@@ -41,6 +41,11 @@ HAND_OFF_WAIT: Final = Histogram(
     buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600),
 )
 OPERATOR_MESSAGES: Final = Counter("operator_messages_total", "What people said to clients")
+CALLS_TO_DESK: Final = Counter(
+    "calls_to_desk_total",
+    "Calls that went to the telephone system's desk because nobody here could hold them",
+    ["reason"],
+)
 WAKE_UPS: Final = Counter("wake_ups_total", "Wake-ups of workers by the way they took", ["way"])
 DELETED: Final = Counter("retention_deleted_total", "Rows deleted because their time was over", ["kind"])
 
@@ -54,4 +59,7 @@ COPIES_WAITING: Final = Gauge(
 COPIES_FAILING: Final = Gauge("copies_failing", "Copies in stores of vectors whose last attempt failed")
 DEAD_LETTERS: Final = Gauge("dead_letters_open", "Triggers and deliveries put aside and not yet resolved")
 OLD_KEYS: Final = Gauge("vault_rows_old_key", "Data keys still wrapped by a former secret key")
+VOICE_PROCESSES: Final = Gauge(
+    "voice_processes", "Living processes that hold calls, by what keeps new ones out of them", ["state"]
+)
 HELD: Final = Gauge("held_by_restore", "Rows held back since a restore, until somebody decides")

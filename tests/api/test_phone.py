@@ -11,6 +11,7 @@ import pytest
 from graph_runtime.api.routes.phone import WRONG_SECRETS, is_inside
 from graph_runtime.bootstrap import Services
 from graph_runtime.contract.calls import Begin, HangUp, Transfer
+from graph_runtime.contract.errors import Conflict
 from graph_runtime.settings import Settings
 from tests.api.conftest import Address, Member
 from tests.phone_world import Line, new_line, phone_flow
@@ -100,6 +101,17 @@ async def test_what_does_not_fit_is_refused_with_one_word(anonymous: httpx2.Asyn
         assert await ask(anonymous, line.secret, what, uuid=uuid) == (404, "not_found")
     await line.services.agents.set_on(line.owner, line.agent_id, False)
     assert await ask(anonymous, line.secret, "announce", uuid=uuid) == (409, "agent_off")
+
+
+async def test_whom_nobody_can_hold_is_sent_to_the_desk(anonymous: httpx2.AsyncClient, line: Line) -> None:
+    early, late, process = str(uuid4()), str(uuid4()), line.services.conversation_side.instance
+    assert await ask(anonymous, line.secret, "announce", uuid=early) == (200, "ok")
+    await process.takes_calls("calls")
+    assert await ask(anonymous, line.secret, "announce", uuid=late) == (409, "desk")
+    with pytest.raises(Conflict):
+        await line.services.phone_calls.attach(early, "calls")
+    for uuid in (early, late):
+        assert await ask(anonymous, line.secret, "next", uuid=uuid) == (200, "desk")
 
 
 async def test_guessing_secrets_is_slowed_down(anonymous: httpx2.AsyncClient, line: Line) -> None:

@@ -237,6 +237,17 @@ async def test_limits(ann: Member, flow_id: str, services: Services, admin: Any,
         assert not (await services.call_log.list(ann.who)).rows, "a talk is no call of a line"
 
 
+async def test_a_voice_process_without_room(ann: Member, flow_id: str, voice: VoiceProcess, monkeypatch: Any) -> None:
+    monkeypatch.setattr(voice.switchboard._admission, "verdict", lambda _: "lag")
+    async with tab(ann, flow_id) as editor, door(ann, await ticket_of(editor)) as connection:
+        handset = Handset(connection)
+        await handset.listen()
+    error = handset.heard("error")
+    assert error is not None
+    assert error["code"] == "too_many"
+    assert handset.told[-1]["t"] == "over"
+
+
 async def test_no_voice_process(ann: Member, flow_id: str, voice: VoiceProcess, monkeypatch: Any) -> None:
     monkeypatch.setattr(talk_bridge, "MOST_TRIES", 2)
     await voice.server.close()

@@ -122,11 +122,27 @@ def test_the_end_of_a_call_that_nobody_answered_is_told() -> None:
 
 def test_it_gives_up_after_five_seconds_and_not_while_told_to_come_again() -> None:
     (limit,) = [s for s in MAIN if "> 20" in s.data]
-    assert limit.data.endswith("?desk")
+    assert limit.data.endswith("?lost")
+    (told,) = [s for s in MAIN if s.label == "lost"]
+    assert "/hangup?uuid=${CALL}" in told.data
+    assert MAIN[MAIN.index(told) + 1].label == "desk"
+    assert MAIN[MAIN.index(told) - 1].data.endswith("?done:talk"), "nobody else comes by"
     counting = MAIN[MAIN.index(limit) - 1].data
     assert counting == 'TRIES=${IF($["${NEXT}" = "again"]?0:$[${TRIES}+1])}'
     pause = next(s for s in MAIN[MAIN.index(limit) :] if s.app == "Wait")
     assert 20 * float(pause.data) <= 5
+
+
+def test_who_cannot_be_held_reaches_the_desk_without_waiting() -> None:
+    announced = MAIN.index(next(s for s in MAIN if "/announce" in s.data))
+    assert MAIN[announced + 2].data == '$["${R}" != ""]?desk'
+    (told,) = [s for s in MAIN if '"${NEXT}" = "desk"' in s.data]
+    assert told.data.endswith("?desk")
+    between = MAIN[place("/next?uuid=${CALL})") : MAIN.index(told)]
+    assert not [s for s in between if s.app == "Wait"]
+    assert MAIN.index(told) < MAIN.index(next(s for s in MAIN if "> 20" in s.data))
+    desk = next(s for s in MAIN if s.label == "desk")
+    assert desk.data == '$["${PATCHCORD_CALL}" != ""]?done', "whom we have rung has no desk"
 
 
 def test_the_end_is_told_with_its_cause() -> None:

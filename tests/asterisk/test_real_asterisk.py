@@ -20,6 +20,7 @@ from tests.asterisk.real import PROGRAM, SECRET, Asterisk, asterisk
 from tests.phone_world import Line, new_line, phone_flow
 from tests.voice.fake_speech import FakeSynthesizer, FakeTranscriber
 from tests.voice.voice_world import VoiceProcess, until, voice_process
+from voice.admission import Admission, Limits
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="PATCHCORD_ASTERISK names no Asterisk")
 
@@ -129,6 +130,13 @@ async def told(line: Line, call: PlacedCall, *, over: bool = False) -> PlacedCal
             await asyncio.sleep(0.02)
 
 
+async def at_desk(pbx: Asterisk) -> None:
+    """Until a caller is there."""
+    async with asyncio.timeout(20):
+        while "AT_DESK=yes" not in await pbx.command("dialplan show globals"):  # noqa: ASYNC110 (another program)
+            await asyncio.sleep(0.1)
+
+
 async def test_calls_out_end_as_they_end(line_with: LineWith, pbx: Asterisk, voice: VoiceProcess) -> None:
     line = await line_with(flow())
     found = {}
@@ -165,10 +173,41 @@ async def test_a_caller_whose_line_is_full_gets_to_the_desk(
         line.owner, line.channel_id, settings={"hours": "mon 00:00-00:01", "most_calls": 1}
     )
     await pbx.command("channel originate Local/s@patchcord extension s@caller")
-    async with asyncio.timeout(20):
-        while "AT_DESK=yes" not in await pbx.command("dialplan show globals"):  # noqa: ASYNC110 (another program)
-            await asyncio.sleep(0.1)
+    await at_desk(pbx)
     assert voice.switchboard.calls == set()
+
+
+async def test_a_caller_whom_nobody_can_hold_is_not_answered(
+    line_with: LineWith, pbx: Asterisk, voice: VoiceProcess, services: Services
+) -> None:
+    await line_with(flow())
+    await services.conversation_side.instance.takes_calls("calls")
+    await pbx.command("channel originate Local/s@patchcord extension s@caller")
+    await at_desk(pbx)
+    assert voice.server.counts.connections == 0
+    await pbx.command("channel request hangup all")
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+async def test_a_caller_who_came_too_late_for_the_last_place_reaches_the_desk_at_once(
+    line_with: LineWith, pbx: Asterisk, voice: VoiceProcess, *, is_older: bool
+) -> None:
+    """An older dialplan, which takes "desk" for one more word to come again for, does so after five seconds."""
+    await line_with(flow())
+    if is_older:
+        lines = (pbx.folder / "patchcord.conf").read_text().splitlines(keepends=True)
+        older = [line for line in lines if '"${NEXT}" = "desk"' not in line]
+        assert len(older) == len(lines) - 1
+        await pbx.take("".join(older))
+    voice.switchboard._admission = Admission(Limits(calls=1))
+    await pbx.command("channel originate Local/s@patchcord extension s@caller")
+    await until(lambda: any(c.turns.waits for c in voice.switchboard.calls))
+    await pbx.command("channel originate Local/s@patchcord extension s@caller")
+    await at_desk(pbx)
+    assert voice.server.counts.connections == 1 + (21 if is_older else 1)
+    assert voice.switchboard.held() == 1
+    await pbx.command("channel request hangup all")
+    await until(lambda: not voice.switchboard.calls)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,8 @@ async def test_nobody_else_sees_them(
         ({"state": "dialing"}, "ringing"), ({"state": "moving"}, "moving"), ({"answered_at": 1}, "talked"), ({}, "missed"),
         ({"answered_at": 1, "transfer_result": "answered"}, "transferred"),
         ({"answered_at": 1, "transfer_result": "busy"}, "talked"), ({"direction": "out", "result": "busy"}, "busy"),
-        ({"direction": "out"}, "unknown"), ({"direction": "out", "result": "answered"}, "missed"),
+        ({"result": "line"}, "full"), ({"result": "calls"}, "full"), ({"result": "processor"}, "full"), ({"result": "lag"}, "full"),
+        ({"result": "speech"}, "no_speech"), ({"direction": "out"}, "unknown"), ({"direction": "out", "result": "answered"}, "missed"),
     ],
 )  # fmt: skip
 def test_how_a_call_stands_is_one_word(row: dict[str, object], word: str) -> None:

@@ -293,6 +293,9 @@ class Dialplan:
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     channel: str = ""
     """Its unique id, told in the announcement if there is one."""
+    knows_desk: bool = True
+    """False: an older dialplan, for which "desk" after the call was answered is one more word to come again for, and which does
+    not tell that it gave up."""
 
     def redirect(self) -> None:
         """As AMI Redirect and ARI continue do: the channel leaves its audio for the extension `transfer`."""
@@ -301,7 +304,13 @@ class Dialplan:
     async def run(self, caller: str = "+380501112233", called: str = "100") -> str:
         """The whole call; how it ended: `done`, `desk` or `hangup`."""
         who = {"from": caller, "did": called} | ({"channel": self.channel} if self.channel else {})
-        await self.ask("announce", {"uuid": str(self.call_id), **who})
+        announced, tries = "", 0
+        while not announced and tries < 5:
+            announced, tries = await self.ask("announce", {"uuid": str(self.call_id), **who}), tries + 1
+            await asyncio.sleep(0 if announced else self.pause)
+        self.trail.append(f"announced={announced}")
+        if announced != "ok":
+            return "desk"
         tries = 0
         while True:
             leg = await self._talk()
@@ -320,8 +329,12 @@ class Dialplan:
                 continue
             if what == "hangup":
                 return "done"
+            if what == "desk" and self.knows_desk:
+                return "desk"
             tries = 0 if what == "again" else tries + 1
             if tries > 20:
+                if self.knows_desk:
+                    await self.ask("hangup", {"uuid": str(self.call_id), "cause": "0"})
                 return "desk"
             await asyncio.sleep(self.pause)
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 
 from graph_runtime.settings import Settings
 from voice import main
+from voice.admission import Admission, Limits
 from voice.audiosocket.server import Server
 from voice.voice_activity import ModelMissing
 
@@ -88,11 +90,20 @@ async def test_a_process_that_is_stopped_while_its_port_is_taken_ends(monkeypatc
     await server.close()
 
 
+async def test_connections_that_are_no_calls_yet_are_limited() -> None:
+    board = main.Switchboard(lambda: pytest.fail("nobody is let in"), Admission(Limits(calls=2)))
+    strangers: Any = [SimpleNamespace(is_attached=False, is_held=True) for _ in range(2)]
+    board.calls.update(strangers)
+    with capture_logs() as said:
+        assert board.admit(uuid.uuid4()) is None
+    assert said[0]["reason"] == "too many unknown calls"
+
+
 async def test_a_process_that_cannot_hear_leaves_calls_to_the_telephone_system() -> None:
     def furnish() -> Any:
         raise ModelMissing("The model is not installed.")
 
-    board = main.Switchboard(furnish, 10)
+    board = main.Switchboard(furnish, Admission(Limits(calls=10)))
     with capture_logs() as said:
         assert board.admit(uuid.uuid4()) is None
     assert said[0]["reason"] == "The model is not installed."

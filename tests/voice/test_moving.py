@@ -90,7 +90,7 @@ async def held(services: Services, line: Line, statuses: list[str], ready: Any =
 
 
 def trail(pbx: Pbx) -> list[str]:
-    return [one for one in pbx.plan.trail if one not in ("refused", "next=wait", "next=again")]
+    return [one for one in pbx.plan.trail if one not in ("announced=ok", "refused", "next=wait", "next=again")]
 
 
 def with_manager(line_settings: dict[str, Any], manager: Manager) -> dict[str, Any]:

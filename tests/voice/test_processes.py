@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,12 +20,14 @@ from connectors.offline_speech.speech import EspeakSynthesizer, SphinxTranscribe
 from graph_runtime.api.app import create_app
 from graph_runtime.bootstrap import Services
 from graph_runtime.contract.calls import Voice
+from graph_runtime.contract.errors import Conflict
 from graph_runtime.services.principal import Principal
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
+from graph_runtime.storage.instance import call_states
 from tests.api.conftest import serving
 from tests.phone_world import Line, new_line, phone_flow
 from tests.ports import free_port
-from tests.voice.asterisk_stand_in import Dialplan, Leg
+from tests.voice.asterisk_stand_in import Dialplan, Leg, connect
 from voice.house import SpeechParts
 from voice.speaker import speech_of
 
@@ -115,6 +118,7 @@ async def processes(postgres: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator
     environment = kept | {
         "PYTHONPATH": str(ROOT), "DATABASE_URL": postgres.app_url, "PATCHCORD_SECRET_KEY": "for tests only, " * 3,
         "PATCHCORD_VOICE_PORT": str(port), "PATCHCORD_DATA_DIR": str(tmp_path),
+        "PATCHCORD_VOICE_MOST_LAG_MS": "2000",  # how busy the machine of the tests is decides nothing here
     }  # fmt: skip
     found = VoiceProcesses(environment, port)
     await found.start()
@@ -261,3 +265,35 @@ async def test_one_call_outlives_two_processes(services: Services, owner: Princi
     facts = (await services.phone_setup.calls(owner, caller.conversation_id))[0]
     heard = sum(len(leg.frames) for leg in plan.legs) * 0.02
     assert heard * 0.6 < facts.recorded_seconds <= heard + 2, "what the killed process had recorded is there"
+
+
+async def test_others_see_whether_a_process_takes_calls(
+    services: Services, owner: Principal, processes: VoiceProcesses
+) -> None:
+    line = await new_line(services, owner, FLOW)
+
+    async def stand(**states: int) -> None:
+        """Until the living processes stand like this."""
+        wanted = {"" if state == "open" else state: count for state, count in states.items()}
+        async with asyncio.timeout(60), services.database.direct() as connection:
+            while await call_states(connection) != wanted:  # noqa: ASYNC110 (another process tells nobody)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    await stand(open=1)
+    await processes.kill()
+    await stand()
+    processes.environment["PATCHCORD_VOICE_MOST_CALLS"] = "1"
+    await processes.start()
+    await stand(open=1)
+    leg = await connect(processes.port, uuid.UUID(await line.ring()))
+    await stand(calls=1)
+    with pytest.raises(Conflict) as refused:
+        await line.ring()
+    assert refused.value.params["reason"] == "desk"
+    leg.hang_up()
+    await stand(open=1)
+    await line.ring()
+    processes.running[-1].send_signal(signal.SIGTERM)
+    assert await processes.running[-1].wait() == 0
+    await stand()
+    leg.check()

@@ -27,6 +27,7 @@ class Desk:
         if path == "announce":
             call_id = uuid.UUID(query["uuid"])
             self.office.parties[call_id] = Party(self.office.clock)
+            return "ok"
         if "dialed" in query:
             return ""
         if path == "next":
@@ -79,6 +80,7 @@ async def test_a_transfer_that_nobody_answers_brings_the_caller_back_and_one_tha
         line.end()
     assert await running == "done"
     assert plan.trail == [
+        "announced=ok",
         *("continues", "next=transfer|PJSIP/200", "dial PJSIP/200: NOANSWER"),
         *("continues", "next=transfer|PJSIP/201", "dial PJSIP/201: ANSWER"),
     ]
@@ -117,6 +119,7 @@ async def test_a_server_that_is_gone_for_good_leaves_the_caller_to_the_desk(desk
     plan.pause = 0
     assert await plan.run() == "desk"
     assert plan.trail.count("refused") == 21
+    assert desk.asked[-1] == "hangup", "the call holds its place on the line no longer"
 
 
 async def test_we_hang_up(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from graph_runtime.contract.speech import Synthesizer, Transcriber
 from graph_runtime.services.call_turns import PhoneCall
 from tests.phone_world import Line as PhoneLine
 from tests.voice.asterisk_stand_in import Leg, connect
+from voice.admission import Admission, Limits
 from voice.audiosocket.server import Server
 from voice.call import Call
 from voice.clock import Clock
@@ -33,7 +34,8 @@ class VoiceProcess:
             return SpeechParts(transcriber, synthesizer, backup=backup)
 
         self.house = House(self.clock, self.detector, services.phone_calls, speech)
-        self.switchboard = Switchboard(lambda: self.house, 100)
+        self.admission = Admission(Limits(calls=100))
+        self.switchboard = Switchboard(lambda: self.house, self.admission)
         self.server = Server(self.switchboard.admit)
         self.port = 0
 

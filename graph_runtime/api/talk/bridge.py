@@ -15,7 +15,7 @@ import structlog
 from graph_runtime.api.talk.caller import CallerVoice
 from graph_runtime.api.talk.wire import FRAME_MS, Decoder, audio, digit, naming
 from graph_runtime.contract.calls import TransferOutcome
-from graph_runtime.contract.errors import Unreachable
+from graph_runtime.contract.errors import TooMany, Unreachable
 from graph_runtime.services.talks import Next
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class Bridge:
             self._moved.set_result(result)
 
     async def run(self, move: Callable[[TransferOutcome], Awaitable[Next]]) -> None:
-        """Until it is over. Raises: Unreachable when no media process answers."""
+        """Until it is over. Raises: Unreachable when no media process answers, TooMany when none has room."""
         tries = 0
         while True:
             has_spoken = await self._connected()
@@ -93,6 +93,8 @@ class Bridge:
                 await self._page.tell("moved", then=next_.kind)
             if next_.kind == "over":
                 return
+            if next_.kind == "full":
+                raise TooMany("As many calls as can be held are held already. Try again in a minute.", retry_after=60.0)
             if tries > MOST_TRIES:
                 raise Unreachable(
                     f"The voice process does not take this talk at {self._place}. See whether it runs "

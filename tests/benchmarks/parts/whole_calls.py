@@ -58,7 +58,7 @@ class AtOnce:
 
     # as the service
 
-    async def attach(self, uuid: str) -> PhoneCall:
+    async def attach(self, uuid: str, full: str = "") -> PhoneCall:
         return PhoneCall(
             uuid=uuid, workspace_id="", agent_id="", channel_id="", conversation_id="", language="en", line=_LINE,
             from_number="", did="", epoch=1, is_new=True, access=Principal("", None, "owner", frozenset()),
