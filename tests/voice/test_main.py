@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import uuid
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,9 +89,16 @@ async def test_a_process_that_is_stopped_while_its_port_is_taken_ends(monkeypatc
     await server.close()
 
 
+class Stranger:
+    """A connection that has not said which call it is."""
+
+    is_attached = False
+    is_held = True
+
+
 async def test_connections_that_are_no_calls_yet_are_limited() -> None:
     board = main.Switchboard(lambda: pytest.fail("nobody is let in"), Admission(Limits(calls=2)))
-    strangers: Any = [SimpleNamespace(is_attached=False, is_held=True) for _ in range(2)]
+    strangers: Any = {Stranger() for _ in range(2)}
     board.calls.update(strangers)
     with capture_logs() as said:
         assert board.admit(uuid.uuid4()) is None
