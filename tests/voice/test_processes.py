@@ -217,7 +217,7 @@ async def test_one_call_outlives_two_processes(services: Services, owner: Princi
         async def ask(path: str, query: dict[str, str]) -> str:
             return (await client.get(f"/phone/{line.secret}/{path}", params=query)).text.strip()
 
-        plan = Dialplan(ask, lambda: processes.port, dial, pause=1.0)
+        plan = Dialplan(ask, lambda: processes.port, dial, pause=2.0)  # a new process takes its time beside other tests
         caller = Caller(line, plan)
         call = asyncio.create_task(plan.run())
 
