@@ -15,6 +15,7 @@ QUEUE_MS = 500
 REMEMBERED_FRAMES = 35
 """The last 700 ms played, for telling an echo from the caller."""
 
+
 class Mouth(Protocol):
     """Where frames go."""
 
@@ -143,7 +144,8 @@ class _Played:
         """Their samples."""
         size = self._size
         return b"".join(
-            bytes(s.frames * size) if s.audio is None else s.audio[s.at : s.at + s.frames * size] for s in self._stretches
+            bytes(s.frames * size) if s.audio is None else s.audio[s.at : s.at + s.frames * size]
+            for s in self._stretches
         )
 
 

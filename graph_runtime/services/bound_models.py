@@ -56,6 +56,23 @@ class BoundModels:
             self._kept.popitem(last=False)
         return [model]
 
+    async def warm_up_for_calls(self) -> None:
+        """Import what agents on the phone ask their models with; a call that waits for it would be one among others that
+        are disturbed by it. A vendor that is chosen later is imported with its first answer.
+        """
+        left = {kind.id: kind.warm_up for kind in self._catalog.connectors.values() if kind.warm_up is not None}
+        lines = sorted(self._catalog.phone_lines())
+        async with self._database.direct() as connection:
+            cursor = await connection.execute("SELECT id::text FROM all_workspaces() id")
+            workspaces = [str(row["id"]) async for row in cursor]
+        for workspace_id in workspaces:
+            async with self._database.workspace(workspace_id) as connection:
+                wanted = await rows.on_the_phone(connection, lines)
+            for name in left.keys() & wanted:
+                await asyncio.to_thread(left.pop(name))
+            if not left:
+                return
+
     def _demo(self) -> list[ChatModel]:
         for kind in self._catalog.connectors.values():
             if not kind.needs_credential and kind.chat_model is not None:
