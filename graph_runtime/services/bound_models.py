@@ -57,8 +57,8 @@ class BoundModels:
         return [model]
 
     async def warm_up_for_calls(self) -> None:
-        """Import what agents on the phone ask their models with; a call that waits for it would be one among others that
-        are disturbed by it. A vendor that is chosen later is imported with its first answer.
+        """Import the libraries behind the connections of agents on the phone, models and speech: while calls are on, an
+        import disturbs all of them. A vendor that is chosen later is imported with its first answer.
         """
         left = {kind.id: kind.warm_up for kind in self._catalog.connectors.values() if kind.warm_up is not None}
         lines = sorted(self._catalog.phone_lines())

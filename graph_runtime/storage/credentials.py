@@ -152,14 +152,14 @@ async def default(connection: Connection, key: str = "default_model") -> Row | N
 
 
 async def on_the_phone(connection: Connection, lines: list[str]) -> set[str]:
-    """The connectors behind the connections of agents that have a phone line, the workspace's default model among them.
+    """The connectors behind the connections of agents that have a phone line, the workspace's defaults among them.
 
     `lines`: the connectors of phone lines.
     """
     cursor = await connection.execute(
         "SELECT b.connector FROM agent_connection b JOIN channel l ON l.agent_id = b.agent_id AND l.connector = ANY(%(lines)s)"
-        " UNION SELECT s.value->>'connector' FROM setting s WHERE s.key = 'default_model'"
-        " AND EXISTS (SELECT FROM channel WHERE connector = ANY(%(lines)s))",
+        " UNION SELECT s.value->>'connector' FROM setting s WHERE s.key IN"
+        " ('default_model', 'default_transcriber', 'default_synthesizer') AND EXISTS (SELECT FROM channel WHERE connector = ANY(%(lines)s))",
         {"lines": lines},
     )
     return {str(row["connector"]) async for row in cursor}

@@ -115,7 +115,7 @@ class Calls:
     def __init__(self, clock: Clock, detector: Detector, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.at_once = AtOnce()
         self._on: set[Call] = set()
-        self._gone = dict.fromkeys(_counted(()), 0)
+        self._gone = _counted(())
 
         async def speech(_: PhoneCall) -> SpeechParts:
             engine: Any = self.at_once
@@ -143,7 +143,7 @@ class Calls:
                 self._gone[name] += count
 
 
-def _counted(calls: Iterable[Call]) -> dict[str, int]:
+def _counted(calls: Iterable[Call]) -> dict[str, float]:
     calls = tuple(calls)
     return {
         "underruns": sum(c._playout.counts.underruns for c in calls if c._playout is not None),
