@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from graph_runtime import bootstrap, event_loop
-from graph_runtime.contract import local_time
 from graph_runtime.contract.errors import BuilderError
-from graph_runtime.engine import prices
 from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.settings import Settings
 from graph_runtime.telemetry import logs
@@ -116,8 +114,6 @@ async def _warm(services: bootstrap.Services, switchboard: Switchboard) -> None:
 def _load() -> None:
     for module in ("voice.call", "voice.voice_activity"):
         importlib.import_module(module)
-    prices.warm_up()
-    local_time.warm_up()
 
 
 async def _open(server: Server, settings: Settings, stop: asyncio.Event) -> int | None:

@@ -7,11 +7,13 @@ from collections import OrderedDict
 
 from pydantic import ValidationError
 
+from graph_runtime.contract import local_time
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import Connector, CredentialSettings
 from graph_runtime.contract.errors import CredentialRejected
 from graph_runtime.contract.models import ChatModel
 from graph_runtime.contract.outside_words import sentence
+from graph_runtime.engine import prices
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as rows
 from graph_runtime.storage.database import Connection, Database, Row
@@ -58,8 +60,11 @@ class BoundModels:
 
     async def warm_up_for_calls(self) -> None:
         """Import the libraries behind the connections of agents on the phone, models and speech: while calls are on, an
-        import disturbs all of them. A vendor that is chosen later is imported with its first answer.
+        import disturbs all of them. A vendor that is chosen later is imported with its first answer. Prices and the zones
+        of numbers are loaded, too.
         """
+        await asyncio.to_thread(prices.warm_up)
+        await asyncio.to_thread(local_time.warm_up)
         left = {kind.id: kind.warm_up for kind in self._catalog.connectors.values() if kind.warm_up is not None}
         lines = sorted(self._catalog.phone_lines())
         async with self._database.direct() as connection:
