@@ -34,12 +34,6 @@ SPEECH_SECONDS = 2
 LOOKS = 8
 """Rounds of the event loop after each piece of work: what one task leads to in others."""
 
-# Its output is its answers.
-structlog.configure(
-    wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-)
-
 
 class MediaCall:
     """What every call does 50 times a second: hears, is judged, speaks."""
@@ -200,4 +194,9 @@ async def _serve(kind: str, *, steps: bool) -> None:
 
 
 if __name__ == "__main__":
+    # Its output is its answers.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     (asyncio if sys.argv[1] == "streams" else uvloop).run(_serve(sys.argv[1], steps="steps" in sys.argv))
