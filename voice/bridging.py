@@ -47,8 +47,7 @@ class Bridging:
             await asyncio.gather(running, return_exceptions=True)
 
     async def _run(self, speech: SpeechParts, voice_now: Callable[[], Voice]) -> None:
-        speaker = Speaker(self._playout, speech, self._house.phrases)
-        speaking = asyncio.create_task(speaker.run(), name="bridge speaks")
+        speaker: Speaker | None = None  # most answers need none
         try:
             while True:
                 await self._house.waiting.sleep(LOOK_SECONDS)
@@ -65,14 +64,17 @@ class Bridging:
                     if rung is Bridge.FILLER and self.ladder.filler
                     else text_of(rung, voice.language)
                 )
+                if speaker is None:
+                    speaker = Speaker(self._playout, speech, self._house.phrases)
+                    speaker.start()
                 speaker.say(text, voice)
                 if rung is Bridge.GIVE_UP:
                     await _heard(speaker)
                     self._give_up()
                     return
         finally:
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+            if speaker is not None:
+                await speaker.stop()
 
 
 async def _heard(speaker: Speaker) -> None:

@@ -297,6 +297,9 @@ class Call:
         latency.stamp(Stamp.FINAL_TEXT, self.house.monotonic())
         self._dialogue.take(speech if speech.text else Silence())
 
+    def _understood_so_far(self, text: str) -> None:
+        self.step(Words(text))
+
     def _probably_said(self, speech: Speech) -> None:
         """Understood before it is certain that it was all."""
         if self._dialogue is not None and self.turns.is_probably_done and speech.text:
@@ -321,9 +324,10 @@ class Call:
             hints=hints,
             options=hints if self.listen.is_closed else (),
         )
-        self._hearing = Hearing(parts.transcriber, request, lambda text: self.step(Words(text)), self._probably_said)
         windows = PRE_ROLL_WINDOWS + (GATED_WINDOWS if self.turns.we_speak else 0)
-        self._hearing.feed(self.gate.past(windows))
+        self._hearing = Hearing(
+            parts.transcriber, request, self._understood_so_far, self._probably_said, self.gate.past(windows)
+        )
 
     def _forget(self) -> None:
         if self._dialogue is not None:

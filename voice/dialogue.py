@@ -237,7 +237,7 @@ class Dialogue:
         cutting = self._cutting
         if cutting is not None:
             await asyncio.wait([cutting])
-        speaking = asyncio.create_task(speaker.run(), name="speaker")
+        speaker.start()
         end: CallEvent | None = None
         try:
             async with aclosing(house.phone.turn(phone, heard)) as events:
@@ -258,8 +258,7 @@ class Dialogue:
             await self._bridging.end()
             end = phone.waits = self._without_an_answer(phone)
         finally:
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+            await speaker.stop()
         self._inbox.put(TurnOver(end))
 
     def _say(self, phone: PhoneCall, speaker: Speaker, event: CallEvent, latency: TurnLatency) -> None:

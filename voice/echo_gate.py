@@ -18,7 +18,6 @@ LOUD_RMS = 230.0
 """About -43 dBFS: an echo of -30 dB is below it, and a person who interrupts is above it."""
 
 WINDOW = 256
-WINDOW_BYTES = WINDOW * 2
 REMEMBERED_WINDOWS = 16
 """512 ms: what an utterance began with before it was noticed is in there."""
 
@@ -76,14 +75,13 @@ class EchoGate:
     `gated` counts windows of speech that were held to be our own.
     """
 
-    __slots__ = ("_assumed", "_at", "_caller", "_known", "_past", "_rate", "gated")
+    __slots__ = ("_assumed", "_caller", "_past", "_rate", "gated")
 
     def __init__(self, rate: int = 8000) -> None:
         self._rate = rate
-        self._past = bytearray(REMEMBERED_WINDOWS * WINDOW_BYTES)
-        """A ring: one piece of memory for as long as the call lasts."""
+        self._past: list[bytes] = []
+        """The windows themselves, the newest last: an utterance that begins holds the same ones."""
 
-        self._at = self._known = 0
         self._caller = 0
         """A bit for each of the last windows, the newest last."""
 
@@ -104,12 +102,9 @@ class EchoGate:
         """Windows of the last 8 that were the caller's: what was spoken before the gate opened."""
         return self._caller.bit_count()
 
-    def past(self, windows: int) -> bytes:
+    def past(self, windows: int) -> list[bytes]:
         """The last so many windows that were heard, at most 16; fewer at the beginning."""
-        size = min(windows, self._known) * WINDOW_BYTES
-        if size <= self._at:
-            return bytes(self._past[self._at - size : self._at])
-        return bytes(self._past[self._at - size :] + self._past[: self._at])
+        return self._past[-windows:]
 
     def note_silence_of_ours(self, window: bytes) -> None:
         """A window heard while nothing of ours can echo; keeps the past complete."""
@@ -117,9 +112,9 @@ class EchoGate:
         self._note(False)
 
     def _remember(self, window: bytes) -> None:
-        self._past[self._at : self._at + WINDOW_BYTES] = window
-        self._at = (self._at + WINDOW_BYTES) % len(self._past)
-        self._known = min(self._known + 1, REMEMBERED_WINDOWS)
+        self._past.append(window)
+        if len(self._past) > REMEMBERED_WINDOWS:
+            del self._past[0]
 
     def _note(self, is_theirs: bool) -> None:
         self._caller = (self._caller << 1 | is_theirs) & ((1 << WINDOWS) - 1)
@@ -132,7 +127,8 @@ class EchoGate:
             self._assumed += 1
             return True
         self._assumed = 0
-        heard = np.frombuffer(self.past(-(-HEARD_MS * self._rate // 1000 // WINDOW)), dtype="<i2").astype(np.float32)
+        latest = b"".join(self.past(-(-HEARD_MS * self._rate // 1000 // WINDOW)))
+        heard = np.frombuffer(latest, dtype="<i2").astype(np.float32)
         needed = PLAYED_MS * self._rate // 1000
         ours = np.frombuffer(played()[-needed * 2 :].rjust(needed * 2, b"\0"), dtype="<i2").astype(np.float32)
         return echo_correlation(heard[-HEARD_MS * self._rate // 1000 :], ours) < ECHO_CORRELATION

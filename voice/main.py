@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import errno
 import gc
+import importlib
 import os
 import signal
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
 
 from graph_runtime import bootstrap, event_loop
+from graph_runtime.contract.errors import BuilderError
 from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.settings import Settings
 from graph_runtime.telemetry import logs
@@ -40,7 +42,7 @@ SPARE_AGAIN_SECONDS = 0.05
 
 def run(settings: Settings) -> None:
     """Hold calls until SIGTERM or SIGINT."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy reads it when it comes, with the first call
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy reads it when it comes
     logs.set_up(as_json=settings.environment == "production", level=settings.log_level)
     event_loop.run(serve(settings))
 
@@ -64,7 +66,8 @@ async def serve(settings: Settings) -> None:
     server = Server(switchboard.admit)
     sockets = Server(switchboard.admit, wire=WebSocketDecoder)
     try:
-        port = await _open(server, settings, stop, lambda: _warm(services, switchboard))
+        await _warm(services, switchboard)
+        port = await _open(server, settings, stop)
         if port is not None:
             clock.start()
             _hurry()
@@ -88,9 +91,7 @@ async def serve(settings: Settings) -> None:
 
 
 def furnished(clock: Clock, services: bootstrap.Services) -> House:
-    """What calls share, with the detector at work. It takes 40 MB and some tenths of a second, so it comes with the
-    first call. Raises: ModelMissing.
-    """
+    """What calls share, with the detector at work. Raises: ModelMissing."""
     from voice.house import House, SpeechParts
     from voice.voice_activity import Detector
 
@@ -107,17 +108,25 @@ def furnished(clock: Clock, services: bootstrap.Services) -> House:
 
 
 async def _warm(services: bootstrap.Services, switchboard: Switchboard) -> None:
-    """Load what the first call would wait for."""
-    switchboard.prepare()
-    backup = await services.speech.without_key()
-    if backup is not None:
-        await backup.warm_up()
+    """Load what the first call would wait for; while a call goes on, an import would be heard."""
+    try:
+        await asyncio.to_thread(_load)
+        switchboard.prepare()
+        await services.models.warm_up_for_calls()
+        backup = await services.speech.without_key()
+        if backup is not None:
+            await backup.warm_up()
+    except (BuilderError, ImportError) as error:
+        log.warning("voice_not_prepared", reason=str(error), exc_info=error)
 
 
-async def _open(
-    server: Server, settings: Settings, stop: asyncio.Event, prepare: Callable[[], Awaitable[None]]
-) -> int | None:
-    """The port, as soon as it is free; None when it is time to stop before that. A spare prepares meanwhile."""
+def _load() -> None:
+    for module in ("voice.call", "voice.voice_activity"):
+        importlib.import_module(module)
+
+
+async def _open(server: Server, settings: Settings, stop: asyncio.Event) -> int | None:
+    """The port, as soon as it is free; None when it is time to stop before that."""
     is_spare = False
     place = f"{settings.voice_host}:{settings.voice_port}"
     said = ""
@@ -130,7 +139,6 @@ async def _open(
                 if not is_spare:
                     is_spare = True
                     log.info("voice_spare", place=place)
-                    await prepare()
             elif reason != said:
                 log.error(
                     "no_calls", place=place, reason=reason,

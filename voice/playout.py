@@ -16,10 +16,6 @@ REMEMBERED_FRAMES = 35
 """The last 700 ms played, for telling an echo from the caller."""
 
 
-Place = tuple[bytes, int]
-"""A frame as the audio that it is a part of, and where it begins there: what waits to be played is there anyway."""
-
-
 class Mouth(Protocol):
     """Where frames go."""
 
@@ -67,8 +63,8 @@ class Utterance:
             place += 1
         return found
 
-    def place(self, frame: bytes) -> Place:
-        """Where the frame that `next` has just given lies."""
+    def place(self, frame: bytes) -> tuple[bytes, int]:
+        """The audio of which the frame that `next` has just given is a part, and where it begins there."""
         if self._pieces and len(self._pieces[0]) - self._taken >= len(frame):
             return self._pieces[0], self._taken
         return frame, 0
@@ -107,6 +103,52 @@ class PlayoutCounts:
     """Frames that waited because the line took nothing."""
 
 
+@dataclass(slots=True)
+class _Stretch:
+    """Frames one after the other in `audio` from the byte `at` on; None is silence."""
+
+    audio: bytes | None
+    at: int
+    frames: int = 1
+
+
+class _Played:
+    """The last 700 ms, as stretches of the audio that they are parts of: what waits to be played is there anyway."""
+
+    __slots__ = ("_frames", "_size", "_stretches")
+
+    def __init__(self, frame_bytes: int) -> None:
+        self._size = frame_bytes
+        self._frames = 0
+        self._stretches: list[_Stretch] = []
+
+    def add(self, audio: bytes | None, at: int) -> None:
+        """One frame more, and the oldest one less."""
+        stretches, size = self._stretches, self._size
+        last = stretches[-1] if stretches else None
+        if last is not None and last.audio is audio and (audio is None or last.at + last.frames * size == at):
+            last.frames += 1
+        else:
+            stretches.append(_Stretch(audio, at))
+        if self._frames < REMEMBERED_FRAMES:
+            self._frames += 1
+            return
+        first = stretches[0]
+        if first.frames == 1:
+            del stretches[0]
+        else:
+            first.frames -= 1
+            first.at += size
+
+    def sound(self) -> bytes:
+        """Their samples."""
+        size = self._size
+        return b"".join(
+            bytes(s.frames * size) if s.audio is None else s.audio[s.at : s.at + s.frames * size]
+            for s in self._stretches
+        )
+
+
 class Playout:
     """One call's queue. The clock calls `tick`; everything else is called by the call's own tasks.
 
@@ -120,10 +162,10 @@ class Playout:
         self.on_started: Callable[[object], None] = _nothing
         self.on_ended: Callable[[object], None] = _nothing
         self.tap: Callable[[bytes | None], None] | None = None
-        self._played: list[Place | None] = []
         self.is_paused = False
         self._speak = mouth.speak
         self._frame_bytes = format.frame_bytes
+        self._played = _Played(format.frame_bytes)
         self._queue: list[Utterance] = []
         self._waiting_bytes = 0
         self._is_dry = False
@@ -147,8 +189,7 @@ class Playout:
 
     def last_played(self) -> bytes:
         """The last 700 ms, silence included; shorter at the beginning."""
-        size, silence = self._frame_bytes, self.format.silence()
-        return b"".join(silence if p is None else p[0][p[1] : p[1] + size] for p in self._played)
+        return self._played.sound()
 
     def open(self, key: object) -> Utterance:
         """A new utterance behind all others; `put` fills it, `finish` completes it."""
@@ -217,7 +258,7 @@ class Playout:
         """Send the next frame."""
         utterance = self._queue[0] if self._queue and not self.is_paused else None
         frame = None if utterance is None else self._next_frame(utterance)
-        place = utterance.place(frame) if frame is not None and utterance is not None else None
+        audio, at = utterance.place(frame) if frame is not None and utterance is not None else (None, 0)
         is_heard = self._speak(frame)
         if frame is None:
             self.counts.silent += 1
@@ -229,10 +270,8 @@ class Playout:
             self.counts.held += 1
             self.counts.silent += 1
             self._silent_ticks += 1
-            frame = place = None
-        self._played.append(place)
-        if len(self._played) > REMEMBERED_FRAMES:
-            del self._played[0]
+            frame = audio = None
+        self._played.add(audio, at)
         if self.tap is not None:
             self.tap(frame)
         if frame is not None and utterance is not None:

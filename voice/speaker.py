@@ -39,6 +39,10 @@ CHARACTERS_PER_SECOND = 14
 """Of speech at normal speed; for how much of an unfinished sentence was heard."""
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(eq=False, slots=True)
 class Piece:
     """One sentence, or one recording. `key` is its message's, "" for what is said to bridge a silence."""
@@ -51,7 +55,7 @@ class Piece:
     recording: Callable[[], Awaitable[bytes]] | None = None
     is_started: bool = False
     is_over: bool = False
-    on_over: Callable[[], None] = lambda: None
+    on_over: Callable[[], None] = _nothing
 
     def end(self) -> None:
         """It was played, or never will be."""
@@ -60,11 +64,16 @@ class Piece:
 
 
 class Speaker:
-    """One turn's speech on one call. `run` works until it is cancelled; the rest returns at once."""
+    """One turn's speech on one call: it is spoken from `start` to `stop`. What does not wait returns at once."""
+
+    __slots__ = (
+        "_begun", "_is_started", "_news", "_phrases", "_pieces", "_playout", "_speaking", "_speech", "_splitters", "failure",
+        "on_first_audio", "on_first_sentence",
+    )  # fmt: skip
 
     def __init__(self, playout: Playout, speech: SpeechParts, phrases: PhraseCache) -> None:
-        self.on_first_sentence: Callable[[], None] = lambda: None
-        self.on_first_audio: Callable[[], None] = lambda: None
+        self.on_first_sentence: Callable[[], None] = _nothing
+        self.on_first_audio: Callable[[], None] = _nothing
         self.failure: ConnectorError | None = None
         self._playout = playout
         self._speech = speech
@@ -74,9 +83,11 @@ class Speaker:
         self._begun = 0
         """Of the pieces, from the first on."""
 
-        self._places = asyncio.Semaphore(DEEP)
+        self._is_started = False
+        self._speaking: tuple[asyncio.Task[None], ...] = ()
+        """At most DEEP; not in a task group, which keeps itself in memory when it is cancelled."""
+
         self._news = Signal()
-        self._more = Signal()
 
     @property
     def is_heard(self) -> bool:
@@ -142,19 +153,33 @@ class Speaker:
         if self.failure is not None:
             raise self.failure
 
-    async def run(self) -> None:
-        """Synthesise and play, in order."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                while self._begun == len(self._pieces):
-                    self._more.clear()
-                    await self._more.wait()
-                piece = self._pieces[self._begun]
-                self._begun += 1
-                if piece.is_over:
-                    continue
-                await self._places.acquire()
-                group.create_task(self._speak(piece, self._playout.open(piece)), name="synthesis")
+    def start(self) -> None:
+        """Synthesise and play, in order, what there is and what comes."""
+        self._is_started = True
+        self._begin()
+
+    async def stop(self) -> None:
+        """Begin nothing more, and end what was begun."""
+        self._is_started = False
+        for task in self._speaking:
+            task.cancel()
+        if self._speaking:
+            await asyncio.wait(self._speaking)
+
+    def _begin(self) -> None:
+        while self._is_started and len(self._speaking) < DEEP and self._begun < len(self._pieces):
+            piece = self._pieces[self._begun]
+            self._begun += 1
+            if not piece.is_over:
+                task = asyncio.create_task(self._speak(piece, self._playout.open(piece)), name="synthesis")
+                self._speaking = (*self._speaking, task)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._speaking = tuple(other for other in self._speaking if other is not task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("sentence_not_spoken", reason=type(error).__name__, exc_info=error)
+        self._begin()
 
     def _add(self, text: str, words: Words) -> None:
         if text.strip():
@@ -163,8 +188,8 @@ class Speaker:
     def _enqueue(self, piece: Piece) -> None:
         piece.on_over = self._news.set
         self._pieces.append(piece)
-        self._more.set()
         self.on_first_sentence()
+        self._begin()
 
     async def _speak(self, piece: Piece, utterance: Utterance) -> None:
         """A voice that is far ahead is not read: what it has ready waits where it makes it."""
@@ -178,7 +203,6 @@ class Speaker:
             self._news.set()
         finally:
             self._playout.finish(utterance)
-            self._places.release()
 
     async def _audio(self, piece: Piece) -> AsyncGenerator[bytes, None]:
         rate = self._playout.format.rate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from graph_runtime.contract.calls import Speech
 from graph_runtime.contract.speech import Listening, ListenRequest, Transcriber
@@ -11,7 +11,7 @@ from graph_runtime.contract.speech import Listening, ListenRequest, Transcriber
 
 class Hearing:
     """`on_words` is told the text so far, where the recogniser gives it before the end; `on_final` what `result` will be,
-    as soon as that is known, unless the speaker goes on."""
+    as soon as that is known, unless the speaker goes on. `before`: what was heard of it until now, in pieces."""
 
     def __init__(
         self,
@@ -19,17 +19,20 @@ class Hearing:
         request: ListenRequest,
         on_words: Callable[[str], None],
         on_final: Callable[[Speech], None] = lambda _: None,
+        before: Sequence[bytes] = (),
     ) -> None:
         self._transcriber = transcriber
         self._request = request
         self._on_words = on_words
         self._on_final = on_final
-        self._audio: list[bytes] = []
+        self._audio: list[bytes] = list(before)
         self._listening: Listening
         self._reading: asyncio.Task[Speech]
         self._closing: set[asyncio.Task[None]] = set()
         self._is_finished = False
         self._open()
+        if before:
+            self._listening.feed(b"".join(before))
 
     def feed(self, audio: bytes) -> None:
         """The next piece of the utterance, at the request's rate."""

@@ -13,6 +13,17 @@ from urllib.parse import urlsplit
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 600.0  # the adapter's own time-outs are the real ones; this only frees a forgotten socket
 
+_AT_FIRST_USE = (
+    "langchain.chat_models",
+    "langchain_core.messages.block_translators.langchain_v0",
+    "langchain_core.tracers.context",
+    "langchain_core.tracers.run_collector",
+    "langchain_core.tracers.stdout",
+    "anyio.streams.memory",
+    "anyio.streams.stapled",
+)
+"""What the libraries import themselves, but only when the first answer comes."""
+
 _SALT = secrets.token_bytes(16)
 
 
@@ -50,5 +61,8 @@ def chat_model(name: str, provider: str, **options: Any) -> Any:
 
 def warm_up(*modules: str) -> None:
     """Import what the first call would import; run it in a thread before the first conversation (0.5 to 2.5 s)."""
-    for module in ("langchain.chat_models", *modules):
+    import anyio
+
+    for module in (*_AT_FIRST_USE, *modules):
         importlib.import_module(module)
+    _ = anyio.connect_tcp, anyio.create_memory_object_stream  # imported when they are named

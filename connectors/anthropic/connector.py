@@ -81,7 +81,7 @@ def _address(settings: Settings) -> str:
 
 def warm_up() -> None:
     """Import the vendor's library ahead of the first conversation."""
-    clients.warm_up("langchain_anthropic")
+    clients.warm_up("langchain_anthropic", "anthropic.resources.messages", "opentelemetry.propagate")
 
 
 CONNECTOR = Connector(

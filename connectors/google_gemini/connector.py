@@ -92,7 +92,7 @@ def _address(settings: Settings) -> str:
 
 def warm_up() -> None:
     """Import the vendor's library ahead of the first conversation."""
-    clients.warm_up("langchain_google_genai")
+    clients.warm_up("langchain_google_genai", "httpcore")
 
 
 CONNECTOR = Connector(

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from connectors.google_speech.hearing import MODELS, GoogleTranscriber
 from connectors.google_speech.speaking import VOICES, GoogleSynthesizer
-from connectors.google_speech.wire import Line, load
+from connectors.google_speech.wire import Line, load, warm_up
 from graph_runtime.contract.connectors import CheckResult, Connector, CredentialSettings
 from graph_runtime.contract.forms import setting
 from graph_runtime.contract.speech import SynthesizerOffer, TranscriberOffer
@@ -66,6 +66,7 @@ CONNECTOR = Connector(
     settings=Settings,
     kinds=frozenset({"transcriber", "synthesizer"}),
     check=check,
+    warm_up=warm_up,
     transcriber=TranscriberOffer(open=transcriber, models=MODELS, streams=True),
     synthesizer=SynthesizerOffer(open=synthesizer, voices=VOICES, streams=True),
 )

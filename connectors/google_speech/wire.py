@@ -105,10 +105,11 @@ def _channel(address: str) -> Any:
 
 async def load() -> None:
     """Import Google's libraries (2 s) without stopping the event loop."""
-    await asyncio.to_thread(_load)
+    await asyncio.to_thread(warm_up)
 
 
-def _load() -> None:
+def warm_up() -> None:
+    """The same, in the thread that asks."""
     for module in ("grpc.aio", "google.cloud.speech_v2.types", "google.cloud.texttospeech_v1.types", "google.auth.jwt"):
         importlib.import_module(module)
 

@@ -129,7 +129,9 @@ def _names(answer: Any) -> list[str]:
 
 def warm_up() -> None:
     """Import the vendor's library ahead of the first conversation."""
-    clients.warm_up("langchain_openai")
+    clients.warm_up(
+        "langchain_openai", "openai.resources.chat.completions.completions", "openai.resources.responses.responses"
+    )
 
 
 CONNECTOR = Connector(

@@ -75,6 +75,11 @@ def zone_of_phone(phone: str, likely_zone: str = "") -> str:
     return _MOST_PEOPLE.get(phonenumbers.region_code_for_number(number) or "", "")
 
 
+def warm_up() -> None:
+    """Load the tables, for processes in which nobody may wait for them."""
+    zone_of_phone("+12025550100")
+
+
 @lru_cache(maxsize=1)
 def _lone_zones() -> dict[str, str]:
     """Zones of the countries (by their code) that have one zone only: whatever the rest of a number is, it rings there."""

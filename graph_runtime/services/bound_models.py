@@ -7,11 +7,13 @@ from collections import OrderedDict
 
 from pydantic import ValidationError
 
+from graph_runtime.contract import local_time
 from graph_runtime.contract.catalog import Catalog
 from graph_runtime.contract.connectors import Connector, CredentialSettings
 from graph_runtime.contract.errors import CredentialRejected
 from graph_runtime.contract.models import ChatModel
 from graph_runtime.contract.outside_words import sentence
+from graph_runtime.engine import prices
 from graph_runtime.services.vault import Vault
 from graph_runtime.storage import credentials as rows
 from graph_runtime.storage.database import Connection, Database, Row
@@ -55,6 +57,26 @@ class BoundModels:
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return [model]
+
+    async def warm_up_for_calls(self) -> None:
+        """Import the libraries behind the connections of agents on the phone, models and speech: while calls are on, an
+        import disturbs all of them. A vendor that is chosen later is imported with its first answer. Prices and the zones
+        of numbers are loaded, too.
+        """
+        await asyncio.to_thread(prices.warm_up)
+        await asyncio.to_thread(local_time.warm_up)
+        left = {kind.id: kind.warm_up for kind in self._catalog.connectors.values() if kind.warm_up is not None}
+        lines = sorted(self._catalog.phone_lines())
+        async with self._database.direct() as connection:
+            cursor = await connection.execute("SELECT id::text FROM all_workspaces() id")
+            workspaces = [str(row["id"]) async for row in cursor]
+        for workspace_id in workspaces:
+            async with self._database.workspace(workspace_id) as connection:
+                wanted = await rows.on_the_phone(connection, lines)
+            for name in left.keys() & wanted:
+                await asyncio.to_thread(left.pop(name))
+            if not left:
+                return
 
     def _demo(self) -> list[ChatModel]:
         for kind in self._catalog.connectors.values():

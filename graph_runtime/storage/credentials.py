@@ -163,6 +163,20 @@ async def is_resting(connection: Connection, agent_id: str, *, has_voice: bool) 
     return await cursor.fetchone() is not None
 
 
+async def on_the_phone(connection: Connection, lines: list[str]) -> set[str]:
+    """The connectors behind the connections of agents that have a phone line, the workspace's defaults among them.
+
+    `lines`: the connectors of phone lines.
+    """
+    cursor = await connection.execute(
+        "SELECT b.connector FROM agent_connection b JOIN channel l ON l.agent_id = b.agent_id AND l.connector = ANY(%(lines)s)"
+        " UNION SELECT s.value->>'connector' FROM setting s WHERE s.key IN"
+        " ('default_model', 'default_transcriber', 'default_synthesizer') AND EXISTS (SELECT FROM channel WHERE connector = ANY(%(lines)s))",
+        {"lines": lines},
+    )
+    return {str(row["connector"]) async for row in cursor}
+
+
 _REST = """
     UPDATE credential SET
         hears_again_at = CASE WHEN %(hears)s THEN greatest(hears_again_at, now() + make_interval(secs => %(seconds)s))

@@ -1,8 +1,10 @@
 """The load of `bench calls`, a process of its own: so many callers, 50 frames a second each way, and how evenly they come.
 
-`python -m tests.benchmarks._call_load PORT CALLS SECONDS [talks]` prints "begins" when the ramp is over, and at the end one
-JSON object. Callers who talk say something, hear the answer, say something again, and interrupt every second answer;
-others speak all the time. It has no event loop: its own share would limit what can be measured.
+`python -m tests.benchmarks._call_load PORT CALLS SECONDS [talks] [steps]` prints "begins" when the ramp is over, and at the end
+one JSON object; calls stay on until its input ends. Callers who talk say something, hear the answer, say something again, and
+interrupt every second answer; others speak all the time. With `steps` it says what time it is, and waits for a line until it
+goes on: then everything happens however slow the machine is. It has no event loop: its own share would limit what can be
+measured.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ SLOTS = 20
 MESSAGE_BYTES = 323
 READ_BYTES = 65_536
 RAMP_SECONDS = 2.0
+STEP = 0.002
+STEPS_FROM = 1000.0
 SAYS_MS = 1200
 PAUSES_MS = (3800, 2000)
 """After the longer one the answer is over; the shorter one ends in the middle of it."""
@@ -42,10 +46,19 @@ class Caller:
 
     __slots__ = (
         "_ended_at", "_loud_at", "_spoke_at", "answers", "arrivals", "at", "begins", "ends", "is_lost", "is_measured",
-        "line", "read", "rest", "silences", "sock", "write",
+        "line", "now", "read", "rest", "silences", "sock", "write",
     )  # fmt: skip
 
-    def __init__(self, port: int, line: list[bytes], start: int, begins: frozenset[int], ends: frozenset[int]) -> None:
+    def __init__(
+        self,
+        port: int,
+        now: Callable[[], float],
+        line: list[bytes],
+        start: int,
+        begins: frozenset[int],
+        ends: frozenset[int],
+    ) -> None:
+        self.now = now
         self.line = line
         self.at = start
         self.begins = begins
@@ -74,7 +87,7 @@ class Caller:
         if not data:
             self.is_lost = True  # a lost call is a failed run
             return
-        now = time.monotonic()
+        now = self.now()
         size = self.rest + len(data)
         if self.is_measured:
             for _ in range(size // MESSAGE_BYTES):
@@ -101,10 +114,10 @@ class Caller:
             self.is_lost = True
             return
         if at in self.begins:
-            now = time.monotonic()
+            now = self.now()
             self._spoke_at = now if now - self._loud_at < 0.1 else 0.0
         elif at in self.ends:
-            self._ended_at = time.monotonic()
+            self._ended_at = self.now()
             if self._spoke_at and self.is_measured:
                 # The answer that was interrupted was silent from its last frame on.
                 self.silences.append((self._loud_at - self._spoke_at) * 1000)
@@ -112,15 +125,21 @@ class Caller:
 
 
 class Load:
-    """All callers, in slots of 1 ms."""
+    """All callers, in slots of 1 ms. `move`: time passes only by telling it, step by step."""
 
-    def __init__(self) -> None:
+    def __init__(self, move: Callable[[float], None] | None) -> None:
+        self._move = move
+        self._at = STEPS_FROM
         self.callers: list[Caller] = []
         self._slots: list[list[Caller]] = [[] for _ in range(SLOTS)]
         self._epoll = select.epoll()
         self._of: dict[int, Caller] = {}
         self._slot = 0
-        self._due = time.monotonic()
+        self._due = self.now()
+
+    def now(self) -> float:
+        """Seconds."""
+        return time.monotonic() if self._move is None else self._at
 
     def add(self, caller: Caller) -> None:
         """One more."""
@@ -131,18 +150,32 @@ class Load:
 
     def run(self, seconds: float) -> None:
         """Send and receive for so long."""
-        until = time.monotonic() + seconds
-        while (now := time.monotonic()) < until:
-            while self._due <= now:
-                for caller in self._slots[self._slot]:
-                    caller.tick()
-                self._slot = (self._slot + 1) % SLOTS
-                self._due += PERIOD / SLOTS
-            for number, _ in self._epoll.poll(max(0.0, self._due - time.monotonic()), 256):
-                caller = self._of[number]
-                caller.receive()
-                if caller.is_lost:
-                    self._epoll.unregister(number)
+        until = self.now() + seconds
+        while self.now() < until:
+            self.turn()
+
+    def turn(self) -> None:
+        """Send what is due, and receive until more is; or one step of time."""
+        now = self.now()
+        while self._due <= now:
+            for caller in self._slots[self._slot]:
+                caller.tick()
+            self._slot = (self._slot + 1) % SLOTS
+            self._due += PERIOD / SLOTS
+        patience = max(0.0, self._due - self.now()) if self._move is None else 0.0
+        for number, _ in self._epoll.poll(patience, 256):
+            caller = self._of[number]
+            caller.receive()
+            if caller.is_lost:
+                self._epoll.unregister(number)
+        if self._move is not None:
+            self._at += STEP
+            self._move(self._at)
+
+
+def _tell(at: float) -> None:
+    print(at, flush=True)
+    sys.stdin.readline()
 
 
 def _line(talks: bool) -> tuple[list[bytes], frozenset[int], frozenset[int]]:
@@ -164,11 +197,11 @@ def _frames(audio: bytes) -> list[bytes]:
     return [b"\x10\x01\x40" + audio[i : i + 320] for i in range(0, len(audio), 320)]
 
 
-def _load(port: int, calls: int, seconds: float, *, talks: bool) -> dict[str, float]:
+def _load(port: int, calls: int, seconds: float, *, talks: bool, steps: bool) -> dict[str, float]:
     frames, begins, ends = _line(talks)
-    load = Load()
+    load = Load(_tell if steps else None)
     for number in range(calls):
-        load.add(Caller(port, frames, number * 7 % len(frames), begins, ends))
+        load.add(Caller(port, load.now, frames, number * 7 % len(frames), begins, ends))
         load.run(RAMP_SECONDS / calls)
     load.run(4.0 if talks else 1.5)
     gc.collect()
@@ -205,4 +238,7 @@ def _load(port: int, calls: int, seconds: float, *, talks: bool) -> dict[str, fl
 
 
 if __name__ == "__main__":
-    print(json.dumps(_load(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), talks="talks" in sys.argv)))
+    _, port, calls, seconds, *how = sys.argv
+    found = _load(int(port), int(calls), float(seconds), talks="talks" in how, steps="steps" in how)
+    print(json.dumps(found), flush=True)
+    sys.stdin.read()

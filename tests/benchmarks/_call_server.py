@@ -1,6 +1,7 @@
 """The measured process of `bench calls`: one media core, or the yardstick, an echo server on asyncio streams.
 
-`python -m tests.benchmarks._call_server KIND` prints its port; each line on its input is answered with its figures.
+`python -m tests.benchmarks._call_server KIND [steps]` prints its port; each line on its input is answered with its figures.
+With `steps` time passes only when a line says what time it is, and everything that is due happens before that is answered.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 
 import psutil
 import structlog
 import uvloop
 
+from tests.benchmarks._call_load import STEPS_FROM
 from tests.benchmarks.parts.whole_calls import Calls
 from voice.audiosocket.server import Ears, Line, Server
 from voice.clock import Clock
@@ -28,11 +31,8 @@ from voice.turn_taking import Heard, Rules, TurnTaking, WeWait
 from voice.voice_activity import GROUPS, WINDOW_MS, Detector, Ear
 
 SPEECH_SECONDS = 2
-# Its output is its answers.
-structlog.configure(
-    wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-)
+LOOKS = 8
+"""Rounds of the event loop after each piece of work: what one task leads to in others."""
 
 
 class MediaCall:
@@ -88,14 +88,17 @@ class MediaCall:
 class Media:
     """One clock, one detector, one door."""
 
-    def __init__(self, kind: str) -> None:
-        self.clock = Clock()
+    def __init__(self, kind: str, stepped: Callable[[], float] | None = None) -> None:
+        self.clock = Clock(stepped or time.monotonic)
+        self._is_stepped = stepped is not None
         self.detector = None if kind == "plain" else Detector(self.clock, judges_all=kind == "neural_on_all")
         self.fetched: list[Line] = []
         """Without a detector somebody else has to read what comes, as often as it would."""
 
         self.speech = os.urandom(16_000 * SPEECH_SECONDS)
-        self.calls = Calls(self.clock, self.detector) if kind == "whole" and self.detector is not None else None
+        self.calls: Calls | None = None
+        if kind == "whole" and self.detector is not None:
+            self.calls = Calls(self.clock, self.detector, stepped or time.monotonic)
         self.server = Server(self._admit, first_message_seconds=30)
 
     async def open(self) -> int:
@@ -106,7 +109,8 @@ class Media:
             for group in range(GROUPS):
                 period = WINDOW_MS / 1000
                 self.clock.every(period, group * period / GROUPS, partial(self._fetch, group))
-        self.clock.start()
+        if not self._is_stepped:
+            self.clock.start()
         return await self.server.open("127.0.0.1", 0)
 
     def _fetch(self, group: int) -> None:
@@ -139,25 +143,60 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def _serve(kind: str) -> None:
+class Steps:
+    """Time that passes only when it is told to. `seconds` of the processor were taken meanwhile."""
+
+    def __init__(self) -> None:
+        self.at = STEPS_FROM
+        self.seconds = 0.0
+
+    async def to(self, at: float, clock: Clock) -> None:
+        """Until then, with all that is due and all that comes of it."""
+        began = time.process_time()
+        self.at = at
+        due = True
+        while due:
+            next_due = clock.run_due()
+            due = next_due is not None and next_due <= at
+            for _ in range(LOOKS):
+                await asyncio.sleep(0)
+        self.seconds += time.process_time() - began
+
+
+async def _serve(kind: str, *, steps: bool) -> None:
     me = psutil.Process()
-    media = None
+    media, stepped = None, Steps()
     if kind == "streams":
         listening = await asyncio.start_server(_echo, "127.0.0.1", 0, backlog=1024)
         port = listening.sockets[0].getsockname()[1]
     else:
-        media = Media(kind)
+        media = Media(kind, (lambda: stepped.at) if steps else None)
         port = await media.open()
     print(port, flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        if line.strip() == "freeze":
+        what = line.strip()
+        if media is not None and what.startswith("1"):
+            await stepped.to(float(what), media.clock)
+            print(flush=True)
+            continue
+        if what == "freeze":
             gc.collect()
             gc.freeze()
         times = me.cpu_times()
-        found = {"rss": me.memory_info().rss, "cpu": times.user + times.system, "at": time.monotonic()}
+        found = {
+            "rss": me.memory_info().rss,
+            "cpu": times.user + times.system,
+            "stepped_cpu": stepped.seconds,
+            "at": time.monotonic(),
+        }
         print(json.dumps(found | (media.figures() if media is not None else {})), flush=True)
 
 
 if __name__ == "__main__":
-    (asyncio if sys.argv[1] == "streams" else uvloop).run(_serve(sys.argv[1]))
+    # Its output is its answers.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    (asyncio if sys.argv[1] == "streams" else uvloop).run(_serve(sys.argv[1], steps="steps" in sys.argv))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -9,9 +12,11 @@ from connectors.offline_speech import speech as offline
 from graph_runtime.bootstrap import Services
 from graph_runtime.contract.catalog import Catalog, load_catalog
 from graph_runtime.contract.errors import CredentialRejected, InputInvalid
+from graph_runtime.services.bound_models import BoundModels
 from graph_runtime.services.bound_speech import BoundSpeech
 from graph_runtime.services.principal import Principal
 from tests.fakes.google_speech import key_file
+from tests.phone_world import new_line, phone_flow
 
 CATALOG = load_catalog(["connectors"])
 ABSENT = Catalog(connectors={k: c for k, c in CATALOG.connectors.items() if k != "offline_speech"})
@@ -75,3 +80,26 @@ async def test_a_connector_is_bound_only_where_it_has_something_to_offer(service
         await services.agents.bind(owner, agent_id, "transcriber", credential_id=None, connector="demo_model")
     with pytest.raises(InputInvalid):
         await services.workspace_settings.set_default_speech(owner, "llm", credential_id=None)
+
+
+async def test_libraries_are_loaded_for_agents_on_the_phone_only(services: Services, owner: Principal) -> None:
+    loaded: list[str] = []
+    kinds = {k: replace(c, warm_up=c.warm_up and partial(loaded.append, k)) for k, c in CATALOG.connectors.items()}
+    models = BoundModels(services.database, Catalog(connectors=kinds), services.vault)
+    agent_id, google = await agent(services, owner), await google_key(services, owner)
+    openai = (await services.credentials.create(owner, "openai", "O", {"key": "sk-0123456789ab"})).id
+    await services.agents.bind(
+        owner, agent_id, "transcriber", credential_id=google, connector="google_speech", model=""
+    )
+    await services.workspace_settings.set_default_model(owner, credential_id=openai, connector="openai", model="m")
+    await models.warm_up_for_calls()
+    assert loaded == [], "nobody is on the phone"
+    line = await new_line(services, owner, phone_flow({"n_end": ("hang_up", {})}, {"n_start.next": "n_end"}))
+    await models.warm_up_for_calls()
+    assert loaded == ["openai"]
+    loaded.clear()
+    await services.agents.bind(
+        owner, line.agent_id, "synthesizer", credential_id=google, connector="google_speech", model="Chirp3-HD-Kore"
+    )
+    await models.warm_up_for_calls()
+    assert sorted(loaded) == ["google_speech", "openai"]

@@ -185,6 +185,21 @@ def test_the_last_seven_hundred_milliseconds_are_remembered() -> None:
     assert states == [False, True, False]
 
 
+async def test_what_is_remembered_is_what_was_heard_whatever_it_was_part_of() -> None:
+    playout, mouth, _ = player()
+    heard: list[bytes] = []
+    for number in range(6):
+        utterance = playout.open(number)
+        for piece in range(number):
+            await playout.put(utterance, tone(7 + 23 * piece, hz=200 + 50 * number))
+        playout.finish(utterance)
+        mouth.takes = number != 4
+        for _ in range(11):
+            tick(playout, 1)
+            heard.append((mouth.sent[-1] if mouth.takes else None) or bytes(FRAME))
+            assert playout.last_played() == b"".join(heard[-35:])
+
+
 async def test_what_is_next_does_not_wait_for_what_comes_after_it() -> None:
     playout, mouth, _ = player()
     first, second = playout.open("a"), playout.open("b")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import cache
 
 from voice.frames import AudioFormat
 
@@ -117,7 +118,7 @@ class Decoder:
 
     def encoder(self, kind: int) -> Encoder:
         """For what we say on this connection."""
-        return Encoder(kind)
+        return _encoder(kind)
 
     def farewell(self) -> bytes:
         """Give the call back to the dialplan."""
@@ -148,7 +149,7 @@ class Decoder:
 
 
 class Encoder:
-    """Makes the messages of one connection, in the kind of audio that was heard on it first."""
+    """Makes the messages of connections of one kind of audio: the kind that was heard on each of them first."""
 
     __slots__ = ("_frame_bytes", "_header", "format", "kind", "silence")
 
@@ -164,3 +165,6 @@ class Encoder:
         if len(frame) != self._frame_bytes:
             raise ValueError(f"a frame at {self.format.rate} Hz has {self._frame_bytes} bytes, not {len(frame)}")
         return self._header + frame
+
+
+_encoder = cache(Encoder)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import Any
 
 from graph_runtime.contract.calls import (
@@ -26,7 +27,7 @@ from graph_runtime.services.principal import Principal
 from tests.voice import sounds
 from voice.call import Call
 from voice.clock import Clock
-from voice.house import House, SpeechParts
+from voice.house import House, SpeechParts, Waiting
 from voice.voice_activity import Detector
 
 ENDPOINT_MS = 400
@@ -109,30 +110,43 @@ class Utterance:
 
 
 class Calls:
-    """Takes every call. `underruns` and `interruptions` of those that are on."""
+    """Takes every call. `monotonic` is the clock's."""
 
-    def __init__(self, clock: Clock, detector: Detector) -> None:
+    def __init__(self, clock: Clock, detector: Detector, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.at_once = AtOnce()
         self._on: set[Call] = set()
+        self._gone = _counted(())
 
         async def speech(_: PhoneCall) -> SpeechParts:
             engine: Any = self.at_once
             return SpeechParts(engine, engine)
 
-        self._house = House(clock, detector, self.at_once, speech)
+        self._house = House(
+            clock, detector, self.at_once, speech, monotonic=monotonic, waiting=Waiting(monotonic, asyncio.sleep)
+        )
 
     def admit(self, call_id: uuid.UUID) -> Call:
         """One more."""
-        call = Call(self._house, call_id, self._on.discard)
+        call = Call(self._house, call_id, self._over)
         self._on.add(call)
         return call
 
     def figures(self) -> dict[str, float]:
-        """So far."""
-        counts = [c._playout.counts for c in self._on if c._playout is not None]
-        return {
-            "answers": self.at_once.answers,
-            "underruns": sum(c.underruns for c in counts),
-            "interruptions": sum(c.counts.interruptions for c in self._on),
-            "false_interruptions": sum(c.counts.false_interruptions for c in self._on),
-        }
+        """Of all calls so far, those that are over among them."""
+        on = _counted(self._on)
+        return {"answers": self.at_once.answers} | {name: on[name] + gone for name, gone in self._gone.items()}
+
+    def _over(self, call: Call) -> None:
+        if call in self._on:
+            self._on.remove(call)
+            for name, count in _counted((call,)).items():
+                self._gone[name] += count
+
+
+def _counted(calls: Iterable[Call]) -> dict[str, float]:
+    calls = tuple(calls)
+    return {
+        "underruns": sum(c._playout.counts.underruns for c in calls if c._playout is not None),
+        "interruptions": sum(c.counts.interruptions for c in calls),
+        "false_interruptions": sum(c.counts.false_interruptions for c in calls),
+    }

@@ -1,0 +1,75 @@
+"""Calls as `bench calls` plays them: what they count, and what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.benchmarks._call_load import Caller, Load, _line
+from tests.benchmarks._call_server import Media, Steps
+from voice.latency import TurnLatency
+from voice.playout import Utterance
+from voice.speaker import Piece, Speaker
+
+SECONDS = 10
+"""A turn that is heard to its end, and one that is interrupted."""
+
+OF_A_TURN = (Piece, Speaker, TurnLatency, Utterance, asyncio.Task)
+
+
+@asynccontextmanager
+async def played(calls: int) -> AsyncIterator[Media]:
+    """So many, on sockets, in time that passes when everything is done."""
+    steps = Steps()
+    media = Media("whole", lambda: steps.at)
+    port = await media.open()
+    load = Load(lambda _: None)
+    frames, begins, ends = _line(talks=True)
+    for number in range(calls):
+        load.add(Caller(port, load.now, frames, number * 7, begins, ends))
+    until = load.now() + SECONDS
+    while load.now() < until:
+        load.turn()
+        await steps.to(load.now(), media.clock)
+    try:
+        yield media
+    finally:
+        for caller in load.callers:
+            caller.sock.close()
+        await media.server.close()
+        assert media.calls is not None
+        for call in list(media.calls._on):
+            await call.finished()
+        assert media.detector is not None
+        media.detector.stop()
+
+
+async def test_what_calls_counted_stays_counted_when_they_are_over() -> None:
+    async with played(2) as media:
+        assert media.calls is not None
+        next(iter(media.calls._on)).counts.false_interruptions += 3
+        before = media.calls.figures()
+    assert not media.calls._on
+    assert before["interruptions"] >= 2
+    assert before["false_interruptions"] >= 3
+    assert media.calls.figures() == before
+
+
+async def test_a_turn_leaves_nothing_to_the_garbage_collector() -> None:
+    """What it finds it finds late: turns of many minutes would lie in memory."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with played(1) as media:
+            assert media.calls is not None
+            assert media.calls.figures()["answers"] >= 3
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = [type(o).__name__ for o in gc.garbage if isinstance(o, OF_A_TURN)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
