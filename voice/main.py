@@ -120,8 +120,8 @@ async def _open(
             if settings.voice_has_spare and error.errno == errno.EADDRINUSE:
                 if not is_spare:
                     is_spare = True
-                    log.info("voice_spare", place=place)
                     await prepare()
+                    log.info("voice_spare", place=place)
             elif reason != said:
                 log.error(
                     "no_calls", place=place, reason=reason,
