@@ -306,8 +306,13 @@ class Telephone:
 
 
 async def connect(
-    port: int, call_id: uuid.UUID, profile: Profile = ASTERISK_22, how: Greeting = "alone", *, receive_buffer: int = 0,
-    telephone: Telephone = Telephone(),  # noqa: B008 (it cannot change)
+    port: int,
+    call_id: uuid.UUID,
+    profile: Profile = ASTERISK_22,
+    how: Greeting = "alone",
+    *,
+    receive_buffer: int = 0,
+    telephone: Telephone = Telephone(),
 ) -> Leg:
     """The application AudioSocket() begins. Raises: OSError when nobody listens, as without `TryExec`."""
     sock = socket.socket()
@@ -350,7 +355,7 @@ class Dialplan:
     channel: str = ""
     """Its unique id, told in the announcement if there is one."""
 
-    telephone: Telephone = Telephone()  # noqa: RUF009 (it cannot change)
+    telephone: Telephone = Telephone()
 
     def redirect(self) -> None:
         """As AMI Redirect and ARI continue do: the channel leaves its audio for the extension `transfer`."""

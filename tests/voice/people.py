@@ -200,10 +200,14 @@ class Person:
 
     def timeline(self, since: float = 0.0) -> str:
         """What happened, for whoever looks for the reason of a trouble."""
-        heard = [(s.began, f"leg {s.leg}: {s.text} ({s.heard}/{s.frames}, to {s.ended - since:.2f})") for s in self.sentences]
+        heard = [
+            (s.began, f"leg {s.leg}: {s.text} ({s.heard}/{s.frames}, to {s.ended - since:.2f})") for s in self.sentences
+        ]
         heard += [(leg.ended_at, f"leg {n} ends: {leg.outcome}") for n, leg in enumerate(self.legs) if leg.ended_at]
         heard += [(at, f"keyed {self.codes[place]}") for place, at in self.keyed]
-        return "\n".join([f"{self.number} {self.plan.trail}", *(f"  {at - since:8.2f} {what}" for at, what in sorted(heard))])
+        return "\n".join(
+            [f"{self.number} {self.plan.trail}", *(f"  {at - since:8.2f} {what}" for at, what in sorted(heard))]
+        )
 
     def expected(self) -> list[list[str]]:
         """The sentences of each turn, the first one before any code; as far as they wanted to hear."""
@@ -332,42 +336,54 @@ def _blow_of(leg: HearingLeg, blows: Sequence[Blow]) -> int | None:
 
 
 def _heard(found: Account, person: Person, blows: Sequence[Blow]) -> None:
-    turns = person.expected()
-    plan = [(turn, text) for turn, texts in enumerate(turns) for text in texts]
+    plan = [(turn, text) for turn, texts in enumerate(person.expected()) for text in texts]
     at, leg = 0, 0
     for sentence in person.sentences:
-        text = f"{person.number}: “{sentence.text}”"
         is_new_leg, leg = sentence.leg != leg, sentence.leg
-        if f"caller {person.number}" not in sentence.text.lower():
-            if "caller" in sentence.text.lower():
-                found.foreign.append(text)
-            found.bridges += 1
-            continue
-        if person.hangs_up_at is not None and at >= len(plan):
-            continue  # the answer they did not wait for
+        if not _is_own(found, person, sentence) or (person.hangs_up_at is not None and at >= len(plan)):
+            continue  # what bridges a silence, and the answer they did not wait for
         if at >= len(plan) or sentence.text != plan[at][1]:
-            places = [n for n, (_, said) in enumerate(plan) if said == sentence.text]
-            if places and places[0] < at and is_new_leg:
-                old = person.legs[sentence.leg - 1]
-                if not _may_say_again(person, plan, (places[0], at), old, blows):
-                    found.twice.append(text)
-                found.again += at - places[0]
-                at = places[0]
-            elif places and places[0] < at:
-                found.twice.append(text)
+            place = _elsewhere(found, person, plan, at, sentence, is_new_leg, blows)
+            if place is None:
                 continue
-            elif places:
-                found.left_out.append(f"{person.number}: {[said for _, said in plan[at : places[0]]]}")
-                at = places[0]
-            else:
-                found.twice.append(f"{text} was never to be said")
-                continue
+            at = place
         if sentence.is_whole:
             at += 1
-        elif (number := _blow_of(person.legs[sentence.leg], blows)) is None or blows[number].kind == "replaced":
-            found.cut.append(f"{text} after {sentence.heard} of {sentence.frames} frames")
+        elif (number := _blow_of(person.legs[leg], blows)) is None or blows[number].kind == "replaced":
+            found.cut.append(f"{person.number}: “{sentence.text}” after {sentence.heard} of {sentence.frames} frames")
     if at < len(plan):
         found.left_out.append(f"{person.number}: {[said for _, said in plan[at:]]}")
+
+
+def _is_own(found: Account, person: Person, sentence: Sentence) -> bool:
+    if f"caller {person.number}" in sentence.text.lower():
+        return True
+    if "caller" in sentence.text.lower():
+        found.foreign.append(f"{person.number}: “{sentence.text}”")
+    found.bridges += 1
+    return False
+
+
+def _elsewhere(
+    found: Account, person: Person, plan: list[tuple[int, str]], at: int, sentence: Sentence, is_new_leg: bool,
+    blows: Sequence[Blow],
+) -> int | None:  # fmt: skip
+    """Where a sentence stands that is not the next one; None when it stands nowhere or was said already."""
+    text = f"{person.number}: “{sentence.text}”"
+    place = next((n for n, (_, said) in enumerate(plan) if said == sentence.text), None)
+    if place is None:
+        found.twice.append(f"{text} was never to be said")
+        return None
+    if place > at:
+        found.left_out.append(f"{person.number}: {[said for _, said in plan[at:place]]}")
+        return place
+    if not is_new_leg:
+        found.twice.append(f"{text} on one connection")
+        return None
+    if not _may_say_again(person, plan, (place, at), person.legs[sentence.leg - 1], blows):
+        found.twice.append(text)
+    found.again += at - place
+    return place
 
 
 def _may_say_again(
@@ -381,7 +397,9 @@ def _may_say_again(
     if number is None or blows[number].kind != "killed" or plan[place][0] != plan[at - 1][0]:
         return False
     is_over = at == len(plan) or plan[at][0] != plan[at - 1][0]
-    last = next((s for leg in reversed(person.legs[: person.legs.index(old) + 1]) for s in reversed(leg.sentences)), None)
+    last = next(
+        (s for leg in reversed(person.legs[: person.legs.index(old) + 1]) for s in reversed(leg.sentences)), None
+    )
     return not is_over or (last is not None and old.ended_at - last.ended < SPOKEN_SECONDS)
 
 
@@ -409,8 +427,12 @@ def _written(found: Account, person: Person, rows: list[tuple[str, str]]) -> Non
         wanted += [("contact", code), *(("agent", text) for text in _messages(said))]
     kept = rows[: len(wanted)] if person.hangs_up_at is not None else rows
     if kept != wanted:
-        first = next((n for n, (a, b) in enumerate(zip(kept, wanted, strict=False)) if a != b), min(len(kept), len(wanted)))
-        found.transcript.append(f"{person.number}: from {first} on {rows[first : first + 3]} instead of {wanted[first : first + 3]}")
+        first = next(
+            (n for n, (a, b) in enumerate(zip(kept, wanted, strict=False)) if a != b), min(len(kept), len(wanted))
+        )
+        found.transcript.append(
+            f"{person.number}: from {first} on {rows[first : first + 3]} instead of {wanted[first : first + 3]}"
+        )
 
 
 def _messages(sentences: list[str]) -> list[str]:
@@ -423,7 +445,10 @@ async def curl(client: httpx2.AsyncClient, path: str, query: dict[str, str]) -> 
     """As the dialplan asks: after two seconds, or when nobody is there, the answer is empty."""
     try:
         async with asyncio.timeout(CURL_SECONDS):
-            t0=time.monotonic(); r=(await client.get(path, params=query)).text.strip(); print("ASK", path[-9:], r, round(time.monotonic()-t0,2)); return r
+            t0 = time.monotonic()
+            r = (await client.get(path, params=query)).text.strip()
+            print("ASK", path[-9:], r, round(time.monotonic() - t0, 2))
+            return r
     except (TimeoutError, httpx2.TransportError):
         return ""
 
@@ -441,7 +466,14 @@ def transcripts(connection: psycopg.Connection[Any]) -> dict[uuid.UUID, list[tup
 
 
 def person(
-    number: int, kinds: Sequence[Kind], ask: Ask, port: int, mouths: Mouths, *, pause: float, hangs_up_at: int | None = None
+    number: int,
+    kinds: Sequence[Kind],
+    ask: Ask,
+    port: int,
+    mouths: Mouths,
+    *,
+    pause: float,
+    hangs_up_at: int | None = None,
 ) -> Person:
     """One who gives codes of these kinds."""
 

@@ -82,9 +82,16 @@ class Pair:
         with log.open("wb") as out:
             self.running.append(
                 await asyncio.create_subprocess_exec(
-                    sys.executable, "-P", "-m", "graph_runtime", "voice", env=self.environment, cwd=REPOSITORY,
-                    stdout=out, stderr=out,
-                )  # fmt: skip
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "graph_runtime",
+                    "voice",
+                    env=self.environment,
+                    cwd=REPOSITORY,
+                    stdout=out,
+                    stderr=out,
+                )
             )
         return log
 
