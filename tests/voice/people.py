@@ -324,7 +324,7 @@ def account(
             found.dropped.append(f"{person.number}: {person.outcome} {person.trouble or person.plan.trail[-8:]}")
         for leg in person.legs:
             found.faults += [f"{person.number}: {fault}" for fault in [leg.dropped, *leg.faults] if fault]
-        _heard(found, person, blows)
+        _Walk(found, person, blows).go()
         _changed_legs(found, person, blows)
         _written(found, person, transcripts.get(person.plan.call_id, []))
     return found
@@ -335,72 +335,82 @@ def _blow_of(leg: HearingLeg, blows: Sequence[Blow]) -> int | None:
     return max((n for n, blow in enumerate(blows) if blow.at <= leg.ended_at), default=None)
 
 
-def _heard(found: Account, person: Person, blows: Sequence[Blow]) -> None:
-    plan = [(turn, text) for turn, texts in enumerate(person.expected()) for text in texts]
-    at, leg = 0, 0
-    for sentence in person.sentences:
-        is_new_leg, leg = sentence.leg != leg, sentence.leg
-        if not _is_own(found, person, sentence) or (person.hangs_up_at is not None and at >= len(plan)):
-            continue  # what bridges a silence, and the answer they did not wait for
-        if at >= len(plan) or sentence.text != plan[at][1]:
-            place = _elsewhere(found, person, plan, at, sentence, is_new_leg, blows)
-            if place is None:
-                continue
-            at = place
+class _Walk:
+    """Through what one person heard, beside what was to be said to them: `at` is the sentence that is to come."""
+
+    def __init__(self, found: Account, person: Person, blows: Sequence[Blow]) -> None:
+        self.found = found
+        self.person = person
+        self.blows = blows
+        self.plan = [(turn, text) for turn, texts in enumerate(person.expected()) for text in texts]
+        self.at = 0
+
+    def go(self) -> None:
+        """From the first sentence to the last one."""
+        leg = 0
+        for sentence in self.person.sentences:
+            is_new_leg, leg = sentence.leg != leg, sentence.leg
+            if not self._is_own(sentence) or (self.person.hangs_up_at is not None and self.at >= len(self.plan)):
+                continue  # what bridges a silence, and the answer they did not wait for
+            if self.at < len(self.plan) and sentence.text == self.plan[self.at][1]:
+                self._take(sentence)
+            elif self._goes_elsewhere(sentence, is_new_leg):
+                self._take(sentence)
+        if self.at < len(self.plan):
+            self._left_out(len(self.plan))
+
+    def _take(self, sentence: Sentence) -> None:
         if sentence.is_whole:
-            at += 1
-        elif (number := _blow_of(person.legs[leg], blows)) is None or blows[number].kind == "replaced":
-            found.cut.append(f"{person.number}: “{sentence.text}” after {sentence.heard} of {sentence.frames} frames")
-    if at < len(plan):
-        found.left_out.append(f"{person.number}: {[said for _, said in plan[at:]]}")
+            self.at += 1
+            return
+        number = _blow_of(self.person.legs[sentence.leg], self.blows)
+        if number is None or self.blows[number].kind == "replaced":
+            self.found.cut.append(f"{self._named(sentence)} after {sentence.heard} of {sentence.frames} frames")
 
-
-def _is_own(found: Account, person: Person, sentence: Sentence) -> bool:
-    if f"caller {person.number}" in sentence.text.lower():
-        return True
-    if "caller" in sentence.text.lower():
-        found.foreign.append(f"{person.number}: “{sentence.text}”")
-    found.bridges += 1
-    return False
-
-
-def _elsewhere(
-    found: Account, person: Person, plan: list[tuple[int, str]], at: int, sentence: Sentence, is_new_leg: bool,
-    blows: Sequence[Blow],
-) -> int | None:  # fmt: skip
-    """Where a sentence stands that is not the next one; None when it stands nowhere or was said already."""
-    text = f"{person.number}: “{sentence.text}”"
-    place = next((n for n, (_, said) in enumerate(plan) if said == sentence.text), None)
-    if place is None:
-        found.twice.append(f"{text} was never to be said")
-        return None
-    if place > at:
-        found.left_out.append(f"{person.number}: {[said for _, said in plan[at:place]]}")
-        return place
-    if not is_new_leg:
-        found.twice.append(f"{text} on one connection")
-        return None
-    if not _may_say_again(person, plan, (place, at), person.legs[sentence.leg - 1], blows):
-        found.twice.append(text)
-    found.again += at - place
-    return place
-
-
-def _may_say_again(
-    person: Person, plan: list[tuple[int, str]], places: tuple[int, int], old: HearingLeg, blows: Sequence[Blow]
-) -> bool:
-    """A question that is open may be put again, and whatever of its turn was not written down as heard."""
-    place, at = places
-    if place == at - 1 and plan[place][1].endswith("?"):
-        return True
-    number = _blow_of(old, blows)
-    if number is None or blows[number].kind != "killed" or plan[place][0] != plan[at - 1][0]:
+    def _is_own(self, sentence: Sentence) -> bool:
+        if f"caller {self.person.number}" in sentence.text.lower():
+            return True
+        if "caller" in sentence.text.lower():
+            self.found.foreign.append(self._named(sentence))
+        self.found.bridges += 1
         return False
-    is_over = at == len(plan) or plan[at][0] != plan[at - 1][0]
-    last = next(
-        (s for leg in reversed(person.legs[: person.legs.index(old) + 1]) for s in reversed(leg.sentences)), None
-    )
-    return not is_over or (last is not None and old.ended_at - last.ended < SPOKEN_SECONDS)
+
+    def _goes_elsewhere(self, sentence: Sentence, is_new_leg: bool) -> bool:
+        """To where a sentence stands that is not the next one; False when it stands nowhere, or was said already."""
+        place = next((n for n, (_, said) in enumerate(self.plan) if said == sentence.text), None)
+        if place is None:
+            self.found.twice.append(f"{self._named(sentence)} was never to be said")
+            return False
+        if place > self.at:
+            self._left_out(place)
+        elif not is_new_leg:
+            self.found.twice.append(f"{self._named(sentence)} on one connection")
+            return False
+        else:
+            self.found.again += self.at - place
+            if not self._may_say_again(place, self.person.legs[sentence.leg - 1]):
+                self.found.twice.append(self._named(sentence))
+        self.at = place
+        return True
+
+    def _may_say_again(self, place: int, old: HearingLeg) -> bool:
+        """A question that is open may be put again; after a death, whatever of its turn was not written down as heard."""
+        plan, at = self.plan, self.at
+        if place == at - 1 and plan[place][1].endswith("?"):
+            return True
+        number = _blow_of(old, self.blows)
+        if number is None or self.blows[number].kind != "killed" or plan[place][0] != plan[at - 1][0]:
+            return False
+        is_over = at == len(plan) or plan[at][0] != plan[at - 1][0]
+        legs = self.person.legs[: self.person.legs.index(old) + 1]
+        last = next((s for leg in reversed(legs) for s in reversed(leg.sentences)), None)
+        return not is_over or (last is not None and old.ended_at - last.ended < SPOKEN_SECONDS)
+
+    def _left_out(self, until: int) -> None:
+        self.found.left_out.append(f"{self.person.number}: {[said for _, said in self.plan[self.at : until]]}")
+
+    def _named(self, sentence: Sentence) -> str:
+        return f"{self.person.number}: “{sentence.text}”"
 
 
 def _changed_legs(found: Account, person: Person, blows: Sequence[Blow]) -> None:
@@ -445,10 +455,7 @@ async def curl(client: httpx2.AsyncClient, path: str, query: dict[str, str]) -> 
     """As the dialplan asks: after two seconds, or when nobody is there, the answer is empty."""
     try:
         async with asyncio.timeout(CURL_SECONDS):
-            t0 = time.monotonic()
-            r = (await client.get(path, params=query)).text.strip()
-            print("ASK", path[-9:], r, round(time.monotonic() - t0, 2))
-            return r
+            return (await client.get(path, params=query)).text.strip()
     except (TimeoutError, httpx2.TransportError):
         return ""
 
