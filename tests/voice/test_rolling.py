@@ -29,8 +29,9 @@ from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from tests.api.conftest import serving
 from tests.phone_world import new_line
 from tests.ports import free_port
+from tests.voice.accounts import Blow, account, transcripts
 from tests.voice.asterisk_stand_in import Mouths
-from tests.voice.people import Blow, account, curl, flow, person, transcripts
+from tests.voice.people import curl, flow, person
 
 PLUGINS = ("nodes", "connectors", "tests.faults.plugins")
 PEOPLE = 10

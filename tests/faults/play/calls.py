@@ -16,8 +16,9 @@ from tests.faults.hands import Hands
 from tests.faults.stage import Stage, p95
 from tests.faults.system import Layout, System
 from tests.faults.world import make_line
+from tests.voice.accounts import Account, Blow, account, transcripts
 from tests.voice.asterisk_stand_in import Mouths
-from tests.voice.people import Account, Blow, Person, account, curl, flow, person, transcripts
+from tests.voice.people import Person, curl, flow, person
 
 READY_SECONDS = 120.0
 FIRST_NUMBER = 3000
