@@ -89,9 +89,9 @@ class _Walk:
         """From the first sentence to the last one."""
         leg = 0
         for sentence in self.person.sentences:
-            is_new_leg, leg = sentence.leg != leg, sentence.leg
             if not self._is_own(sentence) or (self.person.hangs_up_at is not None and self.at >= len(self.plan)):
                 continue  # what bridges a silence, and the answer they did not wait for
+            is_new_leg, leg = sentence.leg != leg, sentence.leg
             is_next = self.at < len(self.plan) and sentence.text == self.plan[self.at][1]
             if is_next or self._goes_elsewhere(sentence, is_new_leg):
                 self._take(sentence)

@@ -50,6 +50,7 @@ def test_a_call_that_was_taken_over_is_in_order() -> None:
     assert found.troubles == {}
     assert found.again == 1
     assert found.back == {0: [1.0]}
+    assert told(second=("One second.", *SECOND_LEG)).troubles == {}, "what bridges a silence is nobody's"
 
 
 @pytest.mark.parametrize(

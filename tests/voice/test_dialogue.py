@@ -271,7 +271,7 @@ async def test_a_process_that_ends_hears_the_caller_out(booking: Line, services:
         await leg.press("#")
         await leaving
         assert [text for text in await line_texts(booking, call) if text.startswith("> ")] == ["> 12"]
-        assert talks.texts[-1].startswith("12, which day?"), "the answer to it is heard here"
+        assert any(text.startswith("12, which day?") for text in talks.texts), "the answer to it is heard here"
         second, spoken = await process.dial(booking)
         await quiet(second, spoken)
         hears.hangs = True
