@@ -93,7 +93,7 @@ class PhoneCallRows:
         return await self._row(workspace_id, _OPTED_OUT, {"number": number}) is not None
 
     async def attach(self, workspace_id: str, call_id: str) -> Row | None:
-        """Count an attachment; the call with its state before, None when it is over, or still rings."""
+        """Count an attachment; the call with its state before and its line's revision, None when it is over, or still rings."""
         return await self._row(workspace_id, _ATTACH, {"id": call_id})
 
     async def bind(self, workspace_id: str, call_id: str, conversation_id: str) -> None:
@@ -262,7 +262,7 @@ _CAN_BEGIN = """
 _ATTACH = """
     UPDATE phone_call p SET epoch = p.epoch + 1, state = 'up', answered_at = coalesce(p.answered_at, now()), decision = ''
     FROM phone_call o WHERE o.id = p.id AND p.id = %(id)s AND p.state NOT IN ('ended', 'dialing')
-    RETURNING p.*, o.state AS state_before
+    RETURNING p.*, o.state AS state_before, (SELECT c.revision FROM channel c WHERE c.id = p.channel_id) AS line_revision
 """
 _BIND = "UPDATE phone_call SET conversation_id = %(conversation)s WHERE id = %(id)s AND conversation_id IS NULL"
 _HEAR = """
