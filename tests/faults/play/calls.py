@@ -22,6 +22,10 @@ from tests.voice.people import Person, curl, flow, person
 
 READY_SECONDS = 120.0
 FIRST_NUMBER = 3000
+RING_SECONDS = 0.25
+TURNS_A_SECOND = 6
+"""Of all callers together, about: people take their time, and two cores shared with the callers bear no more than twice that."""
+
 GAP_SECONDS = 1.0
 """For so long a telephone sends nothing; both ends silent for two are a call that Asterisk ends."""
 
@@ -88,11 +92,11 @@ class Telephones:
             leaves = number >= people
             one = person(
                 FIRST_NUMBER + number, ["echo", "model"] if leaves else kinds, ask, self.system.voice_port, mouths,
-                pause=chance.uniform(0.5, 4.0), hangs_up_at=1 if leaves else None,
+                pause=chance.uniform(0.3, 1.0) * max(people / TURNS_A_SECOND, 4.0), hangs_up_at=1 if leaves else None,
             )  # fmt: skip
             self.people.append(one)
             self._calls.append(asyncio.create_task(one.run(), name=f"call {number}"))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(RING_SECONDS)
 
     async def _blow(self, kind: Literal["replaced", "killed"]) -> None:
         name = await asyncio.to_thread(self._holder)
