@@ -198,8 +198,7 @@ class Dialogue:
                 return
             elif isinstance(item, Leave):
                 self._is_leaving = True
-                if self._is_at_turn_boundary:
-                    await self._give_back(phone)
+                if self._is_at_turn_boundary and await self._gives_away(phone):
                     return
             elif not (isinstance(item, Silence) and self._is_speaking):
                 self._recording = None
@@ -278,8 +277,10 @@ class Dialogue:
 
     async def _after_turn(self, phone: PhoneCall, end: CallEvent | None) -> bool:
         """Whether the call is given back."""
-        if isinstance(end, HangUp | Transfer) or (self._is_leaving and self._is_at_turn_boundary):
+        if isinstance(end, HangUp | Transfer):
             await self._give_back(phone)
+            return True
+        if self._is_leaving and self._is_at_turn_boundary and await self._gives_away(phone):
             return True
         if isinstance(end, Record):
             self._recording = asyncio.create_task(self._record(phone, end), name="message")
@@ -313,6 +314,11 @@ class Dialogue:
                     pass
         except BuilderError as error:
             log.warning("message_too_late", call=phone.uuid, reason=type(error).__name__)
+
+    async def _gives_away(self, phone: PhoneCall) -> bool:
+        """Let another process have the call, unless the caller begins something while that is being written down."""
+        await self._give_back(phone)
+        return self._is_at_turn_boundary
 
     async def _give_back(self, phone: PhoneCall) -> None:
         await self._playout.drained()

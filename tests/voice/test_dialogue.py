@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from typing import Any
 
 import numpy as np
 import pytest
@@ -283,6 +284,29 @@ async def test_a_process_that_ends_hears_the_caller_out(booking: Line, services:
         hears.may_go.set()
         await leaving
         assert [text for text in await line_texts(booking, spoken) if text.startswith("> ")] == ["> Olena"]
+
+
+async def test_a_caller_who_begins_while_the_call_is_given_away_is_heard_out(booking: Line, services: Services) -> None:
+    async with voice_process(services, FakeTranscriber(), FakeSynthesizer()) as process:
+        leg, call = await process.dial(booking)
+        await quiet(leg, call)
+        let_go, written = process.house.phone.let_go, asyncio.Event()
+
+        async def late(*arguments: Any, **more: Any) -> None:
+            await let_go(*arguments, **more)
+            await written.wait()
+
+        services.phone_calls.let_go = late  # type: ignore[method-assign]  # a database that takes its time
+        leaving = asyncio.create_task(process.switchboard.leave(15))
+        await asyncio.sleep(0)
+        await leg.press("1")
+        await until(lambda: call.turns.is_hearing)
+        written.set()
+        for key in "2#":
+            await leg.press(key)
+        await leaving
+        assert [text for text in await line_texts(booking, call) if text.startswith("> ")] == ["> 12"]
+        assert leg.outcome == "continues"
 
 
 async def test_a_process_that_ends_does_not_wait_for_a_noise(booking: Line, services: Services) -> None:

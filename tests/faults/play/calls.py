@@ -22,8 +22,8 @@ from tests.voice.people import Person, curl, flow, person
 
 READY_SECONDS = 120.0
 FIRST_NUMBER = 3000
-RING_SECONDS = 0.25
-TURNS_A_SECOND = 6
+RING_SECONDS = 0.8
+TURNS_A_SECOND = 4
 """Of all callers together, about: people take their time, and two cores shared with the callers bear no more than twice that."""
 
 GAP_SECONDS = 1.0
@@ -70,11 +70,11 @@ class Telephones:
             await self._ring(people, leavers, lambda p, q: curl(client, f"/phone/{line}/{p}", q), mouths)
             muting = group.create_task(self._fall_silent())
             await self._until_given(1)
+            await self.hands.kill("worker1")
             for kind in ("replaced", "replaced", "killed"):
                 await self._until_spare()
                 await self._blow(kind)
                 await self._until_given(min(one.at for one in self.people if one.hangs_up_at is None) + 2)
-            await self.hands.kill("worker1")
             for one in self.people:
                 one.may_go.set()
             await asyncio.gather(*self._calls)
