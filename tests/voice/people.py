@@ -234,14 +234,15 @@ class Person:
             self.at += await self._is_answered(self.codes[self.at], len(self.legs))
 
     async def _asked(self, place: int) -> HearingLeg:
-        """When the question has been heard whole, and nothing after it, on the leg that there is now."""
+        """When the question has been heard whole, and nothing of the flow after it, on the leg that there is now."""
         wanted = question(self.number, self.codes[place - 1] if place else "none")
         began = time.monotonic()
         while True:
             leg = self.legs[-1] if self.legs else None
-            if leg is not None and not leg.over.is_set() and leg.sentences:
-                last = leg.sentences[-1]
-                if last.is_whole and last.text == wanted:
+            if leg is not None and not leg.over.is_set():
+                # “One second” and its kin say nothing.
+                last = next((s for s in reversed(leg.sentences) if "aller" in s.text), None)
+                if last is not None and last.is_whole and last.text == wanted:
                     return leg
             if time.monotonic() - began > PATIENCE_SECONDS:
                 raise AssertionError(f"{self.number} was not asked after {PATIENCE_SECONDS:g} s: {self._heard_last()}")

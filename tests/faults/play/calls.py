@@ -22,8 +22,8 @@ from tests.voice.people import Person, curl, flow, person
 
 READY_SECONDS = 120.0
 FIRST_NUMBER = 3000
-RING_SECONDS = 0.8
-TURNS_A_SECOND = 4
+RING_SECONDS = 1.2
+TURNS_A_SECOND = 2.5
 """Of all callers together, about: people take their time, and two cores shared with the callers bear no more than twice that."""
 
 GAP_SECONDS = 1.0
@@ -74,7 +74,7 @@ class Telephones:
             for kind in ("replaced", "replaced", "killed"):
                 await self._until_spare()
                 await self._blow(kind)
-                await self._until_given(min(one.at for one in self.people if one.hangs_up_at is None) + 2)
+                await self._until_given(2 + min((one.at for one, _ in self._talking), default=0))
             for one in self.people:
                 one.may_go.set()
             await asyncio.gather(*self._calls)
@@ -110,9 +110,14 @@ class Telephones:
 
     async def _until_given(self, codes: int) -> None:
         """Everybody has got so many answers, or their call is over."""
-        talking = [(o, c) for o, c in zip(self.people, self._calls, strict=True) if o.hangs_up_at is None]
-        while any(one.at < codes and not call.done() for one, call in talking):  # noqa: ASYNC110 (people)
+        while any(one.at < codes for one, _ in self._talking):  # noqa: ASYNC110 (people)
             await asyncio.sleep(0.1)
+
+    @property
+    def _talking(self) -> list[tuple[Person, asyncio.Task[None]]]:
+        """Who stays to the end, and has not come to it."""
+        both = zip(self.people, self._calls, strict=True)
+        return [(one, call) for one, call in both if one.hangs_up_at is None and not call.done()]
 
     async def _until_spare(self) -> None:
         """One of the two takes calls, and the other one is ready to."""
