@@ -98,6 +98,7 @@ class Call:
         self._timer_at: float | None = None
         self._voice_at = 0.0
         self._fading = Fading()
+        self._is_leaving = False
 
     # the line
 
@@ -114,6 +115,8 @@ class Call:
         self.house.detector.join(self._ear)
         line.fetch_only()
         self._running = asyncio.create_task(self._run(self._dialogue), name="call")
+        if self._is_leaving:
+            self._dialogue.leave()
 
     def heard(self, audio: bytes) -> None:
         """Into the ear, at 8 kHz."""
@@ -156,13 +159,19 @@ class Call:
         """Windows of speech that were our own."""
         return self.gate.gated
 
+    @property
+    def is_heard_out(self) -> bool:
+        """Whether the caller is in the middle of nothing, and all they said was understood."""
+        return not self.turns.is_hearing and not self._results
+
     def end(self) -> None:
         """Give the call back to the dialplan."""
         if self._line is not None:
             self._line.end()
 
     def leave_at_turn_boundary(self) -> None:
-        """This process ends: another one takes the call as soon as nobody is speaking."""
+        """This process ends: another one takes the call as soon as nobody is speaking, or keying something in."""
+        self._is_leaving = True
         if self._dialogue is not None:
             self._dialogue.leave()
 
@@ -232,9 +241,12 @@ class Call:
 
     def step(self, event: TurnEvent) -> None:
         """Tell the state machine and do what it decides."""
+        was_hearing = self._is_leaving and self.turns.is_hearing
         for decision in self.turns.step(event, self.house.monotonic()):
             self._do(decision)
         self._set_timer()
+        if was_hearing and not self.turns.is_hearing and self._dialogue is not None:
+            self._dialogue.leave()  # it was a noise, or an answer that is before this in the line
 
     def _do(self, decision: Decision) -> None:
         assert self._playout is not None

@@ -52,6 +52,8 @@ class Caller(Protocol):
     def false_interruptions(self) -> int: ...
     @property
     def gated_echo(self) -> int: ...
+    @property
+    def is_heard_out(self) -> bool: ...
     def wait_for(self, listen: Listen, language: str) -> None: ...
     def record(self, wants: Record, language: str) -> Message: ...
     def keep_sound(self, keep: Keep) -> None: ...
@@ -148,7 +150,7 @@ class Dialogue:
         self._inbox.put(Closed(reason))
 
     def leave(self) -> None:
-        """Give the call to another process at the end of the turn."""
+        """Give the call to another process at the end of the turn. Said again whenever the caller has been heard out."""
         self._inbox.put(Leave())
 
     def interrupt(self) -> None:
@@ -201,8 +203,7 @@ class Dialogue:
                 return
             elif isinstance(item, Leave):
                 self._is_leaving = True
-                if self._turn is None and self._recording is None and self._playout.is_idle:
-                    await self._give_back(phone)
+                if self._is_at_turn_boundary and await self._gives_away(phone):
                     return
             elif not (isinstance(item, Silence) and self._is_speaking):
                 self._recording = None
@@ -280,8 +281,10 @@ class Dialogue:
 
     async def _after_turn(self, phone: PhoneCall, end: CallEvent | None) -> bool:
         """Whether the call is given back."""
-        if isinstance(end, HangUp | Transfer) or self._is_leaving:
+        if isinstance(end, HangUp | Transfer):
             await self._give_back(phone)
+            return True
+        if self._is_leaving and self._is_at_turn_boundary and await self._gives_away(phone):
             return True
         if isinstance(end, Record):
             self._recording = asyncio.create_task(self._record(phone, end), name="message")
@@ -316,6 +319,11 @@ class Dialogue:
         except BuilderError as error:
             log.warning("message_too_late", call=phone.uuid, reason=type(error).__name__)
 
+    async def _gives_away(self, phone: PhoneCall) -> bool:
+        """Let another process have the call, unless the caller begins something while that is being written down."""
+        await self._give_back(phone)
+        return self._is_at_turn_boundary
+
     async def _give_back(self, phone: PhoneCall) -> None:
         await self._playout.drained()
         await self._house.phone.let_go(phone, again=self._is_leaving and not isinstance(phone.waits, HangUp | Transfer))
@@ -337,6 +345,12 @@ class Dialogue:
 
     def _voice(self, phone: PhoneCall) -> Voice:
         return Voice(self.language, phone.line.voices.get(self.language, ""), phone.line.rate)
+
+    @property
+    def _is_at_turn_boundary(self) -> bool:
+        """Whether another process would miss nothing: what the caller has half said, keyed in or just said would be lost."""
+        is_over = (self._turn is None or self._turn.done()) and self._recording is None
+        return is_over and self._call.is_heard_out and self._inbox.is_empty
 
     @property
     def _is_speaking(self) -> bool:

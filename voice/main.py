@@ -17,6 +17,9 @@ import structlog
 
 from graph_runtime import bootstrap, event_loop
 from graph_runtime.contract.errors import BuilderError
+from graph_runtime.contract.speech import Synthesizer
+from graph_runtime.services.asked_once import AskedOnce
+from graph_runtime.services.bound_speech import ChosenTranscriber, ChosenVoice
 from graph_runtime.services.call_turns import PhoneCall
 from graph_runtime.settings import Settings
 from graph_runtime.telemetry import logs
@@ -95,10 +98,17 @@ def furnished(clock: Clock, services: bootstrap.Services) -> House:
     from voice.house import House, SpeechParts
     from voice.voice_activity import Detector
 
+    asked = AskedOnce[tuple[ChosenTranscriber, ChosenVoice, Synthesizer | None]]()
+
+    async def chosen(workspace_id: str, agent_id: str) -> tuple[ChosenTranscriber, ChosenVoice, Synthesizer | None]:
+        hears = await services.speech.transcriber(workspace_id, agent_id)
+        talks = await services.speech.synthesizer(workspace_id, agent_id)
+        return hears, talks, await services.speech.without_key()
+
     async def speech(call: PhoneCall) -> SpeechParts:
-        hears = await services.speech.transcriber(call.workspace_id, call.agent_id)
-        talks = await services.speech.synthesizer(call.workspace_id, call.agent_id)
-        backup = await services.speech.without_key()
+        # A hundred calls that are taken over at once ask once.
+        place = (call.workspace_id, call.agent_id)
+        hears, talks, backup = await asked.ask(place, lambda: chosen(*place))
         is_other = backup is not None and backup is not talks.synthesizer
         return SpeechParts(hears.transcriber, talks.synthesizer, talks.voice, backup if is_other else None)
 

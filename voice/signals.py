@@ -49,6 +49,11 @@ class Mailbox(Generic[Item]):
         self._items: list[Item] = []
         self._came = Signal()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether `get` would wait."""
+        return not self._items
+
     def put(self, item: Item) -> None:
         """Behind all others."""
         self._items.append(item)

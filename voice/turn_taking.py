@@ -238,6 +238,11 @@ class TurnTaking:
         return self.phase is Phase.SOFT and self.waits and not self.is_paused
 
     @property
+    def is_hearing(self) -> bool:
+        """Whether the caller has begun something that is not an answer yet: voice, or keys."""
+        return self.phase is not Phase.IDLE or bool(self._digits)
+
+    @property
     def _is_waiting_in_silence(self) -> bool:
         return self.waits and not self.we_speak and self.phase is Phase.IDLE and not self._digits
 

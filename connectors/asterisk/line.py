@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Final, Literal
-from zoneinfo import available_timezones
 
 from pydantic import SecretStr, ValidationInfo, field_validator
 
 from graph_runtime.contract.calls import DayHours, LineSettings
 from graph_runtime.contract.connectors import CredentialSettings
 from graph_runtime.contract.forms import setting
+from graph_runtime.contract.local_time import is_time_zone
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS: Final = re.compile(r"(mon|tue|wed|thu|fri|sat|sun) ([01]?\d|2[0-3]):([0-5]\d)-([01]?\d|2[0-4]):([0-5]\d)")
@@ -110,7 +110,7 @@ class Settings(CredentialSettings):
     @field_validator("time_zone")
     @classmethod
     def _zone(cls, value: str) -> str:
-        if value.strip() not in available_timezones():
+        if not is_time_zone(value.strip()):
             raise ValueError("there is no such time zone; write it as in Europe/Kyiv")
         return value.strip()
 

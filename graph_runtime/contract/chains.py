@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from graph_runtime.contract.conditions import Condition, evaluate, references
 from graph_runtime.contract.errors import FlowDamaged, TemplateInvalid
+from graph_runtime.contract.local_time import is_time_zone
 from graph_runtime.contract.templates import parse, render
 from graph_runtime.contract.working_hours import WorkingHours, load_hours
 
@@ -344,7 +344,7 @@ class ChainProblem:
 def problems(chain: Chain) -> list[ChainProblem]:
     """Everything that must be mended before publishing, in the order of the steps."""
     found = [] if chain.steps else [ChainProblem("no_steps", "The chain has no steps yet. Add one.")]
-    if chain.time_zone not in available_timezones():
+    if not is_time_zone(chain.time_zone):
         found.append(
             ChainProblem("time_zone", f"“{chain.time_zone}” is no time zone. Choose one, such as Europe/Kyiv.")
         )

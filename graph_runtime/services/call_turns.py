@@ -99,8 +99,8 @@ class CallTurns:
 
     async def events(self, call: PhoneCall, heard: Heard) -> AsyncGenerator[CallEvent, None]:
         """As `PhoneCalls.turn`."""
-        await self._place(call)  # in which language now
         if not isinstance(heard, Begin):
+            await self._place(call)  # in which language now
             silences = await self.rows.hear(
                 call.workspace_id, call.uuid, call.epoch,
                 is_silence=isinstance(heard, Silence), is_message=isinstance(heard, Recorded),

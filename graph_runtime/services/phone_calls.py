@@ -147,12 +147,11 @@ class PhoneCalls:
         """
         with or_away():
             found = await self._rows.find(uuid.lower())
-            operator = await self._operators.attach(found[0], uuid.lower()) if found else None
-            if operator is not None:
-                return operator
             if found and full:
                 await self._turn_away(found[0], uuid.lower(), full)
             row = await self._rows.attach(found[0], uuid.lower()) if found else None
+            if row is None and found and (operator := await self._operators.attach(found[0], uuid.lower())) is not None:
+                return operator
             if row is None:
                 raise NotFound("This call was not announced, or it is over. Announce it first.", call=uuid[:40])
             workspace_id = str(row["workspace_id"])
@@ -351,7 +350,7 @@ class PhoneCalls:
     async def _line_of(self, workspace_id: str, row: Row) -> LineSettings:
         """A member who tries the agent has no line: it sounds as on the agent's own, and nothing is recorded."""
         if row["channel_id"] is not None:
-            return (await self._lines.settings(workspace_id, str(row["channel_id"])))[1]
+            return (await self._lines.settings(workspace_id, str(row["channel_id"]), row["line_revision"]))[1]
         async with self._side.database.workspace(workspace_id) as connection:
             lines = await channel_rows.of_agent(connection, str(row["agent_id"]), self._lines.connectors)
         line = LineSettings(dial_template="{number}")

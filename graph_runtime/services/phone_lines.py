@@ -15,6 +15,8 @@ from graph_runtime.services.open_channels import OpenChannel, OpenChannels
 
 PUBLIC_ID_LENGTH: Final = 22
 """Of `secrets.token_urlsafe(16)`."""
+NEWEST: Final = 2**31
+"""A revision that no channel has: it is read anew."""
 
 
 def new_line_secret(public_id: str) -> str:
@@ -45,9 +47,11 @@ class PhoneLines:
                     return channel
         raise NotFound("There is no phone line with this secret. Copy the dialplan again from the agent's page.")
 
-    async def settings(self, workspace_id: str, channel_id: str) -> tuple[OpenChannel, LineSettings]:
-        """A line as it is set up now. Raises: NotFound."""
-        channel = await self._channels.by_id(workspace_id, channel_id, 2**31)
+    async def settings(
+        self, workspace_id: str, channel_id: str, revision: int = NEWEST
+    ) -> tuple[OpenChannel, LineSettings]:
+        """A line as it is set up now, or as it was at this revision or later. Raises: NotFound."""
+        channel = await self._channels.by_id(workspace_id, channel_id, revision)
         if channel.offer.line is None:
             raise NotFound("There is no such phone line in this workspace.")
         return channel, channel.offer.line(channel.settings)

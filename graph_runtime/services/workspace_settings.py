@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from graph_runtime.contract.errors import InputInvalid, NotFound
 from graph_runtime.contract.flow import LANGUAGES
+from graph_runtime.contract.local_time import is_time_zone
 from graph_runtime.contract.opt_out import START_WORDS, STOP_WORDS
 from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT
 from graph_runtime.contract.working_hours import OFFICE, load_hours
@@ -173,7 +173,7 @@ def _check(key: str, value: Any) -> None:
     elif key in ("stop_words", "start_words", "stop_answer", "start_answer"):
         _check_words(key, value)
     elif key == "time_zone":
-        if value not in zoneinfo.available_timezones():
+        if not isinstance(value, str) or not is_time_zone(value):
             raise InputInvalid("There is no such time zone. It looks like Europe/Kyiv.", field="time_zone")
     else:
         raise InputInvalid(f"There is no setting “{key}”.", field=key)

@@ -98,7 +98,7 @@ class PhoneCallRows:
         return await self._row(workspace_id, _OPTED_OUT, {"number": number}) is not None
 
     async def attach(self, workspace_id: str, call_id: str) -> Row | None:
-        """Count an attachment; the call with its state before, None when it is over, or still rings."""
+        """Count an attachment; the call with its state before and its line's revision, None when it is over, or still rings."""
         return await self._row(workspace_id, _ATTACH, {"id": call_id})
 
     async def turn_away(self, workspace_id: str, call_id: str, why: str, *, may_go_elsewhere: bool) -> bool:
@@ -300,7 +300,7 @@ _ATTACH = """
         ended_at = NULL, result = CASE WHEN p.decision = 'desk' THEN '' ELSE p.result END
     FROM phone_call o
     WHERE o.id = p.id AND p.id = %(id)s AND p.state <> 'dialing' AND (p.state <> 'ended' OR p.decision = 'desk')
-    RETURNING p.*, o.state AS state_before
+    RETURNING p.*, o.state AS state_before, (SELECT c.revision FROM channel c WHERE c.id = p.channel_id) AS line_revision
 """
 _BIND = "UPDATE phone_call SET conversation_id = %(conversation)s WHERE id = %(id)s AND conversation_id IS NULL"
 _HEAR = """

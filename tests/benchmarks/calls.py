@@ -2,7 +2,8 @@
 
 `--only media` climbs to the number of calls with which frames are not even any more; `--only memory` measures what a whole
 call holds; `--only waits` measures single calls with everything the product does. `--calls N` tries that number alone, for a
-look at where the time goes.
+look at where the time goes. `--only hour --minutes N`
+holds calls of which some end and some begin all the time, and says what has grown.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ class Run:
 def main(arguments: Sequence[str]) -> int:
     """Measure and report."""
     options = parser("calls")
-    options.add_argument("--only", choices=("media", "memory", "waits"), help="measure this alone")
+    options.add_argument("--only", choices=("media", "memory", "waits", "hour"), help="measure this alone")
     options.add_argument("--calls", type=int, default=0, help="try this number of calls alone")
+    options.add_argument("--minutes", type=int, default=60, help="how long --only hour takes")
     wanted = options.parse_args(arguments)
     report = Report("calls")
     if wanted.only in (None, "media"):
@@ -74,6 +76,8 @@ def main(arguments: Sequence[str]) -> int:
         _memory(report, (wanted.calls,) if wanted.calls else MEMORY_CALLS)
     if wanted.only in (None, "waits"):
         _waits(report)
+    if wanted.only == "hour":
+        _hour(report, wanted.calls or 100, wanted.minutes)
     report.notes.append(f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
     return report.show([a for a in arguments if a in ("--json", "--check")])
 
@@ -203,6 +207,33 @@ def _pass(server: subprocess.Popen[str], load: subprocess.Popen[str], at: str) -
     _write(server, at)
     _line(server)
     _write(load, "\n")
+
+
+def _hour(report: Report, calls: int, minutes: int) -> None:
+    told: list[dict[str, float]] = []
+    with _server("whole") as server:
+        port = int(_line(server))
+        with _process("_call_turnover", str(port), str(calls), str(minutes), core=-1) as load:
+            for minute in range(1, minutes + 1):
+                told.append(json.loads(_line(load)) | _ask(server, "figures"))
+                print(f"minute {minute}: {told[-1]}", file=sys.stderr, flush=True)
+            load.wait(timeout=30)
+    # Of the first tenth the first minute does not count: caches fill, and Python's own memory.
+    share = max(1, minutes // 10)
+    begin, end = told[min(1, minutes - 1) :][:share], told[-share:]
+    for name, minutes_of in (("begin", begin), ("end", end)):
+        for key, unit in (("p99_ms", "jitter_p99"), ("p999_ms", "jitter_p999")):
+            report.figures[f"hour_{unit}_{name}_ms"] = max(one[key] for one in minutes_of)
+        report.figures[f"hour_rss_{name}_mb"] = max(one["rss"] for one in minutes_of) / 1e6
+    report.figures |= {
+        "hour_minutes": minutes, "hour_calls_at_once": calls, "hour_calls_begun": told[-1]["begun"],
+        "hour_lost_calls": told[-1]["lost"], "hour_underruns": told[-1]["underruns"],
+        "hour_rss_growth_ratio": report.figures["hour_rss_end_mb"] / report.figures["hour_rss_begin_mb"],
+        "hour_cpu_ratio": (told[-1]["cpu"] - told[0]["cpu"]) / max(told[-1]["at"] - told[0]["at"], 1),
+    }  # fmt: skip
+    report.goal("hour_rss_growth_ratio", "<=", 1.05)
+    report.goal("hour_lost_calls", "<=", 0)
+    report.goal("hour_jitter_p99_end_ms", "<=", JITTER_MS)
 
 
 def _waits(report: Report) -> None:

@@ -34,9 +34,11 @@ class Program:
         self._command = [sys.executable, "-P", "-m", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self._died_at = 0.0
+        self._log_from = 0
 
     def start(self) -> None:
         """Start; its standard input is a pipe that closes when the harness is gone, and then it ends too."""
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -103,6 +105,12 @@ class Program:
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+
+    def has_said(self, text: str) -> bool:
+        """Whether the process that runs now has written a text."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_from)
+            return text.encode() in log.read()
 
     def says(self, text: str) -> int:
         """How often its log has a text."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.faults.play import (
     access,
+    calls,
     commits,
     database,
     load,
@@ -58,6 +59,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("F20", "rolling restart by SIGTERM, and a new version while people talk", processes.rolling_restart),
     Scenario("F22", "many timers fall due while everything is down", time_faults.timers_due_while_down),
     Scenario("F23", "one conversation talks without pause", load.one_hot_conversation),
+    Scenario(
+        "F26", "calls: voice processes replaced and killed under a hundred of them", calls.voice_replaced_and_killed
+    ),
     Scenario("F29", "kill exactly before and after the commit", commits.at_the_commit),
     Scenario("F30", "many webhooks a second", receivers.many_webhooks),
     Scenario("POWER", "everything killed at once in the middle of it", processes.power_cut),

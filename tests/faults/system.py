@@ -31,7 +31,7 @@ READY_WITHIN_SECONDS = 90.0
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How many processes, and what stands between them.
+    """How many processes, and what stands between them. The second of `voice` is the first one's spare.
 
     `relayed`: each process meets the database (and Redis) through a relay. `redis`: web processes only accept, workers
     run the turns, and a real Redis wakes them; without it, the web process that accepts a message runs its turn.
@@ -39,6 +39,7 @@ class Layout:
 
     web: int = 1
     workers: int = 1
+    voice: int = 0
     relayed: bool = False
     redis: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class System:
         self.vendor_journal = folder / "vendor.jsonl"
         self._vendor_port = free_port()
         self._redis_port = 0
+        self.voice_port = free_port()
         self.vendor = self._outsider("vendor", self._vendor_port, self.vendor_journal)
         self.receiver_journal = folder / "receiver.jsonl"
         self._receiver_port = free_port()
@@ -90,6 +92,8 @@ class System:
             self._program(f"web{n}", "web", free_port())
         for n in range(1, self.layout.workers + 1):
             self._program(f"worker{n}", "worker", 0)
+        for n in range(1, self.layout.voice + 1):
+            self._program(f"voice{n}", "voice" if n == 1 else "voice-spare", 0)
         for program in self.programs.values():
             program.start()
         # Meanwhile they start: on few cores that takes as long.
@@ -224,6 +228,8 @@ class System:
             "PATCHCORD_SECRET_KEY": self.canaries["secret key"],
             "PATCHCORD_DATA_DIR": str(data),
             "PATCHCORD_SCREENS": "none",
+            "PATCHCORD_VOICE_PORT": str(self.voice_port),
+            "PATCHCORD_VOICE_HAS_SPARE": "yes" if self.layout.voice > 1 else "no",
             "PATCHCORD_PLUGIN_PACKAGES": json.dumps(["nodes", "connectors", "tests.faults.plugins"]),
             **({"PATCHCORD_PORT": str(port)} if port else {}),
             **(self._with_redis() if self.redis else {}),

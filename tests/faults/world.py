@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph_runtime import bootstrap
+from graph_runtime.contract.speech import SYNTHESIZER_SLOT, TRANSCRIBER_SLOT
 from graph_runtime.services.passwords import PasswordCost
 from graph_runtime.services.principal import Principal
 from graph_runtime.settings import Settings
@@ -27,6 +28,7 @@ class World:
     public_id: str
     keys: tuple[str, ...]
     vendor_key: str
+    vendor_url: str
     hooks: dict[str, Hook]
 
 
@@ -73,7 +75,31 @@ async def make_world(
             to = {"url": f"{receiver_url}/{connector}", "allow_private_host": True}
             row, secret = await services.channel_setup.create(owner, agent.id, connector, settings=to)
             hooks[connector] = Hook(row.path, secret)
-        return World(owner, agent.id, agent.main_flow_id, agent.public_id, keys, vendor_key, hooks)
+        return World(owner, agent.id, agent.main_flow_id, agent.public_id, keys, vendor_key, vendor_url, hooks)
+    finally:
+        await services.close()
+
+
+async def make_line(
+    environment: Mapping[str, str], world: World, document: dict[str, Any], speech: str, **settings: Any
+) -> str:
+    """An agent with a telephone line, which a connector for `speech` needs no key for; the line's secret."""
+    services = await bootstrap.build(settings_of(environment))
+    try:
+        owner = world.owner
+        agent = await services.agents.create(owner, name="Calls", language="en")
+        await services.drafts.replace(owner, agent.main_flow_id, document)
+        values = {"key": world.vendor_key, "base_url": f"{world.vendor_url}/v1"}
+        credential = await services.credentials.create(owner, "openai", "Model of calls", values)
+        await services.agents.bind(
+            owner, agent.id, "llm", credential_id=credential.id, connector="openai", model="small"
+        )
+        for slot in (TRANSCRIBER_SLOT, SYNTHESIZER_SLOT):
+            await services.agents.bind(owner, agent.id, slot, credential_id=None, connector=speech, model="")
+        await _publish(services, owner, agent.main_flow_id)
+        await services.agents.set_on(owner, agent.id, True)
+        _, secret = await services.channel_setup.create(owner, agent.id, "asterisk", settings=settings)
+        return secret
     finally:
         await services.close()
 

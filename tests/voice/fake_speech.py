@@ -75,7 +75,7 @@ class FakeListening:
         await self.is_over.wait()
         self.owner.heard.append(bytes(self.audio))
         if self.owner.hangs:
-            await asyncio.Event().wait()
+            await self.owner.may_go.wait()
         if self.owner.fails:
             raise Unreachable("The fake recogniser is away.")
         yield Transcript(self.owner.texts.pop(0) if self.owner.texts else "", is_final=True, confidence=0.9)
@@ -94,6 +94,7 @@ class FakeTranscriber:
         self.heard: list[bytes] = []
         self.listenings: list[FakeListening] = []
         self.fails = self.hangs = False
+        self.may_go = asyncio.Event()
 
     def listen(self, request: ListenRequest) -> FakeListening:
         self.listenings.append(FakeListening(self, request))

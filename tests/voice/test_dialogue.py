@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tests.voice import sounds
 from tests.voice.asterisk_stand_in import connect
 from tests.voice.fake_speech import MS_PER_CHARACTER, FakeSynthesizer, FakeTranscriber
 from tests.voice.voice_world import quiet, until, voice_process
+from voice.call import Call
 from voice.latency import Stamp
 from voice.wav import MULAW_TABLE
 
@@ -255,6 +257,74 @@ async def test_another_process_takes_the_call_at_the_end_of_a_turn(booking: Line
         await again.say(ANSWER)
         await until(lambda: any(text.startswith("Olena, which day?") for text in talks.texts))
         again.hang_up()
+
+
+async def test_a_process_that_ends_hears_the_caller_out(booking: Line, services: Services) -> None:
+    """Keys that were pressed before it was told to end, and words that are still being recognised."""
+    hears, talks = FakeTranscriber("Olena"), FakeSynthesizer()
+    async with voice_process(services, hears, talks) as process:
+        leg, call = await process.dial(booking)
+        await quiet(leg, call)
+        for key in "12":
+            await leg.press(key)
+        await until(lambda: call.turns.is_hearing)
+        leaving = asyncio.create_task(process.switchboard.leave(15))
+        await leg.press("#")
+        await leaving
+        assert [text for text in await line_texts(booking, call) if text.startswith("> ")] == ["> 12"]
+        assert any(text.startswith("12, which day?") for text in talks.texts), "the answer to it is heard here"
+        second, spoken = await process.dial(booking)
+        await quiet(second, spoken)
+        hears.hangs = True
+        await second.say(ANSWER)
+        await until(lambda: bool(spoken._results))
+        leaving = asyncio.create_task(process.switchboard.leave(15))
+        await asyncio.sleep(0.1)
+        assert not second.over.is_set()
+        hears.may_go.set()
+        await leaving
+        assert [text for text in await line_texts(booking, spoken) if text.startswith("> ")] == ["> Olena"]
+
+
+async def test_a_caller_who_begins_while_the_call_is_given_away_is_heard_out(booking: Line, services: Services) -> None:
+    async with voice_process(services, FakeTranscriber(), FakeSynthesizer()) as process:
+        leg, call = await process.dial(booking)
+        await quiet(leg, call)
+        let_go, written = process.house.phone.let_go, asyncio.Event()
+
+        async def late(*arguments: Any, **more: Any) -> None:
+            await let_go(*arguments, **more)
+            await written.wait()
+
+        services.phone_calls.let_go = late  # type: ignore[method-assign]  # a database that takes its time
+        leaving = asyncio.create_task(process.switchboard.leave(15))
+        await asyncio.sleep(0)
+        await leg.press("1")
+        await until(lambda: call.turns.is_hearing)
+        written.set()
+        for key in "2#":
+            await leg.press(key)
+        await leaving
+        assert [text for text in await line_texts(booking, call) if text.startswith("> ")] == ["> 12"]
+        assert leg.outcome == "continues"
+
+
+async def test_a_process_that_ends_does_not_wait_for_a_noise(booking: Line, services: Services) -> None:
+    async with voice_process(services, FakeTranscriber(), FakeSynthesizer()) as process:
+        leg, call = await process.dial(booking)
+        await quiet(leg, call)
+        coughing = asyncio.create_task(leg.say(COUGH[: 100 * 16]))
+        await until(lambda: call.turns.is_hearing)
+        async with asyncio.timeout(10):
+            await process.switchboard.leave(15)
+        await coughing
+        assert leg.outcome == "continues"
+
+
+async def line_texts(line: Line, call: Call) -> list[str]:
+    assert call._dialogue is not None
+    assert call._dialogue._phone is not None
+    return await line.texts(call._dialogue._phone)
 
 
 async def test_the_stamps_of_a_turn_are_in_order(booking: Line, services: Services) -> None:

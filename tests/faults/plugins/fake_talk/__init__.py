@@ -1,0 +1,1 @@
+"""Speech for calls in which every word is accounted for."""
