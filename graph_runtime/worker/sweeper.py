@@ -17,7 +17,11 @@ AT_ONCE = 20
 
 class Sweeper:
     """Every two seconds: what a dead process leaves is taken over within three. While there is more than it may take
-    at once it looks again sooner: a process may leave hundreds."""
+    at once it looks again sooner: a process may leave hundreds.
+
+    Only what it took itself counts. A worker that is busy with what comes now would else never get to what was left behind,
+    which has waited longest.
+    """
 
     def __init__(
         self, sweep: Sweep, runner: TurnRunner, *, seconds: float = SECONDS, busy_seconds: float = BUSY_SECONDS
@@ -27,6 +31,7 @@ class Sweeper:
         self._seconds = seconds
         self._busy_seconds = busy_seconds
         self._is_full = False
+        self._taken: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """For ever; a database that is away is asked again."""
@@ -41,14 +46,18 @@ class Sweeper:
     async def once(self) -> int:
         """One look; how many conversations were taken up."""
         await self._sweep.drop_unanswered()
+        self._taken = {name: task for name, task in self._taken.items() if not task.done()}
         # Those that wait to run alone take no place, and are found again at every look until they have run.
         apart = self._runner.kept_apart
-        free = AT_ONCE - len(self._runner.running) + len(apart)
+        free = AT_ONCE - len(self._taken.keys() - apart)
         if free <= 0:
             return 0
-        found = await self._sweep.left_behind(free + len(apart))
-        left_behind = [row for row in found if row[1] not in apart][:free]
+        known = apart | self._taken.keys()
+        found = await self._sweep.left_behind(free + len(known))
+        left_behind = [row for row in found if row[1] not in known][:free]
         self._is_full = len(left_behind) == free
         for workspace_id, conversation_id, was_leased in left_behind:
-            self._runner.start(workspace_id, conversation_id, is_steal=was_leased, is_left=True)
+            self._taken[conversation_id] = self._runner.start(
+                workspace_id, conversation_id, is_steal=was_leased, is_left=True
+            )
         return len(left_behind)
