@@ -105,48 +105,50 @@ class PlayoutCounts:
 
 @dataclass(slots=True)
 class _Stretch:
-    """Frames one after the other in `audio` from the byte `at` on; None is silence."""
+    """Frames one after the other in `audio`, up to the byte `end`; None is silence."""
 
     audio: bytes | None
-    at: int
-    frames: int = 1
+    end: int
+    frames: int
 
 
 class _Played:
     """The last 700 ms, as stretches of the audio that they are parts of: what waits to be played is there anyway."""
 
-    __slots__ = ("_frames", "_size", "_stretches")
+    __slots__ = ("_last", "_size", "_stretches")
 
     def __init__(self, frame_bytes: int) -> None:
         self._size = frame_bytes
-        self._frames = 0
         self._stretches: list[_Stretch] = []
+        self._last = _Stretch(b"", -1, 0)
 
     def add(self, audio: bytes | None, at: int) -> None:
-        """One frame more, and the oldest one less."""
-        stretches, size = self._stretches, self._size
-        last = stretches[-1] if stretches else None
-        if last is not None and last.audio is audio and (audio is None or last.at + last.frames * size == at):
+        """One frame more: `audio` from the byte `at` on, or silence (None, 0)."""
+        last = self._last
+        if audio is last.audio and at == last.end:
             last.frames += 1
+            if audio is not None:
+                last.end = at + self._size
+            if last.frames == REMEMBERED_FRAMES:
+                del self._stretches[:-1]
         else:
-            stretches.append(_Stretch(audio, at))
-        if self._frames < REMEMBERED_FRAMES:
-            self._frames += 1
-            return
-        first = stretches[0]
-        if first.frames == 1:
-            del stretches[0]
-        else:
-            first.frames -= 1
-            first.at += size
+            self._begin(_Stretch(audio, at if audio is None else at + self._size, 1))
 
     def sound(self) -> bytes:
         """Their samples."""
-        size = self._size
-        return b"".join(
-            bytes(s.frames * size) if s.audio is None else s.audio[s.at : s.at + s.frames * size]
-            for s in self._stretches
-        )
+        size, whole = self._size, b""
+        for stretch in self._stretches:
+            length = min(stretch.frames, REMEMBERED_FRAMES) * size
+            whole += bytes(length) if stretch.audio is None else stretch.audio[stretch.end - length : stretch.end]
+        return whole[-REMEMBERED_FRAMES * size :]
+
+    def _begin(self, stretch: _Stretch) -> None:
+        """A stretch more, and no longer those that lie wholly before the last 700 ms."""
+        self._last = stretch
+        self._stretches.append(stretch)
+        frames = sum(s.frames for s in self._stretches)
+        while frames - self._stretches[0].frames >= REMEMBERED_FRAMES:
+            frames -= self._stretches.pop(0).frames
 
 
 class Playout:
