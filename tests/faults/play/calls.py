@@ -18,7 +18,7 @@ from tests.faults.system import Layout, System
 from tests.faults.world import make_line
 from tests.voice.accounts import Account, Blow, account, transcripts
 from tests.voice.asterisk_stand_in import Mouths
-from tests.voice.people import Person, curl, flow, person
+from tests.voice.people import Kind, Person, curl, flow, person
 
 READY_SECONDS = 120.0
 FIRST_NUMBER = 3000
@@ -87,7 +87,7 @@ class Telephones:
     ) -> None:
         chance = self.stage.chance
         for number in range(people + leavers):
-            kinds = [*("echo", "long", "model")]
+            kinds: list[Kind] = ["echo", "long", "model"]
             chance.shuffle(kinds)
             leaves = number >= people
             one = person(
