@@ -22,7 +22,7 @@ from tests.voice.people import Kind, Person, curl, flow, person
 
 READY_SECONDS = 120.0
 FIRST_NUMBER = 3000
-RING_SECONDS = 1.2
+RING_SECONDS = 0.8
 TURNS_A_SECOND = 2.5
 """Of all callers together, about: people take their time, and two cores shared with the callers bear no more than twice that."""
 
@@ -35,8 +35,8 @@ _BEGUN = "SELECT p.id::text, p.conversation_id::text, p.state FROM phone_call p"
 async def voice_replaced_and_killed(stage: Stage) -> None:
     """F26. The process that holds the calls is asked to end while a spare takes over, twice in a row; then it is killed.
     Meanwhile telephones fall silent, people hang up while the model thinks, and the worker is killed."""
-    people = stage.size("calls", 20, 100)
-    leavers = stage.size("callers who hang up while the model thinks", 2, 10)
+    people = stage.size("calls", 10, 40, promised=100)
+    leavers = stage.size("callers who hang up while the model thinks", 2, 4, promised=10)
     told: list[Account] = []
 
     async def deeds(stage: Stage, hands: Hands) -> None:
