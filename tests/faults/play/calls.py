@@ -35,8 +35,8 @@ _BEGUN = "SELECT p.id::text, p.conversation_id::text, p.state FROM phone_call p"
 async def voice_replaced_and_killed(stage: Stage) -> None:
     """F26. The process that holds the calls is asked to end while a spare takes over, twice in a row; then it is killed.
     Meanwhile telephones fall silent, people hang up while the model thinks, and the worker is killed."""
-    people = stage.size("calls", 10, 40, promised=100)
-    leavers = stage.size("callers who hang up while the model thinks", 2, 4, promised=10)
+    people = stage.size("calls", 20, 100)
+    leavers = stage.size("callers who hang up while the model thinks", 2, 10)
     told: list[Account] = []
 
     async def deeds(stage: Stage, hands: Hands) -> None:
@@ -168,6 +168,7 @@ class Telephones:
 def _judge(stage: Stage, told: Account) -> None:
     result = stage.result
     result.gate("calls dropped", len(told.dropped), "==", 0)
+    result.gate("calls given up after 20 s without an answer", len(told.given_up), "==", 0)
     result.gate("sentences said twice", len(told.twice), "==", 0)
     result.gate("sentences left out", len(told.left_out), "==", 0)
     result.gate("sentences of another call", len(told.foreign), "==", 0)
