@@ -263,7 +263,8 @@ class Call:
                 self._playout.resume()
             case InterruptUs():
                 self.counts.interruptions += 1
-                self._dialogue.interrupt()
+                if self._dialogue.interrupt():
+                    self.step(WeWait(self.turns.rules))  # for what they say or key in now
             case _:
                 self._end_of_turn(decision, self._dialogue)
 

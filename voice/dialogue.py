@@ -38,7 +38,7 @@ from voice.latency import Stamp, TurnLatency
 from voice.playout import Playout
 from voice.recording import Keep
 from voice.signals import Mailbox
-from voice.speaker import Speaker
+from voice.speaker import Piece, Speaker
 from voice.texts import Bridge, recording_notice, text_of
 from voice.voicemail import Message, tone
 
@@ -100,6 +100,9 @@ class Dialogue:
         self._bridging = Bridging(house, playout, self._is_heard, lambda: self._inbox.put(GiveUp()))
         self._recording: asyncio.Task[Recorded] | None = None
         self._is_leaving = False
+        self._is_awaiting = False
+        """Whether this turn has said what is waited for."""
+
         self._late_before = house.clock.late
 
     @property
@@ -153,10 +156,12 @@ class Dialogue:
         """Give the call to another process at the end of the turn. Said again whenever the caller has been heard out."""
         self._inbox.put(Leave())
 
-    def interrupt(self) -> None:
-        """The caller has the word: silence at once, and the service learns what was heard."""
+    def interrupt(self) -> bool:
+        """The caller has the word: silence at once, and the service learns what was heard. True: nobody will say any more
+        what is waited for, because the turn had not come to that."""
         flushed = self._playout.flush()
         speaker, self._speaker = self._speaker, None
+        is_cut = self._is_speaking and not self._is_awaiting
         if self._turn is not None:
             self._turn.cancel()
         if self._phone is not None:
@@ -166,6 +171,10 @@ class Dialogue:
             latency = self.latency if self._turn is not None else TurnLatency()
             cutting = self._cut(self._phone, *found, latency, after=self._cutting)
             self._cutting = asyncio.create_task(cutting, name="cut")
+        for one in flushed:
+            if isinstance(one.key, Piece):
+                one.key.end()  # whoever waits for its end, such as what bridges a silence, waits in vain
+        return is_cut
 
     async def run(self, call_id: str, full: str = "") -> None:
         """The whole call; `full`: why this process lets no new one in. Raises: BuilderError when it cannot be attached."""
@@ -212,6 +221,7 @@ class Dialogue:
 
     def _begin_turn(self, phone: PhoneCall, heard: Heard) -> None:
         assert self.speech is not None
+        self._is_awaiting = False
         self._bridging.begin(self.speech, partial(self._voice, phone))
         self._speaker = speaker = Speaker(self._playout, self.speech, self._house.phrases)
         if isinstance(heard, Begin) and phone.is_new and phone.line.is_recorded and not phone.is_operator:
@@ -248,6 +258,7 @@ class Dialogue:
             await self._bridging.end()
             if isinstance(end, Listen):
                 # The question may still be spoken; an answer to it counts from its end, an interruption from now.
+                self._is_awaiting = True
                 self._call.wait_for(end, (end.languages or (self.language,))[0])
             elif isinstance(end, HangUp):
                 end = phone.waits = self._last_words(phone, end, speaker)

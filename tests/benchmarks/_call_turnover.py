@@ -58,7 +58,7 @@ class Turnover(Load):
         return {
             "p50_ms": float(np.percentile(jitter, 50)), "p99_ms": float(np.percentile(jitter, 99)),
             "p999_ms": float(np.percentile(jitter, 99.9)), "calls": float(len(self.callers)),
-            "begun": float(self.begun), "lost": float(self.lost),
+            "begun": float(self.begun), "lost_calls": float(self.lost),
         }  # fmt: skip
 
     def _hang_up(self, caller: Caller) -> None:

@@ -227,7 +227,7 @@ def _hour(report: Report, calls: int, minutes: int) -> None:
         report.figures[f"hour_rss_{name}_mb"] = max(one["rss"] for one in minutes_of) / 1e6
     report.figures |= {
         "hour_minutes": minutes, "hour_calls_at_once": calls, "hour_calls_begun": told[-1]["begun"],
-        "hour_lost_calls": told[-1]["lost"], "hour_underruns": told[-1]["underruns"],
+        "hour_lost_calls": told[-1]["lost_calls"], "hour_underruns": told[-1]["underruns"],
         "hour_rss_growth_ratio": report.figures["hour_rss_end_mb"] / report.figures["hour_rss_begin_mb"],
         "hour_cpu_ratio": (told[-1]["cpu"] - told[0]["cpu"]) / max(told[-1]["at"] - told[0]["at"], 1),
     }  # fmt: skip

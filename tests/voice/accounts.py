@@ -11,7 +11,9 @@ from typing import Any, Final, Literal
 import psycopg
 
 from tests.voice.people import HearingLeg, Person, Sentence
+from voice.texts import Bridge, text_of
 
+GIVEN_UP: Final = text_of(Bridge.GIVE_UP, "en")[:20]
 SPOKEN_SECONDS: Final = 1.0
 """That a turn was heard to its end is written down after its last frame; who dies in between says it again."""
 
@@ -29,6 +31,9 @@ class Account:
     """What many people heard, added up; lists name the people."""
 
     dropped: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    """Calls that the agent ended in words, because it had no answer for 20 s: the machine had no time for them."""
+
     foreign: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -50,7 +55,7 @@ class Account:
     @property
     def troubles(self) -> dict[str, list[str]]:
         """Every list that has to be empty."""
-        names = ("dropped", "foreign", "twice", "left_out", "cut", "keyed_in_vain", "transcript", "faults")
+        names = ("dropped", "given_up", "foreign", "twice", "left_out", "cut", "keyed_in_vain", "transcript", "faults")
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 
 
@@ -60,7 +65,10 @@ def account(
     """Go through everything that everybody heard."""
     found = Account()
     for person in people:
-        if person.trouble or person.outcome != ("done" if person.hangs_up_at is None else "hangup"):
+        is_given_up = bool(person.sentences) and person.sentences[-1].text.startswith(GIVEN_UP)
+        if is_given_up:
+            found.given_up.append(f"{person.number}: {person.trouble or person.outcome}")
+        elif person.trouble or person.outcome != ("done" if person.hangs_up_at is None else "hangup"):
             found.dropped.append(f"{person.number}: {person.outcome} {person.trouble or person.plan.trail[-8:]}")
         for leg in person.legs:
             found.faults += [f"{person.number}: {fault}" for fault in [leg.dropped, *leg.faults] if fault]
@@ -95,7 +103,8 @@ class _Walk:
             is_next = self.at < len(self.plan) and sentence.text == self.plan[self.at][1]
             if is_next or self._goes_elsewhere(sentence, is_new_leg):
                 self._take(sentence)
-        if self.at < len(self.plan):
+        is_given_up = bool(self.person.sentences) and self.person.sentences[-1].text.startswith(GIVEN_UP)
+        if self.at < len(self.plan) and not is_given_up:
             self._left_out(len(self.plan))
 
     def _take(self, sentence: Sentence) -> None:

@@ -11,6 +11,7 @@ from tests.voice.accounts import Account, Blow, account
 from tests.voice.asterisk_stand_in import ASTERISK_22, Dialplan
 from tests.voice.people import HearingLeg, Person, bye, echo, hello, question
 from tests.voice.readable_speech import FRAME_BYTES, read, speech
+from voice.texts import Bridge, text_of
 
 NUMBER, ONE, TWO = "3000", "100001", "900002"
 CALL_ID = uuid.UUID(int=1)
@@ -57,6 +58,7 @@ def test_a_call_that_was_taken_over_is_in_order() -> None:
     ("trouble", "found"),
     [
         ("dropped", told(outcome="desk")),
+        ("given_up", told(second=(*SECOND_LEG[:1], text_of(Bridge.GIVE_UP, "en")))),
         ("twice", told(second=(echo(NUMBER, ONE), *SECOND_LEG))),
         ("twice", told(first=(*FIRST_LEG, question(NUMBER, ONE)))),
         ("left_out", told(first=(hello(NUMBER), *FIRST_LEG[2:]))),

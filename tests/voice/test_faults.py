@@ -99,6 +99,56 @@ async def test_a_model_that_hangs_is_bridged_and_given_up(
     model.go_on.set()
 
 
+async def test_keys_over_what_bridges_a_wait_are_an_answer(services: Services, owner: Principal) -> None:
+    line = await new_line(services, owner, talk(), endpoint_ms=300)
+    model = with_model(services, Speaks(["…"]))
+    talks, time = FakeSynthesizer(), MovedTime()
+    async with voice_process(services, FakeTranscriber("Prices"), talks) as process:
+        process.house.waiting = time.waiting
+        leg, call = await process.dial(line)
+        await quiet(leg, call)
+        await leg.say(ANSWER)
+        await until(lambda: model.asked.is_set() and call.turns.phase is Phase.IDLE)
+        await time.passes(0.8)
+        await until(lambda: call.turns.we_speak)
+        for key in "7#":
+            await leg.press(key)
+        assert call._dialogue is not None
+        phone = call._dialogue._phone
+        assert phone is not None
+        async with asyncio.timeout(15):
+            while "> 7" not in await line.texts(phone):  # noqa: ASYNC110 (the database)
+                await asyncio.sleep(0.02)
+        await until(lambda: "Fine." in talks.texts)
+        leg.hang_up()
+    model.go_on.set()
+
+
+async def test_a_wait_whose_bridge_was_interrupted_is_given_up_all_the_same(
+    services: Services, owner: Principal
+) -> None:
+    line = await new_line(services, owner, talk(), endpoint_ms=300)
+    model = with_model(services, Speaks(["…"]))
+    talks, time = FakeSynthesizer(), MovedTime()
+    async with voice_process(services, FakeTranscriber("Prices"), talks) as process:
+        process.house.waiting = time.waiting
+        leg, call = await process.dial(line)
+        await quiet(leg, call)
+        await leg.say(ANSWER)
+        await until(lambda: model.asked.is_set() and call.turns.phase is Phase.IDLE)
+        await time.passes(0.8)
+        await until(lambda: call.turns.we_speak)
+        assert call._dialogue is not None
+        call._dialogue.interrupt()
+        for seconds in (3.4, 6.2, 10.2):
+            await until(lambda: call._playout is not None and call._playout.is_idle)
+            await time.passes(seconds)
+        await until(partial(said, talks, Bridge.GIVE_UP))
+        async with asyncio.timeout(20):
+            await leg.over.wait()
+    model.go_on.set()
+
+
 @pytest.mark.parametrize(
     ("settings", "first"),
     [

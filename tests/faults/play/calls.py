@@ -18,11 +18,11 @@ from tests.faults.system import Layout, System
 from tests.faults.world import make_line
 from tests.voice.accounts import Account, Blow, account, transcripts
 from tests.voice.asterisk_stand_in import Mouths
-from tests.voice.people import Person, curl, flow, person
+from tests.voice.people import Kind, Person, curl, flow, person
 
 READY_SECONDS = 120.0
 FIRST_NUMBER = 3000
-RING_SECONDS = 1.2
+RING_SECONDS = 0.8
 TURNS_A_SECOND = 2.5
 """Of all callers together, about: people take their time, and two cores shared with the callers bear no more than twice that."""
 
@@ -87,7 +87,7 @@ class Telephones:
     ) -> None:
         chance = self.stage.chance
         for number in range(people + leavers):
-            kinds = [*("echo", "long", "model")]
+            kinds: list[Kind] = ["echo", "long", "model"]
             chance.shuffle(kinds)
             leaves = number >= people
             one = person(
@@ -168,6 +168,7 @@ class Telephones:
 def _judge(stage: Stage, told: Account) -> None:
     result = stage.result
     result.gate("calls dropped", len(told.dropped), "==", 0)
+    result.gate("calls given up after 20 s without an answer", len(told.given_up), "==", 0)
     result.gate("sentences said twice", len(told.twice), "==", 0)
     result.gate("sentences left out", len(told.left_out), "==", 0)
     result.gate("sentences of another call", len(told.foreign), "==", 0)
