@@ -23,7 +23,7 @@ class Turnover(Load):
     """Calls of different lengths; the chance is the same every time."""
 
     def __init__(self, port: int, calls: int) -> None:
-        super().__init__()
+        super().__init__(None)
         self.begun = self.lost = 0
         self._port, self._wanted = port, calls
         self._chance = random.Random(1)
@@ -35,7 +35,7 @@ class Turnover(Load):
 
     def change(self, *, is_ramp: bool = False) -> None:
         """Whose time is over hangs up; somebody else calls."""
-        now = time.monotonic()
+        now = self.now()
         for caller, (measured_from, over_at) in list(self._times.items()):
             caller.is_measured = now > measured_from
             if caller.is_lost or now > over_at:
@@ -43,7 +43,7 @@ class Turnover(Load):
                 self._hang_up(caller)
         if len(self.callers) < self._wanted:
             start = self._chance.randrange(len(self._frames))
-            caller = Caller(self._port, self._frames, start, self._begins, self._ends)
+            caller = Caller(self._port, self.now, self._frames, start, self._begins, self._ends)
             seconds = self._chance.uniform(SHORTEST_SECONDS * (not is_ramp), LONGEST_SECONDS)
             self._times[caller] = (now + MEASURED_AFTER_SECONDS, now + seconds)
             self.add(caller)
