@@ -22,8 +22,8 @@ from tests.voice.people import Kind, Person, curl, flow, person
 
 READY_SECONDS = 120.0
 FIRST_NUMBER = 3000
-RING_SECONDS = 0.8
-TURNS_A_SECOND = 2.5
+RING_SECONDS = 0.6
+TURNS_A_SECOND = 4
 """Of all callers together, about: people take their time, and two cores shared with the callers bear no more than twice that."""
 
 GAP_SECONDS = 1.0
