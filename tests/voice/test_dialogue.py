@@ -21,6 +21,7 @@ from tests.voice.fake_speech import MS_PER_CHARACTER, FakeSynthesizer, FakeTrans
 from tests.voice.voice_world import quiet, until, voice_process
 from voice.call import Call
 from voice.latency import Stamp
+from voice.turn_taking import Decision, TurnEvent, TurnTaking
 from voice.wav import MULAW_TABLE
 
 BOOKING = phone_flow(
@@ -309,12 +310,24 @@ async def test_a_caller_who_begins_while_the_call_is_given_away_is_heard_out(boo
         assert leg.outcome == "continues"
 
 
-async def test_a_process_that_ends_does_not_wait_for_a_noise(booking: Line, services: Services) -> None:
+async def test_a_process_that_ends_does_not_wait_for_a_noise(
+    booking: Line, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with voice_process(services, FakeTranscriber(), FakeSynthesizer()) as process:
         leg, call = await process.dial(booking)
         await quiet(leg, call)
+        is_heard, step = asyncio.Event(), TurnTaking.step
+
+        def noticed(turns: TurnTaking, event: TurnEvent, now: float) -> list[Decision]:
+            decisions = step(turns, event, now)
+            if turns.is_hearing:
+                is_heard.set()
+            return decisions
+
+        monkeypatch.setattr(TurnTaking, "step", noticed)
         coughing = asyncio.create_task(leg.say(COUGH[: 100 * 16]))
-        await until(lambda: call.turns.is_hearing)
+        async with asyncio.timeout(15):
+            await is_heard.wait()
         async with asyncio.timeout(10):
             await process.switchboard.leave(15)
         await coughing
