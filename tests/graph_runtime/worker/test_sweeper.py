@@ -41,7 +41,8 @@ class Runner:
         task = asyncio.create_task(self._turn())
         self.running.append(task)
         task.add_done_callback(self.running.remove)
-        self.most = max(self.most, len(self.running))
+        # A task that is done leaves the list one step of the loop later.
+        self.most = max(self.most, sum(not running.done() for running in self.running))
         self.started.append(conversation_id)
         return task
 
