@@ -19,6 +19,13 @@ from graph_runtime.storage.database import Database, Row
 Kind = Literal["", "live", "in", "out", "missed", "recorded"]
 KINDS: Final[tuple[Kind, ...]] = ("", "live", "in", "out", "missed", "recorded")
 MOST_ROWS: Final = 200
+_TO_DESK: Final = {
+    **dict.fromkeys(FULL, "full"),
+    SPEECH: "no_speech",
+    "closed": "closed",
+    **dict.fromkeys(("channel_off", "no_agent", "agent_off", "no_version"), "off"),
+}
+"""Why nobody here took a call, as `phone_call.result` says it, in a word of `LoggedCall`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +33,8 @@ class LoggedCall:
     """One call. `number`: of the other side, "" when it is hidden; `own_number`: the one that was called, or is shown.
 
     `outcome`: "ringing", "talking", "moving" while it goes on; then "talked", "transferred", "missed" (it came and
-    nobody answered), "full" or "no_speech" (it went to the desk at once: all lines were busy, or speech rested), or for a call
-    out "busy", "no_answer", "rejected", "unreachable", "machine", "failed", "unknown".
+    nobody answered), "full", "no_speech", "closed" or "off" (it went to the desk at once: all lines were busy, speech rested, outside
+    the line's hours, the line or its agent was off), or for a call out "busy", "no_answer", "rejected", "unreachable", "machine", "failed", "unknown".
     `recorded_seconds` are rounded up. `seconds` of talking, None before it is answered; those of a call that goes on count from `answered_at`.
     """
 
@@ -145,9 +152,7 @@ def outcome(row: Row) -> str:
         return "talked"
     if row["direction"] == "out":
         return "missed" if row["result"] == "answered" else row["result"] or "unknown"
-    if row["result"] in FULL:
-        return "full"
-    return "no_speech" if row["result"] == SPEECH else "missed"
+    return _TO_DESK.get(row["result"], "missed")
 
 
 def _is_id(text: str) -> bool:

@@ -59,8 +59,14 @@ _DIALED: Final[dict[str, TransferOutcome]] = {
     "CHANUNAVAIL": "failed", "CONGESTION": "failed", "INVALIDARGS": "failed", "DONTCALL": "declined", "TORTURE": "declined",
 }  # fmt: skip
 """Asterisk's DIALSTATUS, and DECLINED of our own whisper."""
-
-
+_NOT_TAKEN: Final = {
+    "channel_off": "This phone line is switched off. Switch it on in Patchcord.",
+    "closed": "This phone line is closed at this hour. Its hours are set up in Patchcord.",
+    **dict.fromkeys(
+        ("no_agent", "agent_off", "no_version"), "Nobody answers here: the agent is off or has nothing published."
+    ),
+}
+"""Why a call went to the desk although it could have been held."""
 _PBX_CHANNEL: Final = re.compile(r"[\w.;:@/+-]{1,150}", re.ASCII)
 
 
@@ -96,31 +102,31 @@ class PhoneCalls:
         """
         with or_away():
             line = await self._lines.by_secret(secret)
-            if not line.is_on:
-                raise Conflict("This phone line is switched off. Switch it on in Patchcord.", reason="channel_off")
-            problem = await self._rows.can_begin(line.workspace_id, line.agent_id)
-            if problem:
-                raise Conflict("Nobody answers here: the agent is off or has nothing published.", reason=problem)
             assert line.offer.line is not None
             settings = line.offer.line(line.settings)
-            if not is_open(settings.hours, self._clock().astimezone(ZoneInfo(settings.time_zone))):
-                raise Conflict(
-                    "This phone line is closed at this hour. Its hours are set up in Patchcord.", reason="closed"
-                )
             values = {
                 "id": _uuid(uuid), "agent_id": line.agent_id, "channel_id": line.id,
                 "from_number": _number(from_number), "did": _number(did), "most_calls": settings.most_calls,
                 "pbx_channel": channel if _PBX_CHANNEL.fullmatch(channel) else "",
-                "refused": await self._admission.refuses(line.workspace_id, line.agent_id),
+                "refused": await self._refuses(line, settings),
             }  # fmt: skip
             refused = await self._rows.announce(line.workspace_id, values)
             if refused == "over":
                 raise InputInvalid("This call is over, or another line's. Use a new UUID for each call.", field="uuid")
             if refused:
-                CALLS_TO_DESK.labels(refused).inc()
-                if refused == "line":
-                    raise Conflict("This phone line has as many calls as it may have.", reason="full")
-                raise Conflict("Nobody can hold another call at the moment.", reason="desk")
+                if refused not in _NOT_TAKEN:
+                    CALLS_TO_DESK.labels(refused).inc()
+                raise _to_desk(refused)
+
+    async def _refuses(self, line: OpenChannel, settings: LineSettings) -> str:
+        """ "" or why a call of this line is not taken now, as it is kept."""
+        if not line.is_on:
+            return "channel_off"
+        if problem := await self._rows.can_begin(line.workspace_id, line.agent_id):
+            return problem
+        if not is_open(settings.hours, self._clock().astimezone(ZoneInfo(settings.time_zone))):
+            return "closed"
+        return await self._admission.refuses(line.workspace_id, line.agent_id)
 
     async def ask_operator(self, secret: str, uuid: str, leg: str) -> None:
         """Somebody answered a warm transfer, and audio with them is about to connect under the UUID `leg`.
@@ -370,6 +376,15 @@ class PhoneCalls:
         key = f"{row['id']}:moved:{row['moves']}"
         await self._triggers.take(workspace_id, str(row["conversation_id"]), key, Transferred(result=result))
         await self._rows.moved(workspace_id, str(row["id"]), result)
+
+
+def _to_desk(why: str) -> Conflict:
+    """What the dialplan is told; `reason` is the word it goes by."""
+    if why in _NOT_TAKEN:
+        return Conflict(_NOT_TAKEN[why], reason=why)
+    if why == "line":
+        return Conflict("This phone line has as many calls as it may have.", reason="full")
+    return Conflict("Nobody can hold another call at the moment.", reason="desk")
 
 
 def _moved_how(row: Row, dial_status: str) -> TransferOutcome:

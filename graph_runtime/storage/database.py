@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any
 
 import psycopg
+import psycopg_pool
 from psycopg.abc import Buffer
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps
@@ -139,6 +140,8 @@ class Database:
                     await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
                     await stack.enter_async_context(attempt.pop_all())
                     return connection
+            except psycopg_pool.PoolTimeout:
+                raise  # has waited already, and says nothing about any connection
             except psycopg.OperationalError:
                 if not left:
                     raise

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
+import psycopg
 from psycopg.rows import tuple_row
 
 from graph_runtime.storage.database import Connection
@@ -17,31 +19,24 @@ Values = tuple[Any, ...]
 
 
 class GroupedCalls:
-    """`columns`: of what the function returns. `place`: index of the value that says what a call is about; calls are made in
-    its order everywhere, so that two processes never wait for each other, and of two with the same only one goes with a
-    statement. `tells_all`: as in `Together`."""
+    """`columns`: of what the function returns. `place`: indexes of the values that say what a call is about; calls are made
+    in their order everywhere, so that two processes never wait for each other, and of two with the same only one goes with
+    a statement. `tells_all`: as in `Together`."""
 
     def __init__(
         self,
         database: Direct,
         function: str,
         columns: str,
-        types: Sequence[str],
+        types: tuple[str, ...],
         *,
-        place: int,
+        place: tuple[int, ...],
         tells_all: bool = True,
     ) -> None:
         self._database = database
         self._place = place
+        self._function = (function, columns, types)
         self._one_of = f"SELECT {columns} FROM {function}({', '.join(f'%s::{kind}' for kind in types)})"  # noqa: S608  # of constants
-        names = [f"v{n}" for n in range(len(types))]
-        # The last value depends on the setting, so that it is set before the first call is made.
-        self._many_of = (
-            f"SELECT u.n, {columns} FROM (SELECT set_config('lock_timeout', '{LOCK_MS}ms', true) AS done) s,"  # noqa: S608
-            f" unnest({', '.join(f'%s::{kind}[]' for kind in types)}) WITH ORDINALITY u({', '.join(names)}, n),"
-            f" LATERAL {function}({', '.join(f'u.{name}' for name in names[:-1])},"
-            f" CASE WHEN s.done <> '' THEN u.{names[-1]} END)"
-        )
         self._together = Together(self._alone, self._many, self._about, tells_all=tells_all)
 
     @property
@@ -59,8 +54,8 @@ class GroupedCalls:
         await cursor.execute(self._one_of, values)
         return await cursor.fetchone()
 
-    def _about(self, values: Values) -> str:
-        return str(values[self._place])
+    def _about(self, values: Values) -> tuple[str, ...]:
+        return tuple(str(values[place]) for place in self._place)
 
     async def _alone(self, values: Values) -> Values | None:
         async with self._database.direct() as connection:
@@ -70,12 +65,33 @@ class GroupedCalls:
         if len(calls) == 1:
             return [await self._alone(calls[0])]
         order = sorted(range(len(calls)), key=lambda n: self._about(calls[n]))
-        columns = zip(*(calls[n] for n in order), strict=True)
         async with self._database.direct() as connection:
-            cursor = connection.cursor(row_factory=tuple_row, binary=True)
-            await cursor.execute(self._many_of, [*map(list, columns)])
+            cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+            flat = [value for n in order for value in calls[n]]
+            await cursor.execute(_many_of(*self._function, len(calls)), flat, binary=True)
             rows = {int(row[0]): row[1:] for row in await cursor.fetchall()}
         found: list[Values | None] = [None] * len(calls)
-        for position, n in enumerate(order, start=1):
+        for position, n in enumerate(order):
             found[n] = rows.get(position)
         return found
+
+
+@cache
+def _many_of(function: str, columns: str, types: tuple[str, ...], calls: int) -> str:
+    """One statement for each number of calls, which the server keeps prepared. Arrays of their values would be one statement
+    for all, but psycopg turns an array into a parameter element by element, in Python.
+
+    The last value depends on the setting, so that it is set before the first call is made.
+    """
+    width = len(types)
+    rows = (
+        f"({n}, {', '.join(f'${n * width + place}::{kind}' for place, kind in enumerate(types, start=1))})"
+        for n in range(calls)
+    )
+    names = [f"v{place}" for place in range(width)]
+    return (
+        f"SELECT u.n, {columns} FROM (SELECT set_config('lock_timeout', '{LOCK_MS}ms', true) AS done) s,"  # noqa: S608  # of constants
+        f" (VALUES {', '.join(rows)}) u(n, {', '.join(names)}),"
+        f" LATERAL {function}({', '.join(f'u.{name}' for name in names[:-1])},"
+        f" CASE WHEN s.done <> '' THEN u.{names[-1]} END)"
+    )

@@ -30,7 +30,7 @@ class PhoneCallRows:
     async def announce(self, workspace_id: str, values: Row) -> str:
         """A call of a line: id, agent_id, channel_id, from_number, did, pbx_channel, most_calls, and `refused`: "" or why nobody
         could hold it. "" or why it is not taken: that, "line" (has as many calls as it may have), "over" (the id is another
-        line's, or its call has ended). One that is not taken for want of room is kept as ended, for the desk.
+        line's, or its call has ended). One that is not taken is kept as ended, for the desk.
 
         Calls of the line whose end nobody told us of are closed after half a day, those that never brought audio after ten
         minutes.

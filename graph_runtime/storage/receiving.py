@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,15 +11,14 @@ from uuid import UUID
 
 import psycopg
 import psycopg_pool
-from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from graph_runtime.contract.errors import BuilderError, LeaseLost
 from graph_runtime.storage import file_fetches
 from graph_runtime.storage.channel_links import MOVE
 from graph_runtime.storage.database import Connection, dumps_json
+from graph_runtime.storage.grouped_calls import GroupedCalls
 from graph_runtime.storage.news import Direct, News
-from graph_runtime.storage.together import Together
 from graph_runtime.storage.turns import LEASE_SECONDS, LeasedTurn
 
 
@@ -93,12 +92,12 @@ class Receiver:
         self._database = database
         self._owner = owner if takes else None
         self._news = news
-        self._together = Together(self._patiently, self._many, _sender)
+        self._calls = GroupedCalls(database, "receive_message", _FOUND, _TYPES, place=(1, 4))
 
     @property
     def waiting(self) -> int:
         """How many events wait for their turn to be stored."""
-        return self._together.waiting
+        return self._calls.waiting
 
     async def receive(
         self, arrival: Arrival, connection: Connection | None = None
@@ -109,35 +108,19 @@ class Receiver:
         """
         with or_away():
             if connection is None and arrival.is_plain:
-                row = await self._together.do(arrival)
+                row = await self._calls.call(self._values(arrival))
             else:
                 async with nullcontext(connection) if connection else self._database.direct() as used:
                     if arrival.is_plain:
-                        row = await self._store(used, arrival)
+                        row = await self._calls.within(used, self._values(arrival))
                     else:
                         async with used.transaction():
                             row = await self._store_all(used, arrival)
+        assert row is not None
         received, turn = Received(*row[:7]), row[7:]
         if received.is_new and received.seq:
             self._news.tell(arrival.workspace_id, str(received.conversation_id), received.seq)
         return received, None if turn[0] is None else LeasedTurn(*turn)
-
-    async def _patiently(self, arrival: Arrival) -> tuple[Any, ...]:
-        async with self._database.direct() as connection:
-            return await self._store(connection, arrival)
-
-    async def _many(self, arrivals: Sequence[Arrival]) -> Sequence[tuple[Any, ...]]:
-        """All or none. In one order everywhere, so that no two processes wait for each other."""
-        order = sorted(range(len(arrivals)), key=lambda n: _sender(arrivals[n]))
-        columns = zip(*(self._values(arrivals[n]) for n in order), strict=True)
-        async with self._database.direct() as connection:
-            cursor = connection.cursor(row_factory=tuple_row, binary=True)
-            await cursor.execute(_RECEIVE_MANY, [*map(list, columns)])
-            rows = {int(row[0]): row[1:] for row in await cursor.fetchall()}
-        found: list[tuple[Any, ...]] = [()] * len(arrivals)
-        for position, n in enumerate(order, start=1):
-            found[n] = rows[position]
-        return found
 
     def _values(self, arrival: Arrival) -> tuple[Any, ...]:
         payload: dict[str, Any] = {"reply": arrival.reply, "hash": arrival.body_hash}
@@ -148,19 +131,13 @@ class Receiver:
             LEASE_SECONDS,
         )  # fmt: skip
 
-    async def _store(self, connection: Connection, arrival: Arrival) -> tuple[Any, ...]:
-        cursor = connection.cursor(row_factory=tuple_row, binary=True)
-        await cursor.execute(_RECEIVE, self._values(arrival))
-        row = await cursor.fetchone()
-        assert row is not None
-        return row
-
     async def _store_all(self, connection: Connection, arrival: Arrival) -> tuple[Any, ...]:
         place = (arrival.workspace_id, arrival.channel_id)
         if arrival.begins_anew:
             anew = (*place, arrival.revision, arrival.dedupe_key, arrival.external_user_id)
             await connection.execute(_MAKE_WAY, anew)
-        row = await self._store(connection, arrival)
+        row = await self._calls.within(connection, self._values(arrival))
+        assert row is not None
         received = Received(*row[:7])
         if received.is_new and arrival.files:
             await file_fetches.note(connection, *place, (str(received.conversation_id), received.seq), arrival.files)
@@ -169,10 +146,6 @@ class Receiver:
             if not moved or not moved["move_cursor"]:
                 raise LeaseLost("Another process asks for the events of this channel now.")
         return row
-
-
-def _sender(arrival: Arrival) -> tuple[str, str]:
-    return arrival.channel_id, arrival.external_user_id
 
 
 def _json(value: Any) -> Jsonb:
@@ -184,13 +157,3 @@ _TYPES = (
     "uuid", "uuid", "integer", "text", "text", "jsonb", "text", "jsonb", "jsonb", "text", "bigint", "integer",
 )  # fmt: skip
 _FOUND = "problem, conversation_id, inbox_id, seq, is_new, at, must_lease, (leased).*"
-_RECEIVE = f"SELECT {_FOUND} FROM receive_message({', '.join(f'%s::{kind}' for kind in _TYPES)})"  # noqa: S608  # of constants
-_LOCK_MS = 200
-# The last value depends on the setting, so that it is set before the first event is stored.
-_RECEIVE_MANY = (
-    f"SELECT u.n, {_FOUND} FROM (SELECT set_config('lock_timeout', '{_LOCK_MS}ms', true) AS done) s,"  # noqa: S608
-    f" unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES)}) WITH ORDINALITY"
-    f" u({', '.join(f'v{n}' for n in range(len(_TYPES)))}, n),"
-    f" LATERAL receive_message({', '.join(f'u.v{n}' for n in range(len(_TYPES) - 1))},"
-    f" CASE WHEN s.done <> '' THEN u.v{len(_TYPES) - 1} END)"
-)

@@ -125,9 +125,9 @@ class TurnStore:
         self._database = database
         self._takes = takes
         self.owner = owner
-        self._accepting = GroupedCalls(database, "accept_trigger", _ACCEPTED, _ACCEPT_TYPES, place=1)
+        self._accepting = GroupedCalls(database, "accept_trigger", _ACCEPTED, _ACCEPT_TYPES, place=(1,))
         # Nobody repeats a commit, so what waits for one is not given up with those that were on their way.
-        self._committing = GroupedCalls(database, "commit_turn", _COMMITTED, _COMMIT_TYPES, place=1, tells_all=False)
+        self._committing = GroupedCalls(database, "commit_turn", _COMMITTED, _COMMIT_TYPES, place=(1,), tells_all=False)
         self.news = News(database, owner)
         self.sends = OutboxNews(database)
 

@@ -103,7 +103,8 @@ async def test_nobody_else_sees_them(
         ({"answered_at": 1, "transfer_result": "answered"}, "transferred"),
         ({"answered_at": 1, "transfer_result": "busy"}, "talked"), ({"direction": "out", "result": "busy"}, "busy"),
         ({"result": "line"}, "full"), ({"result": "calls"}, "full"), ({"result": "processor"}, "full"), ({"result": "lag"}, "full"),
-        ({"result": "speech"}, "no_speech"), ({"direction": "out"}, "unknown"), ({"direction": "out", "result": "answered"}, "missed"),
+        ({"result": "speech"}, "no_speech"), ({"result": "closed"}, "closed"), ({"result": "agent_off"}, "off"), ({"result": "channel_off"}, "off"),
+        ({"direction": "out"}, "unknown"), ({"direction": "out", "result": "answered"}, "missed"),
     ],
 )  # fmt: skip
 def test_how_a_call_stands_is_one_word(row: dict[str, object], word: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -121,6 +122,20 @@ async def test_nobody_answers_for_an_agent_that_is_off(line: Line, services: Ser
     with pytest.raises(Conflict) as refused:
         await line.ring()
     assert refused.value.params["reason"] == "channel_off"
+    assert [row.outcome for row in (await services.call_log.list(line.owner)).rows] == ["off", "off"]
+
+
+async def test_a_line_that_is_closed_sends_callers_to_the_desk_and_the_log_says_so(
+    services: Services, owner: Principal
+) -> None:
+    far = f"{datetime.now(UTC) + timedelta(days=3):%a}".lower()
+    line, uuid = await new_line(services, owner, BOOKING, hours=f"{far} 09:00-10:00"), str(uuid4())
+    for _ in range(2):  # told twice, decided once
+        with pytest.raises(Conflict) as refused:
+            await line.ring(uuid)
+        assert refused.value.params["reason"] == "closed"
+    assert await services.phone_calls.next(line.secret, uuid) == "desk"
+    assert [row.outcome for row in (await services.call_log.list(owner)).rows] == ["closed"]
 
 
 async def test_an_old_secret_lasts_a_day_and_a_new_one_works_at_once(line: Line, services: Services) -> None:

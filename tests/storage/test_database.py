@@ -4,6 +4,7 @@ import asyncio
 
 import psycopg
 import pytest
+from psycopg_pool import PoolTimeout
 
 from graph_runtime.contract.errors import NotFound
 from graph_runtime.services.principal import Principal
@@ -55,6 +56,22 @@ async def test_dead_connections_are_replaced_without_an_error(
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
     async with database.workspace(owner.workspace_id) as connection:
         assert connection.info.backend_pid not in pids
+
+
+async def test_who_waited_in_vain_for_a_connection_is_told_after_one_wait(
+    postgres: EmbeddedPostgres, owner: Principal
+) -> None:
+    database = Database(postgres.app_url, max_size=1)
+    await database.open()
+    try:
+        database._pool.timeout = 0.1
+        async with database.workspace(owner.workspace_id):
+            with pytest.raises(PoolTimeout):
+                async with database.workspace(owner.workspace_id):
+                    raise AssertionError("there is one connection only")
+            assert database._pool.get_stats()["requests_queued"] == 1
+    finally:
+        await database.close()
 
 
 async def test_direct_connections_that_died_are_replaced_without_an_error(
