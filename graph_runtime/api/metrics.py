@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.routing import BaseRoute
@@ -44,10 +45,16 @@ class Measured:
         try:
             await self.app(scope, receive, noted)
         finally:
-            route = _template(scope)
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            REQUESTS.labels(method, route, str(status)).inc()
-            SECONDS.labels(route).observe(time.perf_counter() - began)
+            requests, seconds = _meters(method, _template(scope), status)
+            requests.inc()
+            seconds.observe(time.perf_counter() - began)
+
+
+@cache
+def _meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """As many as there are routes and answers; finding them costs more than counting."""
+    return REQUESTS.labels(method, route, str(status)), SECONDS.labels(route)
 
 
 def _template(scope: Scope) -> str:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import httpx2
+import pytest
 
 from graph_runtime.bootstrap import Services
 from tests.api.conftest import Address, Member, key_client
@@ -139,6 +140,51 @@ async def test_two_requests_with_one_key_at_once_act_once(program: httpx2.AsyncC
     assert set(codes) <= {201, 409}
     assert all(a.json()["code"] == "still_running" for a in answers if a.status_code == 409)
     assert len((await program.get("/api/v1/conversations")).json()["conversations"]) == 1
+
+
+LONG_WAY = {"Content-Encoding": "identity"}
+"""Nothing that changes a body, and not plain."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"text": "Olena"}', '{"text": "Olena", "wait": false}', '{"text": "Olena", "wait_seconds": "2"}', '{"option_id": "no"}',
+        "{}", '{"text": " "}', '{"words": "Olena"}', '{"text": 5}', '{"text": "a', '["text"]', "", '{"text": "\\ud800"}',
+        '{"text": "Olena", "wait_seconds": NaN}', '{"text": "' + "a" * 64_001 + '"}', '{"text": "' + "a" * 1_000_001 + '"}',
+    ],
+    ids=lambda body: body[:30] or "nothing",
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "text/plain"])
+async def test_what_is_said_plainly_is_answered_as_on_the_long_way(
+    program: httpx2.AsyncClient, agent: Any, body: str, kind: str
+) -> None:
+    answers = []
+    for way in ({}, LONG_WAY):
+        path = f"/api/v1/conversations/{(await begin(program, agent))['conversation_id']}"
+        headers = {"Content-Type": kind, **way}
+        answer = await program.post(f"{path}/messages", content=body.encode(), headers=headers)
+        said = answer.json()
+        if answer.status_code == 202:
+            said["is_running"] = said["waits"] = None  # how far it came meanwhile is chance
+        for part in (said, *said.get("messages", ())):
+            for name in ("conversation_id", "created_at"):
+                part.pop(name, None)
+        kept = {name: value for name, value in answer.headers.items() if name not in ("date", "content-length")}
+        answers.append((answer.status_code, said, kept))
+    assert answers[0] == answers[1]
+
+
+async def test_who_may_not_say_it_is_told_the_same_on_both_ways(program: httpx2.AsyncClient, agent: Any) -> None:
+    path = f"/api/v1/conversations/{(await begin(program, agent))['conversation_id']}"
+    await program.post(f"{path}/end")
+    wrong = {"Authorization": "Bearer pck_wrong"}
+    for of, who, status in ((path, {}, 409), ("/api/v1/conversations/none", {}, 404), (path, wrong, 401)):
+        answers = [
+            await program.post(f"{of}/messages", json={"text": "Ann"}, headers=who | way) for way in ({}, LONG_WAY)
+        ]
+        assert [answer.status_code for answer in answers] == [status] * 2
+        assert answers[0].json() == answers[1].json()
 
 
 async def test_the_same_client_id_is_one_message(program: httpx2.AsyncClient, agent: Any) -> None:

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Query, Request
 from starlette.responses import Response
 
 from graph_runtime.api.access import key_with, router, services_of
+from graph_runtime.api.lean import lean
 from graph_runtime.api.live import LiveEvent, feed, public_message
 from graph_runtime.api.plain_json import Json, plain
 from graph_runtime.api.routes.v1.shapes import (
@@ -64,15 +65,6 @@ async def begin(
     return await once(request, who, idempotency_key, act)
 
 
-@writing.post(
-    "/conversations/{conversation_id}/messages",
-    response_model=Said,
-    summary="Say something",
-    responses={
-        200: {"content": {_STREAM: {"schema": {"type": "string"}}}},
-        202: {"model": Said, "description": "Taken in; the agent is still speaking."},
-    },
-)
 async def say(
     request: Request, conversation_id: str, body: NewMessage, who: Writer, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -101,16 +93,14 @@ async def say(
         status, waits = await services.conversations.stand(who, conversation_id, accepted.inbox_id)
         return Answer(
             202 if messages is None else 200,
-            plain(
-                {
-                    "conversation_id": conversation_id,
-                    "status": status,
-                    "waits": waits,
-                    "is_running": messages is None,
-                    "accepted_seq": accepted.seq,
-                    "messages": [public_message(m) for m in messages or () if m["role"] != "contact"],
-                }
-            ),
+            {
+                "conversation_id": conversation_id,
+                "status": status,
+                "waits": waits,
+                "is_running": messages is None,
+                "accepted_seq": accepted.seq,
+                "messages": [public_message(m) for m in messages or () if m["role"] != "contact"],
+            },
         )
 
     if _STREAM in request.headers.get("accept", ""):
@@ -118,6 +108,24 @@ async def say(
         watching = services.conversations.watch(who, conversation_id, after_seq=accepted.seq)
         return event_stream(watching, turn=_turn_of(services, who, conversation_id, accepted))
     return await once(request, who, idempotency_key, act)
+
+
+async def _say_plainly(request: Request, who: Principal, body: NewMessage) -> Response:
+    return await say(request, request.path_params["conversation_id"], body, who)
+
+
+writing.add_api_route(
+    "/conversations/{conversation_id}/messages",
+    say,
+    methods=["POST"],
+    response_model=Said,
+    summary="Say something",
+    responses={
+        200: {"content": {_STREAM: {"schema": {"type": "string"}}}},
+        202: {"model": Said, "description": "Taken in; the agent is still speaking."},
+    },
+    route_class_override=lean(may_write, NewMessage, _say_plainly),
+)
 
 
 @reading.get("/conversations", response_model=Conversations, summary="List conversations")
@@ -191,7 +199,12 @@ async def once(request: Request, who: Principal, key: str | None, act: Callable[
         answer = await act()
     else:
         equal = f"{request.method} {request.url.path}\n".encode() + await request.body()
-        answer = await services_of(request).idempotency.once(who, key, equal, act)
+
+        async def kept() -> Answer:
+            answer = await act()
+            return Answer(answer.status, plain(answer.body))
+
+        answer = await services_of(request).idempotency.once(who, key, equal, kept)
     headers = {"Idempotent-Replayed": "true"} if answer.repeated else None
     return Json(answer.body, answer.status, headers=headers)
 
@@ -232,16 +245,14 @@ async def _where(services: Services, who: Principal, conversation_id: str, *, se
                 remaining -= pause if event is None else 0
                 if event is None or event["type"] in ("turn", "ended", "error"):
                     found = await services.conversations.transcript(who, conversation_id)
-    return plain(
-        {
-            "conversation_id": conversation_id,
-            "status": found.status,
-            "waits": found.waits,
-            "is_running": found.is_running,
-            "accepted_seq": None,
-            "messages": [public_message(m) for m in found.messages],
-        }
-    )
+    return {
+        "conversation_id": conversation_id,
+        "status": found.status,
+        "waits": found.waits,
+        "is_running": found.is_running,
+        "accepted_seq": None,
+        "messages": [public_message(m) for m in found.messages],
+    }
 
 
 def _turn_of(services: Services, who: Principal, conversation_id: str, accepted: Accepted) -> OneTurn:
