@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -58,12 +59,12 @@ def _is_plain(scope: Scope) -> bool:
 
 
 async def _body(receive: Receive) -> bytes:
-    """All of it. Raises: ClientDisconnect."""
+    """All of it. Raises: HTTPException (400) when the client goes away before its end."""
     pieces = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientDisconnect
+            raise HTTPException(400)
         pieces.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(pieces)

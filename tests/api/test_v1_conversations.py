@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client import REGISTRY
 
 from graph_runtime.bootstrap import Services
 from tests.api.conftest import Address, Member, key_client
@@ -173,6 +174,28 @@ async def test_what_is_said_plainly_is_answered_as_on_the_long_way(
         kept = {name: value for name, value in answer.headers.items() if name not in ("date", "content-length")}
         answers.append((answer.status_code, said, kept))
     assert answers[0] == answers[1]
+
+
+async def test_a_client_that_goes_away_in_the_middle_of_its_words_is_no_fault_of_ours(
+    program: httpx2.AsyncClient, agent: Any, address: Address
+) -> None:
+    conversation_id = (await begin(program, agent))["conversation_id"]
+
+    def counted(status: int) -> float:
+        labels = {"method": "POST", "route": "/api/v1/conversations/{conversation_id}/messages", "status": str(status)}
+        return REGISTRY.get_sample_value("http_requests_total", labels) or 0.0
+
+    before = counted(400), counted(500)
+    url = httpx2.URL(address.http)
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    head = f"POST /api/v1/conversations/{conversation_id}/messages HTTP/1.1\r\nHost: {url.host}\r\n"
+    writer.write(f'{head}Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{{"text": "Ol'.encode())
+    await writer.drain()
+    writer.close()
+    async with asyncio.timeout(10):
+        while counted(400) == before[0]:  # noqa: ASYNC110  # a counter tells nobody
+            await asyncio.sleep(0.01)
+    assert counted(500) == before[1]
 
 
 async def test_who_may_not_say_it_is_told_the_same_on_both_ways(program: httpx2.AsyncClient, agent: Any) -> None:
