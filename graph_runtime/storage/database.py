@@ -8,11 +8,10 @@ import json
 import re
 import select
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import psycopg
-import psycopg_pool
 from psycopg.abc import Buffer
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps
@@ -29,6 +28,7 @@ DATABASE_AWAY: tuple[type[Exception], ...] = (psycopg.OperationalError,)
 """What is raised while the database cannot be reached, is starting, is out of room or is not let in to."""
 DISK_FULL: type[Exception] = psycopg.errors.DiskFull
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
@@ -96,29 +96,16 @@ class Database:
                 role=name,
             )
 
-    @asynccontextmanager
-    async def workspace(self, workspace_id: str) -> AsyncIterator[Connection]:
-        """One transaction that sees and writes the rows of one workspace.
+    def workspace(self, workspace_id: str) -> Transaction:
+        """One transaction that sees and writes the rows of one workspace: `async with`.
 
         Raises: NotFound when an id is not one, InputInvalid for a NUL; whatever the block raises, after a rollback.
         """
-        async with AsyncExitStack() as stack:
-            connection = await self._begin(stack, workspace_id)
-            try:
-                yield connection
-            except psycopg.errors.InvalidTextRepresentation as error:
-                raise NotFound("There is no such thing in this workspace. Go back and open it again.") from error
-            except psycopg.DataError as error:
-                if error.sqlstate is not None:
-                    raise
-                # Refused before it was sent: a text with NUL, which PostgreSQL cannot keep.
-                raise InputInvalid("A text holds a character that cannot be stored (NUL). Remove it.") from error
+        return Transaction(self._pool, self._max_size, workspace_id)
 
-    @asynccontextmanager
-    async def system(self) -> AsyncIterator[Connection]:
-        """One transaction with no workspace: tables look empty, only the look-up functions see rows."""
-        async with AsyncExitStack() as stack:
-            yield await self._begin(stack, "")
+    def system(self) -> Transaction:
+        """One transaction with no workspace: tables look empty, only the look-up functions see rows. `async with`."""
+        return Transaction(self._pool, self._max_size, "")
 
     def direct(self) -> Borrowed:
         """A pooled connection in autocommit with no workspace, for functions that set it themselves: `async with`."""
@@ -129,23 +116,6 @@ class Database:
         connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, row_factory=dict_row)
         await _configure(connection)
         return connection
-
-    async def _begin(self, stack: AsyncExitStack, workspace_id: str) -> Connection:
-        """Begin a transaction; connections that died with an earlier server are replaced on the way."""
-        for left in range(self._max_size, -1, -1):
-            try:
-                async with AsyncExitStack() as attempt:
-                    connection = await attempt.enter_async_context(self._pool.connection())
-                    await attempt.enter_async_context(connection.transaction())
-                    await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (workspace_id,))
-                    await stack.enter_async_context(attempt.pop_all())
-                    return connection
-            except psycopg_pool.PoolTimeout:
-                raise  # has waited already, and says nothing about any connection
-            except psycopg.OperationalError:
-                if not left:
-                    raise
-        raise AssertionError("unreachable")
 
     async def listen(self, *channels: str) -> AsyncIterator[tuple[str, str]]:
         """Notifications as (channel, payload), for ever.
@@ -194,6 +164,65 @@ class Borrowed(AbstractAsyncContextManager[Connection]):
     async def __aexit__(self, *_: object) -> None:
         assert self._connection is not None
         await self._pool.putconn(self._connection)
+
+
+class Transaction(AbstractAsyncContextManager[Connection]):
+    """One transaction. It begins and names its workspace in one message to the server, because most of them ask one thing."""
+
+    __slots__ = ("_connection", "_most", "_pool", "_workspace_id")
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], most: int, workspace_id: str) -> None:
+        self._pool = pool
+        self._most = most
+        self._workspace_id = workspace_id
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        """Connections that died with an earlier server are replaced on the way."""
+        for left in range(self._most, -1, -1):
+            connection = await self._pool.getconn()  # its time-out says nothing about any connection
+            try:
+                await self._begin(connection)
+            except BaseException as error:
+                await self._pool.putconn(connection)
+                if not left or not isinstance(error, psycopg.OperationalError):
+                    raise
+            else:
+                self._connection = connection
+                return connection
+        raise AssertionError("unreachable")
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        connection, self._connection = self._connection, None
+        assert connection is not None
+        try:
+            if error is None:
+                await connection.commit()
+            else:
+                await _roll_back(connection)
+        finally:
+            await self._pool.putconn(connection)
+        if isinstance(error, psycopg.errors.InvalidTextRepresentation):
+            raise NotFound("There is no such thing in this workspace. Go back and open it again.") from error
+        if isinstance(error, psycopg.DataError) and error.sqlstate is None:
+            # Refused before it was sent: a text with NUL, which PostgreSQL cannot keep.
+            raise InputInvalid("A text holds a character that cannot be stored (NUL). Remove it.") from error
+
+    async def _begin(self, connection: Connection) -> None:
+        if not self._workspace_id or _UUID.fullmatch(self._workspace_id):
+            both = f"BEGIN; SELECT set_config('app.workspace_id', '{self._workspace_id}', true)"
+            await connection.execute(both.encode(), prepare=False)
+        else:
+            await connection.execute(b"BEGIN")
+            await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (self._workspace_id,))
+
+
+async def _roll_back(connection: Connection) -> None:
+    """What cannot be rolled back is closed, which comes to the same."""
+    try:
+        await connection.rollback()
+    except psycopg.Error:
+        await connection.close()
 
 
 def _is_alive(connection: Connection) -> bool:
