@@ -184,7 +184,7 @@ class Transaction(AbstractAsyncContextManager[Connection]):
             try:
                 await self._begin(connection)
             except BaseException as error:
-                await self._pool.putconn(connection)
+                await self._give_back(connection)
                 if not left or not isinstance(error, psycopg.OperationalError):
                     raise
             else:
@@ -198,15 +198,22 @@ class Transaction(AbstractAsyncContextManager[Connection]):
         try:
             if error is None:
                 await connection.commit()
-            else:
-                await _roll_back(connection)
         finally:
-            await self._pool.putconn(connection)
+            await self._give_back(connection)
         if isinstance(error, psycopg.errors.InvalidTextRepresentation):
             raise NotFound("There is no such thing in this workspace. Go back and open it again.") from error
         if isinstance(error, psycopg.DataError) and error.sqlstate is None:
             # Refused before it was sent: a text with NUL, which PostgreSQL cannot keep.
             raise InputInvalid("A text holds a character that cannot be stored (NUL). Remove it.") from error
+
+    async def _give_back(self, connection: Connection) -> None:
+        """What is not committed is rolled back; where that cannot be, the connection is closed, which comes to the same."""
+        try:
+            await connection.rollback()
+        except psycopg.Error:
+            await connection.close()
+        finally:
+            await self._pool.putconn(connection)
 
     async def _begin(self, connection: Connection) -> None:
         if not self._workspace_id or _UUID.fullmatch(self._workspace_id):
@@ -215,14 +222,6 @@ class Transaction(AbstractAsyncContextManager[Connection]):
         else:
             await connection.execute(b"BEGIN")
             await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (self._workspace_id,))
-
-
-async def _roll_back(connection: Connection) -> None:
-    """What cannot be rolled back is closed, which comes to the same."""
-    try:
-        await connection.rollback()
-    except psycopg.Error:
-        await connection.close()
 
 
 def _is_alive(connection: Connection) -> bool:

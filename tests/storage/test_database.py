@@ -4,6 +4,7 @@ import asyncio
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
 from graph_runtime.contract.errors import NotFound
@@ -56,6 +57,33 @@ async def test_dead_connections_are_replaced_without_an_error(
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
     async with database.workspace(owner.workspace_id) as connection:
         assert connection.info.backend_pid not in pids
+
+
+async def test_whoever_is_called_off_leaves_a_connection_in_which_nothing_goes_on(
+    postgres: EmbeddedPostgres, owner: Principal, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(postgres.app_url, max_size=1)
+    await database.open()
+
+    async def work() -> None:
+        async with database.workspace(owner.workspace_id) as connection:
+            await connection.execute("UPDATE workspace SET name = 'changed'")
+            await connection.execute("SELECT pg_sleep(0.002)")
+            await connection.execute("UPDATE workspace SET name = 'Acme'")
+
+    try:
+        for step in range(60):  # at any moment: beginning, working, committing
+            task = asyncio.create_task(work())
+            await asyncio.sleep(step / 10_000)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            async with database.direct() as connection:
+                assert connection.info.transaction_status is TransactionStatus.IDLE
+        async with database.workspace(owner.workspace_id) as connection:
+            assert await (await connection.execute("SELECT name FROM workspace")).fetchone() == {"name": "Acme"}
+    finally:
+        await database.close()
+    assert "returned connection" not in caplog.text
 
 
 async def test_who_waited_in_vain_for_a_connection_is_told_after_one_wait(
