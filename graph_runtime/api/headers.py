@@ -51,7 +51,6 @@ class SecurityHeaders:
         self._is_https = public_url.startswith("https://")
         # Older Safari does not count wss: as 'self'; the host is known only to the browser, so the scheme must do.
         sockets = "wss:" if self._is_https else "ws:"
-        self._answers = _headers(NOTHING, "DENY", is_answer=True, is_https=self._is_https)
         self._screens = _SCREENS.format(hashes=inline_script_hashes(screens_pages), sockets=sockets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,14 +63,12 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 given = message.get("headers", ())
                 names = {name.lower() for name, _ in given}
-                message["headers"] = [*given, *[header for header in self._of(path) if header[0] not in names]]
+                message["headers"] = [*given, *(header for header in self._of(path) if header[0] not in names)]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
     def _of(self, path: str) -> tuple[tuple[bytes, bytes], ...]:
-        if path.startswith("/api/v1/") and "/files/" not in path:
-            return self._answers  # what is asked most
         # A policy governs documents; on the screens' thirty scripts and fonts it would be 40 kB of the first page, on the
         # chat's own ones 9 kB.
         is_part = path.startswith("/assets/") or (path.startswith("/static/chat/") and path.endswith((".js", ".css")))

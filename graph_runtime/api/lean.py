@@ -25,7 +25,7 @@ def lean(
 ) -> type[APIRoute]:
     """A class of routes for POST behind one guard, with one JSON body: what they are asked plainly, `answer` answers.
 
-    FastAPI works out anew for each request whatever an endpoint might want, which costs as much as a turn of a conversation.
+    FastAPI works out anew for each request whatever an endpoint might want, which costs nearly as much as a turn.
     All else goes its way, with the body that was read: one that does not fit, other kinds of content, headers that mean
     something. Errors are worded in one place, which lies before both ways.
     """
