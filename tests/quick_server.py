@@ -37,8 +37,7 @@ class QuickServer(uvicorn.Server):
         await self._leaving.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
+        await self._accept_no_more()
         for listener in sockets or ():
             listener.close()
         for connection in [*self.server_state.connections]:
@@ -47,6 +46,18 @@ class QuickServer(uvicorn.Server):
         await self._wait(MOMENT_SECONDS if self.force_exit else self.config.timeout_graceful_shutdown)
         await self._hang_up()
         await self.lifespan.shutdown()
+
+    async def _accept_no_more(self) -> None:
+        """asyncio drops a connection that it has accepted and not yet given to its protocol when the server closes, and
+        never closes it: there are no such ones when it is listened to no longer for a few turns of the loop."""
+        loop = asyncio.get_running_loop()
+        for server in self.servers:
+            for listener in server.sockets:
+                loop.remove_reader(listener.fileno())
+        for _ in range(4):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
 
     async def _wait(self, seconds: float | None) -> None:
         state = self.server_state
@@ -61,11 +72,8 @@ class QuickServer(uvicorn.Server):
                 task.cancel()
 
     async def _hang_up(self) -> None:
-        """On what has not ended, and on what was accepted while the server closed: that takes the loop a few turns to say.
-        A connection left open would be warned about, in some other test."""
-        for _ in range(4):
-            await asyncio.sleep(0)
-            for connection in [*self.server_state.connections]:
-                if (transport := getattr(connection, "transport", None)) is not None:
-                    transport.abort()
+        """On what has not ended. A connection left open would be warned about, in some other test."""
+        for connection in [*self.server_state.connections]:
+            if (transport := getattr(connection, "transport", None)) is not None:
+                transport.abort()
         await asyncio.sleep(0)

@@ -15,8 +15,8 @@ def name_them() -> None:
     opened, shown = _Transport.__init__, _Transport.__repr__
 
     def open_(self: Any, *args: Any, **kwargs: Any) -> None:
-        opened(self, *args, **kwargs)
         self._opened_in = os.environ.get("PYTEST_CURRENT_TEST", "no test")
+        opened(self, *args, **kwargs)
 
     def show(self: Any) -> str:
         speaker = type(getattr(self, "_protocol", None)).__qualname__
