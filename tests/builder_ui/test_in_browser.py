@@ -173,18 +173,20 @@ async def test_axe_finds_nothing_serious(
     assert await serious(page) == []
 
 
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize(("width", "language"), [(400, "uk"), (400, "en"), (1280, "uk")])
 async def test_nothing_is_wider_than_the_window(
-    talk: Talk, context: BrowserContext, services: Services, who: Principal, width: int
+    talk: Talk, context: BrowserContext, services: Services, who: Principal, width: int, language: str
 ) -> None:
+    await services.accounts.update_me(who, language=language)
     (agent,) = await services.agents.list(who)
     page = await context.new_page()
     await page.set_viewport_size({"width": width, "height": 800})
     await page.goto("/login")
     await sign_in(page)
-    await expect(page.locator("h1")).to_have_text("Агенти")
+    await expect(page.locator("h1")).to_have_text(i18n.text(language, "agents.title"))
     for path in (*PAGES, f"/agents/{agent.id}", f"/conversations?id={talk.id}"):
         await page.goto(path)
+        await expect(page.locator("h1")).to_be_visible()
         await expect(page.locator(".ps-skeleton")).to_have_count(0)
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
 

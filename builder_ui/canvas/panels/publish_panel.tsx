@@ -133,6 +133,7 @@ function Success({ number, onClose }: { number: number; onClose(): void }) {
       <ul>
         <li><a href={`/chat/${agent.public_id}`} target="_blank" rel="noreferrer">{t("publish.open_chat")} <ExternalLink size={13} aria-hidden="true" /></a><small>{t("publish.open_chat_hint")}</small></li>
         <li><a href={`/agents/${agent.id}`}>{t("publish.website")}</a><small>{t("publish.website_hint")}</small></li>
+        <li><a href={`/agents/${agent.id}?tab=phone`}>{t("publish.phone")}</a><small>{t("publish.phone_hint")}</small></li>
         <li><a href="/api/docs" target="_blank" rel="noreferrer">{t("publish.api")} <ExternalLink size={13} aria-hidden="true" /></a><small>{t("publish.api_hint")}</small></li>
       </ul>
       <footer><button type="button" className="pp-button" data-tone="primary" autoFocus onClick={onClose}>{t("publish.back")}</button></footer>

@@ -125,6 +125,8 @@ export const TEXTS = {
   "publish.open_chat_hint": ["A page of its own that you can send to anybody", "Отдельная страница, ссылку можно отправить кому угодно", "Окрема сторінка, посилання можна надіслати будь-кому"],
   "publish.website": ["Put it on a website", "Поставить на сайт", "Розмістити на сайті"],
   "publish.website_hint": ["One line of code, on the agent's page", "Одна строка кода, на странице агента", "Один рядок коду, на сторінці агента"],
+  "publish.phone": ["Let it answer the phone", "Отвечать на звонки", "Відповідати на дзвінки"],
+  "publish.phone_hint": ["On your own Asterisk", "Через ваш Asterisk", "Через ваш Asterisk"],
   "publish.api": ["Use the API", "Работать через API", "Працювати через API"],
   "publish.api_hint": ["For your own application", "Для собственного приложения", "Для власного застосунку"],
   "publish.back": ["Back to the flow", "Вернуться к сценарию", "Повернутися до сценарію"],
