@@ -82,7 +82,10 @@ async def kill_web(stage: Stage) -> None:
 
 
 async def kill_web_after_acknowledging(stage: Stage) -> None:
-    """F3. What was acknowledged is answered although nobody sends it again."""
+    """F3. What was acknowledged is answered although nobody sends it again.
+
+    Each message by itself: who was not answered writes the next one at once, and both would be answered together.
+    """
     shape = Shape(
         conversations=stage.size("conversations", 200, 2_000, promised=5_000), turns=3, flags={"model": 0.5}, pause=2.0,
         mix={"api_async": 0.5, "hook_once": 0.5},
@@ -92,7 +95,7 @@ async def kill_web_after_acknowledging(stage: Stage) -> None:
     async def deeds(stage: Stage, hands: Hands) -> None:
         await _kill_repeatedly(stage, hands, kills, ("web",))
 
-    history = await stage.play(Layout(web=3), shape, deeds, keep_talking=True)
+    history = await stage.play(Layout(web=3, flow=document(gather_ms=0)), shape, deeds, keep_talking=True)
     _count_hits(stage, history)
     stage.result.figures["messages not acknowledged"] = len(history.noted("not_acked"))
 
