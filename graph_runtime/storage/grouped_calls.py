@@ -11,17 +11,19 @@ from psycopg.rows import tuple_row
 
 from graph_runtime.storage.database import Connection
 from graph_runtime.storage.news import Direct
-from graph_runtime.storage.together import Together
+from graph_runtime.storage.together import MOST, Together
 
 LOCK_MS: Final = 200
 """So long a statement of many waits for a row that somebody holds; then each of them goes alone, which may wait."""
+_SIZES: Final = tuple(2**n for n in range(1, (MOST - 1).bit_length() + 1))
+"""Of the statements: each connection prepares each of them, so there are few."""
 Values = tuple[Any, ...]
 
 
 class GroupedCalls:
     """`columns`: of what the function returns. `place`: indexes of the values that say what a call is about; calls are made
     in their order everywhere, so that two processes never wait for each other, and of two with the same only one goes with
-    a statement. `tells_all`: as in `Together`."""
+    a statement. The first value of a call is never None. `tells_all`: as in `Together`."""
 
     def __init__(
         self,
@@ -67,8 +69,10 @@ class GroupedCalls:
         order = sorted(range(len(calls)), key=lambda n: self._about(calls[n]))
         async with self._database.direct() as connection:
             cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+            size = next(size for size in _SIZES if size >= len(calls))
             flat = [value for n in order for value in calls[n]]
-            await cursor.execute(_many_of(*self._function, len(calls)), flat, binary=True)
+            flat += [None] * ((size - len(calls)) * len(calls[0]))
+            await cursor.execute(_many_of(*self._function, size), flat, binary=True, prepare=True)
             rows = {int(row[0]): row[1:] for row in await cursor.fetchall()}
         found: list[Values | None] = [None] * len(calls)
         for position, n in enumerate(order):
@@ -78,10 +82,11 @@ class GroupedCalls:
 
 @cache
 def _many_of(function: str, columns: str, types: tuple[str, ...], calls: int) -> str:
-    """One statement for each number of calls, which the server keeps prepared. Arrays of their values would be one statement
-    for all, but psycopg turns an array into a parameter element by element, in Python.
+    """One statement for each size, which the server keeps prepared. Arrays of their values would be one statement for all,
+    but psycopg turns an array into a parameter element by element, in Python.
 
-    The last value depends on the setting, so that it is set before the first call is made.
+    Rows whose first value is NULL fill it up and are not called. The last value depends on the setting, so that it is set
+    before the first call is made.
     """
     width = len(types)
     rows = (
@@ -93,5 +98,5 @@ def _many_of(function: str, columns: str, types: tuple[str, ...], calls: int) ->
         f"SELECT u.n, {columns} FROM (SELECT set_config('lock_timeout', '{LOCK_MS}ms', true) AS done) s,"  # noqa: S608  # of constants
         f" (VALUES {', '.join(rows)}) u(n, {', '.join(names)}),"
         f" LATERAL {function}({', '.join(f'u.{name}' for name in names[:-1])},"
-        f" CASE WHEN s.done <> '' THEN u.{names[-1]} END)"
+        f" CASE WHEN s.done <> '' THEN u.{names[-1]} END) WHERE u.{names[0]} IS NOT NULL"
     )

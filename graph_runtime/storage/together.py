@@ -12,10 +12,11 @@ import psycopg
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
-MOST: Final = 16
-"""In one statement."""
-FLIGHTS: Final = 3
-"""Statements on their way at once; as long as fewer are, nobody waits for anybody."""
+MOST: Final = 8
+"""In one statement. Larger ones cost nothing less, and all who are in one wait for all of it."""
+FLIGHTS: Final = 2
+"""Statements on their way at once; as long as fewer are, nobody waits for anybody. More of them only compete with this
+process for the processor, where the database has the same machine."""
 
 
 class Together(Generic[Item, Found]):

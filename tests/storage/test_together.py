@@ -10,6 +10,9 @@ import pytest
 
 from graph_runtime.storage.together import FLIGHTS, MOST, Together
 
+ON_THEIR_WAY = tuple(f"b{n}" for n in range(FLIGHTS))
+"""Nobody can go with these any more."""
+
 
 class Database:
     """Answers what it is asked; `gate` holds statements back; `locked` items time out in a group, and wait when alone."""
@@ -73,7 +76,7 @@ async def test_whoever_comes_meanwhile_waits_for_the_next_statement(
 async def test_two_of_one_sender_never_go_together_and_keep_their_order(
     together: Together[str, str], database: Database
 ) -> None:
-    tasks = await asked(together, *"abc", "x/1", "x/2", "y", "x/3")
+    tasks = await asked(together, *ON_THEIR_WAY, "x/1", "x/2", "y", "x/3")
     database.gate.set()
     await asyncio.gather(*tasks)
     assert ["x/1", "y"] in database.statements
@@ -85,15 +88,15 @@ async def test_a_lock_of_somebody_else_holds_up_nobody_but_those_who_need_it(
     together: Together[str, str], database: Database
 ) -> None:
     database.locked = {"held"}
-    tasks = await asked(together, *"abc", "held", *"de")
+    tasks = await asked(together, *ON_THEIR_WAY, "held", *"de")
     database.gate.set()
-    rest = [task for task in tasks if task is not tasks[3]]
-    assert await asyncio.gather(*rest) == ["a!", "b!", "c!", "d!", "e!"]
-    assert not tasks[3].done()
+    held = tasks.pop(FLIGHTS)
+    assert await asyncio.gather(*tasks) == [*(f"{name}!" for name in ON_THEIR_WAY), "d!", "e!"]
+    assert not held.done()
     (later,) = await asked(together, "f")
     assert await later == "f!"
     database.unlocked.set()
-    assert await tasks[3] == "held!"
+    assert await held == "held!"
 
 
 async def test_when_the_database_is_away_all_are_told_at_once(
@@ -121,11 +124,11 @@ async def test_what_nobody_would_repeat_is_tried_again_alone(database: Database)
 
 
 async def test_whoever_has_gone_is_not_stored(together: Together[str, str], database: Database) -> None:
-    tasks = await asked(together, *"abc", "gone", "d")
-    tasks[3].cancel()
+    tasks = await asked(together, *ON_THEIR_WAY, "gone", "d")
+    tasks[FLIGHTS].cancel()
     await asyncio.sleep(0)
     database.gate.set()
     told = await asyncio.gather(*tasks, return_exceptions=True)
-    assert isinstance(told[3], asyncio.CancelledError)
+    assert isinstance(told[FLIGHTS], asyncio.CancelledError)
     assert ["d"] in database.statements
     assert not any("gone" in group for group in database.statements)
