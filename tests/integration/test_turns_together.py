@@ -14,12 +14,14 @@ from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.turn_rows import unchanged
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.grouped_calls import GroupedCalls
+from graph_runtime.storage.together import MOST
 from graph_runtime.storage.turns import AcceptedTrigger, Committed, LeasedTurn
 from tests.conversation_world import Process, process, publish
 from tests.integration.test_turns import ECHO
 
 Admin = psycopg.Connection[tuple[Any, ...]]
-MANY = 9
+MANY = MOST - 1
+"""Those and one more fill a statement; without that one it is filled up."""
 
 
 class Talks:
