@@ -17,7 +17,6 @@ LARGEST = 24_000
 STREAM_SECONDS = 285.0
 PIECE_SECONDS = 0.1
 REASON_SECONDS = 3.0
-REASON_TRIES = 3
 MODELS = (
     OfferedTranscriber("long", "Long: any conversation"),
     OfferedTranscriber("short", "Short: a few words"),
@@ -64,24 +63,9 @@ class GoogleTranscriber:
             raise translate(reason or error, started=started) from None
 
     async def _reason(self, request: ListenRequest) -> Exception | None:
-        """Why a stream was refused, learnt from one without audio; None when that one is not refused.
-
-        The reason can get lost there, too, though with two frames that is rare.
-        """
-        for _ in range(REASON_TRIES):
-            try:
-                call, first = self._open(request)
-                async with asyncio.timeout(REASON_SECONDS):
-                    await call.write(first)
-                    await call.done_writing()
-                    async for _ in call:
-                        pass
-            except Exception as error:  # noqa: BLE001  # it is what was asked for
-                if not hides_its_reason(error):
-                    return error
-            else:
-                return None
-        return None
+        """Why a stream was refused, learnt from one without audio; None when that one is not refused."""
+        path, types_, metadata, first = self._request(request)
+        return await asyncio.to_thread(self._line.refusal, path, *types_, metadata, first, REASON_SECONDS)
 
     async def _stream(self, request: ListenRequest, source: _Source) -> AsyncGenerator[Transcript, None]:
         call, first = self._open(request)
@@ -114,14 +98,17 @@ class GoogleTranscriber:
 
     def _open(self, request: ListenRequest) -> tuple[Any, Any]:
         """A call, and the request that must be its first."""
+        path, types_, metadata, first = self._request(request)
+        return self._line.call("stream_stream", path, *types_)(metadata=metadata), first
+
+    def _request(self, request: ListenRequest) -> tuple[str, tuple[Any, Any], Any, Any]:
+        """Method, its types, metadata and first message of a stream."""
         from google.cloud.speech_v2 import types
 
         recognizer = f"projects/{self._line.account.project}/locations/{self._location}/recognizers/_"
-        method = self._line.call(
-            "stream_stream", _METHOD, types.StreamingRecognizeRequest, types.StreamingRecognizeResponse
-        )
-        call = method(metadata=self._line.metadata(f"recognizer={recognizer}"))
-        return call, types.StreamingRecognizeRequest(recognizer=recognizer, streaming_config=self._config(request))
+        first = types.StreamingRecognizeRequest(recognizer=recognizer, streaming_config=self._config(request))
+        both = (types.StreamingRecognizeRequest, types.StreamingRecognizeResponse)
+        return _METHOD, both, self._line.metadata(f"recognizer={recognizer}"), first
 
     def _config(self, request: ListenRequest) -> Any:
         from google.cloud.speech_v2 import types

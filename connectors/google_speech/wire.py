@@ -75,7 +75,9 @@ class Line:
     def call(self, kind: str, path: str, request: Any, answer: Any) -> Any:
         """A gRPC method of this line; `kind` is "unary_unary" or "stream_stream"."""
         if self._channel is None:
-            self._channel = _channel(self._address)
+            import grpc.aio
+
+            self._channel = _channel(self._address, grpc.aio)
         return getattr(self._channel, kind)(
             path, request_serializer=request.serialize, response_deserializer=answer.deserialize
         )
@@ -85,6 +87,27 @@ class Line:
         entries = (("authorization", f"Bearer {self.account.token(self._audience)}"),)
         return (*entries, ("x-goog-request-params", routing)) if routing else entries
 
+    def refusal(
+        self, path: str, request: Any, answer: Any, metadata: Any, first: Any, seconds: float
+    ) -> Exception | None:
+        """What a stream that says no more than `first` is refused with, or None. Blocks for up to `seconds`.
+
+        gRPC's interface for asyncio may overwrite the status with an error of its own when a message is written
+        at the moment the stream is refused (grpc/grpc#36066); the one for threads does not.
+        """
+        import grpc
+
+        with _channel(self._address, grpc) as channel:
+            method = channel.stream_stream(
+                path, request_serializer=request.serialize, response_deserializer=answer.deserialize
+            )
+            try:
+                for _ in method(iter([first]), metadata=metadata, timeout=seconds):
+                    pass
+            except grpc.RpcError as error:
+                return error  # type: ignore[no-any-return]  # grpc has no types
+        return None
+
     async def aclose(self) -> None:
         """Close the connection."""
         channel, self._channel = self._channel, None
@@ -92,15 +115,16 @@ class Line:
             await channel.close(grace=None)
 
 
-def _channel(address: str) -> Any:
+def _channel(address: str, interface: Any) -> Any:
+    """A channel of `interface`: grpc or grpc.aio."""
     import grpc
 
     parts = urlsplit(address)
     options = [(f"grpc.{name}", value) for name, value in _STEPS]
     if parts.scheme == "http":
-        return grpc.aio.insecure_channel(parts.netloc, options=options)
+        return interface.insecure_channel(parts.netloc, options=options)
     where = parts.netloc if parts.port else f"{parts.netloc}:443"
-    return grpc.aio.secure_channel(where, grpc.ssl_channel_credentials(), options=options)
+    return interface.secure_channel(where, grpc.ssl_channel_credentials(), options=options)
 
 
 async def load() -> None:
@@ -120,7 +144,7 @@ def translate(error: BaseException, *, started: bool) -> ConnectorError:
 
     if isinstance(error, ConnectorError):
         return error
-    if not isinstance(error, grpc.aio.AioRpcError):
+    if not isinstance(error, grpc.RpcError):
         return BadAnswer(CUT if started else UNREADABLE, vendor=VENDOR)
     code = error.code()
     known = grpc.StatusCode
@@ -142,7 +166,7 @@ def translate(error: BaseException, *, started: bool) -> ConnectorError:
 
 
 def hides_its_reason(error: BaseException) -> bool:
-    """gRPC lost the status, because a frame was being written at the moment the answer came, or right after it."""
+    """gRPC lost the status, because a message was being written at the moment the answer came; see `Line.refusal`."""
     import grpc
 
     if isinstance(error, grpc.aio.UsageError | asyncio.InvalidStateError):
