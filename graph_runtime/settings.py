@@ -31,6 +31,17 @@ def _postgres_only(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _is_scanner(address: str) -> bool:
+    parts = urlsplit(address)
+    try:
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return not parts.netloc and parts.path.startswith("/")
+    return parts.scheme == "tcp" and bool(parts.hostname) and bool(port) and parts.path in ("", "/")
+
+
 Folder = Annotated[Path, AfterValidator(_absolute)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgres_only)]
 
@@ -112,6 +123,8 @@ class Settings(BaseSettings):
     s3_access_key_id: str = ""
     """Empty: what the machine itself is allowed (an instance's role)."""
     s3_secret_access_key: SecretStr = SecretStr("")
+    virus_scanner: str = ""
+    """Where a ClamAV daemon looks into files that strangers send: tcp://HOST:PORT or unix:///PATH; empty: nobody does."""
 
     turn_max_steps: int = Field(default=500, ge=1)
     turn_max_seconds: float = Field(default=120, gt=0)
@@ -136,6 +149,8 @@ class Settings(BaseSettings):
                 ip_network(network)
             except ValueError as error:
                 raise ValueError(f"PATCHCORD_PHONE_NETWORKS: “{network}” is no network ({error})") from None
+        if self.virus_scanner and not _is_scanner(self.virus_scanner):
+            raise ValueError("PATCHCORD_VIRUS_SCANNER must be tcp://HOST:PORT or unix:///PATH")
         if self.files == "s3" and not self.s3_bucket:
             raise ValueError("PATCHCORD_S3_BUCKET must name the bucket when PATCHCORD_FILES is s3")
         if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key.get_secret_value()):

@@ -84,6 +84,15 @@ class When(rx.Component):
     kind: rx.Var[str]
 
 
+class MessageFile(rx.Component):
+    """A file in a transcript: seen, heard or downloaded; `file` is a `FileItem`."""
+
+    library = _SHOW
+    tag = "MessageFile"
+
+    file: rx.Var[Any]
+
+
 class CopyButton(rx.Component):
     """Copies a text, or the value of the field with the id `source`."""
 

@@ -1,7 +1,7 @@
 // Small things that pages show and that need no server: moments in the reader's words, code to copy.
 import { useEffect, useRef, useState } from "react";
 import { Button, IconButton, Tooltip } from "@radix-ui/themes";
-import { Check, Copy } from "lucide-react";
+import { Check, Copy, Download, ExternalLink, FileText, FileX, LoaderCircle } from "lucide-react";
 import { tr, useLanguage } from "../i18n/i18n.js";
 
 const STEPS = [["minute", 60], ["hour", 3600], ["day", 86400], ["month", 2629800], ["year", 31557600]];
@@ -93,6 +93,55 @@ export function SiteLink({ path }) {
   return <a className="ps-site-link" href={path} target="_blank" rel="noreferrer">{withOrigin(`{origin}${path}`)}</a>;
 }
 
+const REASONS = ["too_large", "input_invalid", "file_harmful"];
+const NAMES = { image: "talks.file_image", audio: "talks.file_audio", video: "talks.file_video" };
+
+/** A file of a message: a picture is shown, sound and video are played, everything else is a line to download. */
+export function MessageFile({ file }) {
+  const language = useLanguage();
+  const [broken, setBroken] = useState(false);
+  useEffect(() => setBroken(false), [file.url, file.state]);
+  const say = (key, params) => tr(language, key, params);
+  const name = file.name || say(NAMES[file.media] || "talks.file_document");
+  const line = (Sign, under, rest = {}) => {
+    const Tag = rest.href ? "a" : "div";
+    return (
+      <Tag className="ps-bubble ps-file" data-state={file.state} {...rest}>
+        <Sign size={18} aria-hidden className={file.state === "coming" ? "ps-turning" : undefined} />
+        <span><span className="ps-file-name">{name}</span>{under ? <small>{under}</small> : null}</span>
+        {rest.download !== undefined ? <Download size={15} aria-hidden /> : rest.href ? <ExternalLink size={15} aria-hidden /> : null}
+      </Tag>
+    );
+  };
+  if (file.state === "coming") return line(LoaderCircle, say("talks.file_coming"));
+  if (file.state === "gone") return line(FileX, say("talks.file_gone"));
+  if (file.state === "failed") return line(FileX, say(REASONS.includes(file.reason) ? `talks.file_${file.reason}` : "talks.file_failed"));
+  if (file.state === "elsewhere") {
+    const isAddress = /^https?:\/\//i.test(file.url);
+    return line(FileText, isAddress ? new URL(file.url).host : "", isAddress ? { href: file.url, target: "_blank", rel: "noreferrer noopener" } : {});
+  }
+  if (!broken && file.media === "image") {
+    return (
+      <a className="ps-file-image" href={file.url} target="_blank" rel="noreferrer" title={say("talks.file_open", { name })}>
+        <img src={file.url} alt={name} loading="lazy" onError={() => setBroken(true)} />
+      </a>
+    );
+  }
+  if (!broken && (file.media === "audio" || file.media === "video")) {
+    const Player = file.media;
+    return <Player className="ps-file-player" src={file.url} controls preload="metadata" aria-label={name} onError={() => setBroken(true)} />;
+  }
+  return line(FileText, bytes(language, file.size), { href: file.url, download: file.name || "", title: say("talks.file_download", { name }) });
+}
+
+/** A size in words of the language, “1.2 MB”. */
+function bytes(language, size) {
+  if (!size) return "";
+  const power = Math.min(Math.floor(Math.log(size) / Math.log(1000)), 3);
+  const unit = ["byte", "kilobyte", "megabyte", "gigabyte"][power];
+  return new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: power > 1 ? 1 : 0 }).format(size / 1000 ** power);
+}
+
 /** A scrolling list that stays at its end while new lines come, unless the reader has scrolled up. */
 export function FollowEnd({ mark, label, children }) {
   const box = useRef(null);
@@ -101,12 +150,15 @@ export function FollowEnd({ mark, label, children }) {
     const element = box.current;
     if (element && atEnd.current) element.scrollTop = element.scrollHeight;
   }, [mark]);
+  const stay = () => {
+    if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight;
+  };
   const onScroll = (event) => {
     const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
     atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
   };
   return (
-    <div ref={box} className="ps-transcript-body" tabIndex={0} role="log" aria-label={label} onScroll={onScroll}>
+    <div ref={box} className="ps-transcript-body" tabIndex={0} role="log" aria-label={label} onScroll={onScroll} onLoadCapture={stay}>
       {children}
     </div>
   );

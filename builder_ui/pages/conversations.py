@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import reflex as rx
 
-from builder_ui.browser import FollowEnd, When
+from builder_ui.browser import FollowEnd, MessageFile, When
 from builder_ui.components.parts import confirm, empty, head, search_box, skeleton
 from builder_ui.components.shell import page
 from builder_ui.i18n import t, t_of
 from builder_ui.pages.answer_sources import source_chips, source_dialog
 from builder_ui.pages.conversations_state import ALL, STATES, Talks
-from builder_ui.rows import CallItem, ConversationItem, MessageItem
+from builder_ui.rows import ConversationItem
+from builder_ui.transcript import CallItem, MessageItem
 
 
 def conversations_page() -> rx.Component:
@@ -240,7 +241,7 @@ def line_of(message: rx.Var[MessageItem]) -> rx.Component:
 def bubble(message: rx.Var[MessageItem]) -> rx.Component:
     return rx.el.div(
         rx.cond(message.text != "", rx.el.div(message.text, class_name="ps-bubble")),
-        rx.foreach(message.files, lambda name: rx.el.div(t("talks.file", name=name), class_name="ps-bubble")),
+        rx.foreach(message.files, lambda file: MessageFile.create(file=file)),
         rx.cond(
             message.options.length() > 0,
             rx.el.div(

@@ -8,15 +8,12 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from builder_ui.rows import (
-    CallItem,
     ConversationItem,
-    MessageItem,
     NamedItem,
-    call_item,
     conversation_item,
-    transcript_items,
 )
 from builder_ui.session import Session, acting, app_of_process, handler, open_to_all, services
+from builder_ui.transcript import CallItem, MessageItem, call_item, transcript_items
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.catalog import translate
 from graph_runtime.contract.errors import NotFound

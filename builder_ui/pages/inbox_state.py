@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from builder_ui.i18n import TEXTS, text
 from builder_ui.pages.conversations_state import step_labels
-from builder_ui.rows import MessageItem, NamedItem, moment, transcript_items
+from builder_ui.rows import NamedItem, moment
 from builder_ui.session import Session, acting, app_of_process, handler, open_to_all, services, text_of
+from builder_ui.transcript import MessageItem, transcript_items
 from graph_runtime.contract.errors import Conflict, NotFound
 from graph_runtime.services.hand_offs import MAX_NOTE, MAX_TEXT, VIEWS, InboxRow
 

@@ -140,6 +140,12 @@ class Unreachable(ConnectorError):
     retryable = True
 
 
+class ScannerAway(Unreachable):
+    """The virus scanner cannot say whether a file is harmless, so it was not taken in."""
+
+    code = "scanner_away"
+
+
 class Refused(ConnectorError):
     """The vendor will never accept this request as it is."""
 
@@ -220,6 +226,12 @@ class InputInvalid(BuilderError):
     def __init__(self, message: str, *, field: str = "", **params: Any) -> None:
         super().__init__(message, **params)
         self.field = field
+
+
+class FileHarmful(InputInvalid):
+    """The virus scanner found something in a file, so it was not taken in; `found` names it."""
+
+    code = "file_harmful"
 
 
 class TooLarge(BuilderError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -89,17 +90,24 @@ class ConversationPage(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class ConversationDetail:
     """One conversation. `turns`: {seq, turn_id, trigger, started_at, ms, attempts, error, steps: [[node_id, port, ms]]};
-    `steps`: node_id → {name, type, flow_id}; `version_number` None for a test of a draft."""
+    `steps`: node_id → {name, type, flow_id}; `version_number` None for a test of a draft; `files`: what is known of the files
+    in its messages, file_id → {mime, size, state, error}, without those that were deleted."""
 
     row: ConversationRow
     messages: list[dict[str, Any]]
     turns: list[dict[str, Any]]
     steps: dict[str, dict[str, str]]
     version_number: int | None
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, head: dict[str, Any], messages: list[dict[str, Any]], turns: list[dict[str, Any]], pinned: PinnedVersion
+        cls,
+        head: dict[str, Any],
+        messages: list[dict[str, Any]],
+        turns: list[dict[str, Any]],
+        pinned: PinnedVersion,
+        files: Iterable[dict[str, Any]] = (),
     ) -> ConversationDetail:
         """With the names of the steps that were passed."""
         passed = {node_id for turn in turns for node_id, _, _ in turn["steps"]} | {m["node_id"] for m in messages}
@@ -112,4 +120,4 @@ class ConversationDetail:
             for step in pinned.compiled.steps.values()
             if step.id in passed
         }
-        return cls(ConversationRow.of(head), messages, turns, steps, pinned.number)
+        return cls(ConversationRow.of(head), messages, turns, steps, pinned.number, {f["id"]: f for f in files})

@@ -256,7 +256,9 @@ class Conversations:
         pinned = await self._versions.get(workspace_id, head["version_id"])
         messages = await self._reader.messages(workspace_id, conversation_id)
         turns = await self._reader.turns(workspace_id, conversation_id)
-        return ConversationDetail.of(head, messages, turns, pinned)
+        has_files = any(part.get("file_id") for message in messages for part in message["parts"] or ())
+        files = await self._reader.files(workspace_id, conversation_id) if has_files else []
+        return ConversationDetail.of(head, messages, turns, pinned, files)
 
     async def end(self, principal: Principal, conversation_id: str, *, result: str = "ended_by_member") -> None:
         """End it now; a turn in progress is not finished. Raises: AccessDenied, NotFound."""

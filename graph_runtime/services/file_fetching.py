@@ -10,7 +10,14 @@ from typing import Final
 import structlog
 
 from graph_runtime.contract.channel_links import MAX_FILE_BYTES, InboundFile
-from graph_runtime.contract.errors import BuilderError, ConnectorError, RateLimited, Refused, TooLarge
+from graph_runtime.contract.errors import (
+    BuilderError,
+    ConnectorError,
+    InputInvalid,
+    RateLimited,
+    Refused,
+    TooLarge,
+)
 from graph_runtime.services.channel_doors import ChannelDoors
 from graph_runtime.services.file_kinds import kind_of
 from graph_runtime.services.files import MAX_BYTES_OF_CONVERSATION
@@ -68,7 +75,7 @@ class FileFetching:
             content = await self._fetch(claimed)
             kind = kind_of(content) if content else None
             if kind is None:
-                raise Refused("This kind of file is not accepted.")
+                raise InputInvalid("This kind of file is not accepted.", field="file")
             kept = await self._database.files.keep(str(claimed.workspace_id), content)
             await self._store.finish(claimed, mime=kind.mime, kept=kept)
         except (BuilderError, TimeoutError) as error:
@@ -76,15 +83,15 @@ class FileFetching:
         self._live.changed(str(claimed.workspace_id), str(claimed.conversation_id))
 
     async def _failed(self, claimed: ClaimedFetch, error: BuilderError | TimeoutError) -> None:
-        message = error.message if isinstance(error, BuilderError) else "The vendor did not send the file in time."
+        code = error.code if isinstance(error, BuilderError) else "too_slow"
         may_again = isinstance(error, TimeoutError) or (
             isinstance(error, ConnectorError) and (error.retryable or error.code == "outcome_unknown")
         )
         again = PAUSES[claimed.attempt - 1] if may_again and claimed.attempt <= len(PAUSES) else None
         if again is not None and isinstance(error, RateLimited):
             again = max(again, error.retry_after or 0.0)
-        log.warning("file_not_fetched", attempt=claimed.attempt, is_given_up=again is None)
-        await self._store.finish(claimed, error=message, again=again)
+        log.warning("file_not_fetched", error=code, attempt=claimed.attempt, is_given_up=again is None)
+        await self._store.finish(claimed, error=code, again=again)
         if again is not None:
             self.on_again(again)
 

@@ -35,10 +35,15 @@ class Files:
         self._database = database
         self._conversations = conversations
 
-    async def add(self, access: Principal | ChannelAccess, conversation_id: str, content: bytes) -> Attachment:
+    async def add(
+        self, access: Principal | ChannelAccess, conversation_id: str, content: bytes, *, is_ours: bool = False
+    ) -> Attachment:
         """Keep a file that a contact, or a member who answers them, sends. Its name is ours, its type what its bytes say.
 
-        Raises: NotFound, AccessDenied, TooLarge (20 MB, 200 MB for the conversation), InputInvalid (a kind that is not accepted).
+        `is_ours`: we made it ourselves, such as a recording; no virus scanner needs to see it.
+
+        Raises: NotFound, AccessDenied, TooLarge (20 MB, 200 MB for the conversation), InputInvalid (a kind that is not
+        accepted), FileHarmful, ConnectorError (it cannot be checked or kept at the moment).
         """
         if isinstance(access, Principal):
             access.require("conversation.answer")
@@ -59,7 +64,7 @@ class Files:
                 "This conversation has no room for more files (200 MB). Start a new one.",
                 limit=MAX_BYTES_OF_CONVERSATION,
             )
-        kept = await self._database.files.keep(access.workspace_id, content)
+        kept = await self._database.files.keep(access.workspace_id, content, is_ours=is_ours)
         async with self._database.workspace(access.workspace_id) as connection:
             file_id = await rows.add(connection, conversation_id, name, kind.mime, kept)
         return Attachment(file_id=file_id, name=name, mime=kind.mime, size=len(content))

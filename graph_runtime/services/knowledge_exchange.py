@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
-from graph_runtime.contract.errors import BuilderError, InputInvalid, NotFound
+from graph_runtime.contract.errors import BuilderError, FileHarmful, InputInvalid, NotFound
 from graph_runtime.services.clock import Clock, system_clock
 from graph_runtime.services.contact_tables import protected
 from graph_runtime.services.conversation_gate import is_uuid
@@ -261,8 +261,12 @@ class KnowledgeExchange:
         except BuilderError as error:
             return error.message
         async with self._database.workspace(workspace_id) as connection:
-            is_here = await rows.twin(connection, work.base_id, values) is not None
-        return values, Kept(0, b"") if is_here else await self._database.files.keep(workspace_id, content)
+            if await rows.twin(connection, work.base_id, values) is not None:
+                return values, Kept(0, b"")
+        try:
+            return values, await self._database.files.keep(workspace_id, content)
+        except FileHarmful as error:
+            return error.message
 
     async def _batch(
         self, connection: Connection, work: _Work, batch: Sequence[Entry], kept: tuple[Row, Kept] | str | None

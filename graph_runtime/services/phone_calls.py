@@ -332,7 +332,7 @@ class PhoneCalls:
 
     async def keep_recording(self, call: PhoneCall, wav: bytes) -> str:
         """Store a recording of the caller; its file id, for `Recorded`. Raises: TooLarge, InputInvalid."""
-        return (await self._sounds.files.add(call.access, call.conversation_id, wav)).file_id
+        return (await self._sounds.files.add(call.access, call.conversation_id, wav, is_ours=True)).file_id
 
     async def sound(self, call: PhoneCall, sound: Sound) -> bytes:
         """The file of a recording inside a message. Raises: NotFound, InputInvalid, Refused, Unreachable."""

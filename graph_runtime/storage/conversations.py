@@ -65,6 +65,10 @@ class ConversationReader:
         """The turns of a conversation with the steps each went through."""
         return await self._rows(workspace_id, _TURNS, {"id": conversation_id})
 
+    async def files(self, workspace_id: str, conversation_id: str) -> list[dict[str, Any]]:
+        """Its files: id, mime, size in bytes, state ("here", "coming" from a vendor, or "failed" with an error's code)."""
+        return await self._rows(workspace_id, _FILES, {"id": conversation_id})
+
     async def current(self, workspace_id: str, source_id: str, external_user_id: str) -> str | None:
         """The contact's newest conversation at a place that is not over."""
         rows = await self._rows(workspace_id, _CURRENT, {"source": source_id, "external": external_user_id})
@@ -111,6 +115,13 @@ _HEAD = f"SELECT {_COLUMNS} {_FROM} WHERE c.id = %(id)s"  # constants of this mo
 _TURNS = """
     SELECT seq, inbox_id::text AS turn_id, trigger, started_at, ended_at, ms, attempts, error, steps
     FROM turn WHERE conversation_id = %(id)s ORDER BY seq
+"""
+_FILES = """
+    SELECT id::text, mime, size, 'here' AS state, '' AS error FROM file WHERE conversation_id = %(id)s
+    UNION ALL
+    SELECT id::text, about ->> 'mime', coalesce((about ->> 'size')::bigint, 0),
+           CASE state WHEN 'failed' THEN 'failed' ELSE 'coming' END, error
+    FROM file_fetch WHERE conversation_id = %(id)s
 """
 _CURRENT = """
     SELECT c.id::text FROM contact_identity x JOIN conversation c ON c.contact_id = x.contact_id

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
 from graph_runtime.contract.errors import ConnectorError, CredentialRejected, NotFound, Unreachable
+from graph_runtime.storage.virus_scanner import Clamd, Scan
 
 if TYPE_CHECKING:
     import psycopg
@@ -186,14 +187,26 @@ class FileBytes:
     die between any two steps, and nothing is lost and nothing stays.
     """
 
-    def __init__(self, database: Transactions, stores: Mapping[str, Objects] | None = None, to: str = "") -> None:
-        """`stores`: by the beginning of a place; `to`: where new bytes go, "" for the database."""
+    def __init__(
+        self,
+        database: Transactions,
+        stores: Mapping[str, Objects] | None = None,
+        to: str = "",
+        scan: Scan | None = None,
+    ) -> None:
+        """`stores`: by the beginning of a place; `to`: where new bytes go, "" for the database; `scan`: looks into them."""
         self._database = database
         self._stores = dict(stores or {})
         self._to = to
+        self._scan = scan
 
-    async def keep(self, workspace_id: str, content: bytes) -> Kept:
-        """Bytes of a row that is going to be written. Raises: ConnectorError."""
+    async def keep(self, workspace_id: str, content: bytes, *, is_ours: bool = False) -> Kept:
+        """Bytes of a row that is going to be written. `is_ours`: we made them, so nobody hides anything in them.
+
+        Raises: FileHarmful, ConnectorError.
+        """
+        if self._scan is not None and not is_ours:
+            await self._scan(content)
         if not self._to:
             return Kept(len(content), content)
         name = f"{workspace_id}/{uuid4().hex}"
@@ -255,7 +268,8 @@ def file_bytes(database: Transactions, settings: Settings) -> FileBytes:
             settings.s3_bucket, endpoint=settings.s3_endpoint, region=settings.s3_region, prefix=settings.s3_prefix,
             key_id=settings.s3_access_key_id, secret=settings.s3_secret_access_key.get_secret_value(),
         )  # fmt: skip
-    return FileBytes(database, stores, "" if settings.files == "database" else settings.files)
+    scan = Clamd(settings.virus_scanner).scan if settings.virus_scanner else None
+    return FileBytes(database, stores, "" if settings.files == "database" else settings.files, scan)
 
 
 def _checked(name: str) -> str:

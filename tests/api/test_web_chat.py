@@ -12,8 +12,10 @@ from graph_runtime.api.chat.socket import Heartbeat
 from graph_runtime.api.limits import Places
 from graph_runtime.api.visitors import Visitor
 from graph_runtime.bootstrap import Services
+from graph_runtime.storage.virus_scanner import Clamd
 from tests.api.conftest import Address, Member
 from tests.api.sockets import Frame, Page, page, refused
+from tests.fakes.clamd import HARMFUL, clamd
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
@@ -245,3 +247,26 @@ async def test_what_a_file_is_decides_its_bytes(
     if status != 201:
         assert answer.headers["content-type"] == "application/problem+json"
         assert len(answer.json()["detail"]) > 20
+
+
+async def test_a_file_is_seen_by_the_scanner_before_it_is_kept(
+    address: Address,
+    agent: Any,
+    anonymous: httpx2.AsyncClient,
+    ann: Member,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_chat(address, agent) as chat:
+        welcome = await hello(chat)
+        headers = {"Authorization": f"Bearer {welcome['token']}"}
+    path = f"/api/chat/{agent.public_id}/files"
+    harmful = {"file": ("letter.txt", b"Look at this: " + HARMFUL)}
+    async with clamd() as daemon:
+        monkeypatch.setattr(services.database.files, "_scan", Clamd(daemon.address).scan)
+        answer = await anonymous.post(path, files=harmful, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "file_harmful")
+        assert (await anonymous.post(path, files={"file": ("a.png", PNG)}, headers=headers)).status_code == 201
+        assert len(daemon.scanned) == 2
+    answer = await anonymous.post(path, files={"file": ("a.png", PNG)}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (503, "scanner_away")

@@ -42,7 +42,7 @@ def test_the_services_of_production_are_there() -> None:
     assert set(SERVICES) >= {"migrate", "web", "worker", "voice", "asterisk", "postgres", "redis"}
     assert {"migrate", "web", "worker", "voice"} <= set(OURS)
     assert {name for name, service in SERVICES.items() if "profiles" in service} == {
-        "voice", "asterisk", "prometheus", "grafana",
+        "voice", "asterisk", "prometheus", "grafana", "scanner",
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,8 +15,11 @@ from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.errors import Conflict, CredentialRejected, InputInvalid
 from graph_runtime.contract.flow import Flow
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
+from graph_runtime.storage.objects import FileBytes
+from graph_runtime.storage.virus_scanner import Clamd
 from tests.delivery_world import Place
 from tests.engine.small_nodes import flow
+from tests.fakes.clamd import HARMFUL, clamd
 from tests.fakes.telegram import PNG, TelegramFake, telegram
 from tests.telegram_world import bots, until
 
@@ -224,7 +228,7 @@ async def test_a_sticker_is_kept_and_300_mb_are_refused_without_being_asked_for(
         await until(lambda: ("failed",) in admin.execute("SELECT state FROM file_fetch").fetchall())
     assert [c.fields["file_id"] for c in bot.calls("getFile")] == ["sticker"]
     told = admin.execute("SELECT error FROM file_fetch WHERE state = 'failed'").fetchone()
-    assert told == ("This file is larger than 20 MB.",)
+    assert told == ("too_large",)
 
 
 async def test_files_are_fetched_and_an_album_is_one_message(
@@ -248,6 +252,25 @@ async def test_files_are_fetched_and_an_album_is_one_message(
     ids = {str(i) for (i,) in admin.execute("SELECT id FROM file").fetchall()}
     assert {p["file_id"] for parts, _ in said[:3] for p in parts if p["kind"] == "media"} == ids
     assert len(said[3][1]["files_failed"]) == 1
+
+
+async def test_a_file_that_cannot_be_scanned_is_fetched_again_and_a_harmful_one_is_not(
+    postgres: EmbeddedPostgres, admin: Admin, fake: TelegramFake, place: Place, tmp_path: Path
+) -> None:
+    bot = fake.bot()
+    async with bots(postgres.app_url) as side:
+        side.database.files = FileBytes(side.database, scan=Clamd(f"unix://{tmp_path / 'clamd.ctl'}").scan)
+        await side.connect(place, bot)
+        bot.send_file(PNG)
+        await until(lambda: admin.execute("SELECT attempt FROM file_fetch WHERE error <> ''").fetchall() == [(1,)])
+        async with clamd(tmp_path) as daemon:
+            await until(lambda: admin.execute("SELECT mime FROM file").fetchall() == [("image/png",)])
+            bot.send_file(b"Look at this: " + HARMFUL)
+            await until(lambda: admin.execute("SELECT state FROM file_fetch").fetchall() == [("failed",)])
+            assert len(daemon.scanned) == 2
+    told = admin.execute("SELECT error FROM file_fetch WHERE state = 'failed'").fetchone()
+    assert told == ("file_harmful",)
+    assert admin.execute("SELECT count(*) FROM file").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(

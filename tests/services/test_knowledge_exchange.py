@@ -18,6 +18,8 @@ from graph_runtime.services import knowledge_exchange
 from graph_runtime.services.knowledge_bases import BaseRow
 from graph_runtime.services.knowledge_exchange import KnowledgeImport
 from graph_runtime.services.principal import PERMISSIONS, Principal
+from graph_runtime.storage.virus_scanner import Clamd
+from tests.fakes.clamd import HARMFUL, clamd
 from tests.knowledge.files_to_bring import word
 
 
@@ -186,6 +188,23 @@ async def test_entries_that_are_wrong_are_named_and_the_rest_comes_in(
     ):
         with pytest.raises(InputInvalid):
             await services.knowledge_exchange.keep(owner, base.id, "f", bad)
+
+
+async def test_a_harmful_file_is_named_and_the_rest_comes_in(
+    services: Services, owner: Principal, base: BaseRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [{"kind": "file", "name": n, "file": n} for n in ("a.txt", "b.txt", "c.txt")]
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("knowledge.json", json.dumps(files))
+        for number, name in enumerate(("a.txt", "b.txt", "c.txt")):
+            archive.writestr(name, b"Words %d." % number + (HARMFUL if number == 1 else b""))
+    async with clamd() as daemon:
+        monkeypatch.setattr(services.database.files, "_scan", Clamd(daemon.address).scan)
+        done = await take_in(services, owner, base.id, made.getvalue())
+    assert counts(done) == ("done", 2, 0, 0, 1)
+    (problem,) = await services.knowledge_exchange.problems(owner, done.id)
+    assert (problem.entry, "virus scanner" in problem.message) == (2, True)
 
 
 async def test_a_worker_that_dies_in_between_is_followed_by_another(

@@ -33,6 +33,19 @@ export function icon(name) {
   return svg;
 }
 
+const FAILURES = {
+  file_harmful: "harmful", 413: "tooLarge", 400: "wrongKind", 422: "wrongKind", 429: "code_too_many",
+};
+
+/** The `code` of a refusal, or "" when something else answered. */
+function codeOf(request) {
+  try {
+    return JSON.parse(request.responseText).code ?? "";
+  } catch {
+    return "";
+  }
+}
+
 /** `token()` gives the visitor's token. */
 export class Files {
   constructor(publicId, token) {
@@ -58,7 +71,7 @@ export class Files {
           this.own.set(stored.file_id, file);
           resolve(stored);
         } else {
-          fail({ 413: "tooLarge", 400: "wrongKind", 422: "wrongKind", 429: "code_too_many" }[request.status] ?? "uploadFailed");
+          fail(FAILURES[codeOf(request)] ?? FAILURES[request.status] ?? "uploadFailed");
         }
       });
       const form = new FormData();

@@ -8,7 +8,7 @@ import pytest
 
 from builder_ui.pages import conversations_state
 from builder_ui.pages.conversations_state import ALL, Talks
-from builder_ui.rows import transcript_items
+from builder_ui.transcript import FileItem, transcript_items
 from graph_runtime.bootstrap import Services
 from graph_runtime.services.agents import AgentRow
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationRow
@@ -66,8 +66,13 @@ def test_the_transcript_shows_the_files_of_a_message() -> None:
         "created_at": None,
     }
     row = cast(ConversationRow, SimpleNamespace(agent_id="a1"))
+    known = {"f1": {"id": "f1", "mime": "application/pdf", "size": 1200, "state": "here", "error": ""}}
+    (message,) = transcript_items(ConversationDetail(row, [said], [], {}, 1, known), {})
+    brief = FileItem("/api/builder/files/f1", "brief.pdf", "document", 1200)
+    shop = FileItem("https://example.com/a.png", "The shop", "image", state="elsewhere")
+    assert (message.text, message.files) == ("Here is the brief", [brief, shop])
     (message,) = transcript_items(ConversationDetail(row, [said], [], {}, 1), {})
-    assert (message.text, message.files) == ("Here is the brief", ["brief.pdf", "The shop"])
+    assert message.files[0].state == "gone"
 
 
 async def test_search_and_filters(tab: Tab, talk: Talk, agent: AgentRow) -> None:
