@@ -10,6 +10,7 @@ from builder_ui.rows import flow_path, moment
 from builder_ui.sources import SourceItem, source_items
 from builder_ui.stages import StageItem, stages_of
 from graph_runtime.services.conversation_list import ConversationDetail
+from graph_runtime.services.file_kinds import media_of
 from graph_runtime.services.phone_setup import CallFacts
 
 
@@ -35,6 +36,8 @@ def _file_item(part: Mapping[str, Any], known: Mapping[str, Any] | None) -> File
     url = f"/api/builder/files/{part['file_id']}"
     if known is None:
         return FileItem(url, name, media, state="gone")
+    if known["state"] == "here":
+        media = media_of(str(known["mime"]))  # what it turned out to be
     return FileItem(url, name, media, int(known["size"]), str(known["state"]), str(known["error"]))
 
 

@@ -16,6 +16,7 @@ from graph_runtime.services.answers import Answers
 from graph_runtime.services.channel_access import ChannelAccess
 from graph_runtime.services.conversation_gate import Access, ConversationGate, is_uuid, no_conversation
 from graph_runtime.services.conversation_list import ConversationDetail, ConversationPage, Cursor
+from graph_runtime.services.file_kinds import media_of
 from graph_runtime.services.live import Live, LiveEvent
 from graph_runtime.services.principal import Principal
 from graph_runtime.services.trigger_messages import MessageTriggers
@@ -139,8 +140,8 @@ class Conversations:
         text = clean(reply.text)
         said = reply.model_copy(update={"text": text})
         parts = [dump_part(Text(text=text))] if text else []
-        parts += [{"kind": "media", "media": "document", "url": "", "caption": "", "file_id": a.file_id, "name": a.name}
-                  for a in reply.attachments]  # fmt: skip
+        parts += [{"kind": "media", "media": media_of(a.mime), "url": "", "caption": "", "file_id": a.file_id,
+                   "name": a.name} for a in reply.attachments]  # fmt: skip
         with INGEST.time():
             accepted, turn = await self._triggers.accept(
                 access.workspace_id,

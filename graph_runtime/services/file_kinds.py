@@ -80,6 +80,12 @@ def _is_plain_text(content: bytes) -> bool:
     return is_printable and not content.lstrip().lower().startswith((*_MARKUP, b"#!"))
 
 
+def media_of(mime: str) -> str:
+    """ "image", "audio", "video", or "document" for everything else."""
+    media = mime.partition("/")[0]
+    return media if media in ("image", "audio", "video") else "document"
+
+
 def extension_of(mime: str, media: str) -> str:
     """What a file's name may end with, before its content is here."""
     known = {kind.mime: kind.extension for kind in (*_IMAGE.values(), *_PLAIN.values(), *_OFFICE.values(), TEXT)}
