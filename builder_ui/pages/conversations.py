@@ -110,7 +110,11 @@ def _row(talk: rx.Var[ConversationItem]) -> rx.Component:
             custom_attrs={"aria-current": rx.cond(Talks.chosen.id == talk.id, "true", "false")},
         ),
         rx.el.div(When.create(iso=talk.updated_at), class_name="ps-sub"),
-        rx.el.div(talk.preview, class_name="ps-cell ps-truncate", style={"grid_column": "1 / -1"}),
+        rx.el.div(
+            rx.cond(talk.preview != "", talk.preview, t("talks.no_words")),
+            class_name="ps-cell ps-truncate",
+            style={"grid_column": "1 / -1"},
+        ),
         rx.flex(
             rx.el.span(class_name="ps-dot", data_kind=talk.status, custom_attrs={"aria-hidden": "true"}),
             rx.el.span(t_of(talk.status, "talks.status_")),

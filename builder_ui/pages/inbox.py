@@ -142,7 +142,7 @@ def _row(talk: rx.Var[TalkItem]) -> rx.Component:
             ),
         ),
         rx.el.div(
-            rx.cond((talk.state == "waiting") & (talk.summary != ""), talk.summary, talk.preview),
+            rx.cond((talk.state == "waiting") & (talk.summary != ""), talk.summary, rx.cond(talk.preview != "", talk.preview, t("talks.no_words"))),
             class_name="ps-cell ps-truncate", style={"grid_column": "1 / -1"},
         ),
         rx.flex(

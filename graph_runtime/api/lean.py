@@ -48,6 +48,20 @@ def lean(
     return Lean
 
 
+def lean_raw(answer: Callable[[Request], Awaitable[Response]]) -> type[APIRoute]:
+    """The same for bytes that the service itself judges, so that there is no guard to ask before it."""
+
+    class LeanRaw(APIRoute):
+        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["method"] != "POST":
+                await super().handle(scope, receive, send)
+                return
+            response = await answer(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+    return LeanRaw
+
+
 def _is_plain(scope: Scope) -> bool:
     is_json = False
     for name, value in scope["headers"]:

@@ -125,10 +125,8 @@ class Intake:
         conversation_id = str(received.conversation_id)
         if received.is_new:
             self._show(channel, conversation_id, arrival, received)
-            if received.must_lease:
+            if received.must_lease or turn is not None:
                 self._starts.begin(channel.workspace_id, conversation_id, turn)
-            else:
-                self._starts.go_on(channel.workspace_id, conversation_id, turn)
             if asked is None and channel.offer.identify is not None:
                 await self._note_event(channel)
         self._thank(channel, message)

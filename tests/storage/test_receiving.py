@@ -100,6 +100,29 @@ async def test_a_later_message_goes_to_the_same_conversation_and_waits_for_its_t
     assert door.rows("message", "seq, text, client_id", "seq") == [(1, "hello", ""), (2, "and more", "")]
 
 
+@pytest.mark.parametrize("takes", [False], ids=["for others"])
+async def test_workers_are_woken_once_for_what_waits(door: Door) -> None:
+    async def wakes(key: str) -> bool:
+        received, turn = await door.take("u1", key)
+        assert (received.is_new, turn) == (True, None)
+        return received.must_lease
+
+    assert await wakes("1"), "nobody knows of the conversation"
+    assert not await wakes("2"), "whoever was told of the first finds the second"
+    door.admin.execute("UPDATE conversation SET pending_since = now() - interval '2 seconds'")
+    assert await wakes("3"), "nobody came: the call may be lost"
+    lease = "UPDATE conversation SET lease_owner = 5, lease_until = clock_timestamp() + make_interval(secs => %s)"
+    door.admin.execute(lease, (30,))
+    assert not await wakes("4"), "whoever runs a turn sees what waits behind it"
+    door.admin.execute(lease, (-1,))
+    assert await wakes("5"), "whoever had it has died"
+    door.admin.execute("UPDATE inbox SET state = 'done'")
+    door.admin.execute("UPDATE conversation SET pending_since = NULL, lease_owner = NULL, lease_until = NULL")
+    assert await wakes("6"), "nothing waited"
+    known, _ = await door.take("u1", "6")
+    assert (known.is_new, known.must_lease) == (False, False)
+
+
 async def test_what_is_held_for_a_person_starts_no_turn(door: Door) -> None:
     first, _ = await door.take("u1", "1")
     door.admin.execute("UPDATE inbox SET state = 'done'")

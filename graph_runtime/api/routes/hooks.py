@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request
+from starlette.responses import JSONResponse
 
 from graph_runtime.api.access import guard, router, services_of
+from graph_runtime.api.lean import lean_raw
 
 
 @guard("hook")
@@ -49,9 +51,21 @@ async def receive_from_crm(request: Request, crm_public_id: str) -> dict[str, An
     return {"records": records}
 
 
-@routes.post("/hooks/{connector}/{channel_public_id}", status_code=202)
 async def receive(request: Request, connector: str, channel_public_id: str) -> dict[str, Any]:
     """Take in one signed request; 202 once everything in it is committed."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     events = await services_of(request).hooks.receive(connector, channel_public_id, await request.body(), headers)
     return {"events": [{"conversation_id": e.conversation_id, "is_new": e.is_new} for e in events]}
+
+
+async def _receive_plainly(request: Request) -> JSONResponse:
+    return JSONResponse(await receive(request, **request.path_params), 202)
+
+
+routes.add_api_route(
+    "/hooks/{connector}/{channel_public_id}",
+    receive,
+    methods=["POST"],
+    status_code=202,
+    route_class_override=lean_raw(_receive_plainly),
+)
