@@ -45,9 +45,10 @@ def _file_item(part: Mapping[str, Any], known: Mapping[str, Any] | None) -> File
 class MessageItem:
     """A bubble (side contact or agent), or a thin line (side system or failed), of a transcript.
 
-    `is_twice`: it may have arrived twice; `undelivered`: why it did not arrive, or "". On a call: `heard` "speech" or
-    "digits", `latency_ms` from the caller's last word to the agent's first (0: not measured), `cut` "interrupted" or
-    "unheard". `by`: the member who said it, or about whom the line is; `event`: "joined", "left"; `sending`: what became
+    `is_twice`: it may have arrived twice; `undelivered`: why it did not arrive, or "". `heard`: "speech" or "digits" on a
+    call, "file" when its words come from a voice message. On a call: `latency_ms` from the caller's last word to the
+    agent's first (0: not measured), `cut` "interrupted" or "unheard".
+    `by`: the member who said it, or about whom the line is; `event`: "joined", "left"; `sending`: what became
     of a message that a channel sends. `approval`: what became of one that somebody approves ("waiting", "behind" one that
     waits, "sent", "edited", "replaced", "rejected", "withdrawn"), `approved_by` whom (""): nobody, it was the time;
     `original`: what the agent wrote, where something else was sent.
@@ -161,7 +162,8 @@ def _message_item(row: Mapping[str, Any], talk: ConversationDetail, labels: Mapp
         created_at=moment(row["created_at"]),
         is_twice=bool((row.get("flags") or {}).get("possibly_duplicate")),
         undelivered=str((row.get("flags") or {}).get("undelivered") or ""),
-        heard=next((str(p["heard"]) for p in parts if p.get("heard")), ""),
+        heard=next((str(p["heard"]) for p in parts if p.get("heard")), "")
+        or ("file" if (row.get("flags") or {}).get("from_speech") else ""),
         latency_ms=round(float(((row.get("flags") or {}).get("times") or {}).get("first_frame") or 0)),
         by=str((row.get("flags") or {}).get("by") or next((p["name"] for p in parts if p.get("kind") == "person"), "")),
         event=next((str(p["event"]) for p in parts if p.get("kind") == "person"), ""),

@@ -100,6 +100,7 @@ from graph_runtime.services.update_changes import UpdateChanges
 from graph_runtime.services.update_checks import UpdateChecks, UpdateReader
 from graph_runtime.services.update_rules import UpdateRules
 from graph_runtime.services.vault import Vault
+from graph_runtime.services.voice_messages import VoiceMessages
 from graph_runtime.services.web_pages import WebPages
 from graph_runtime.services.workload import Retries, Workload
 from graph_runtime.services.workspace_settings import WorkspaceSettings
@@ -292,8 +293,7 @@ async def build(
         await database.close()
         raise
     drafts, update_reader = Drafts(database, catalog, check), UpdateReader(models, runner)
-    open_channels = OpenChannels(database, catalog, vault)
-    files = Files(database, side.conversations)
+    open_channels, files = OpenChannels(database, catalog, vault), Files(database, side.conversations)
     lines, recordings = PhoneLines(open_channels, catalog), CallRecordings(database, vault, clock)
     doors, pages, buttons = ChannelDoors(), WebPages(door), Buttons(settings.secret_key.get_secret_value())
     channel_setup = ChannelSetup(database, catalog, vault, clock, doors)
@@ -303,6 +303,7 @@ async def build(
     )  # fmt: skip
     side.runner.gathering.show_typing = TypingShown(open_channels, doors).show
     speech, phrases = BoundSpeech(database, catalog, vault), PhraseCache(settings.data_dir / "phrases")
+    side.runner.voice_messages = VoiceMessages(database, speech, side.live.changed)
     admission, remote_options = CallAdmission(database, speech), RemoteOptions(database, connections)
     calls_out = CallsOut(database, lines, admission)
     acts = Acts(calls_out, side.store, side.runner)

@@ -276,6 +276,7 @@ def bubble(message: rx.Var[MessageItem]) -> rx.Component:
                 rx.fragment(),
             ),
             rx.cond(message.approval != "", _approval(message)),
+            rx.cond(message.heard == "file", rx.badge(t("talks.from_speech"), color_scheme="gray", size="1")),
             rx.cond(message.heard == "digits", rx.badge(t("talks.keys"), color_scheme="gray", size="1")),
             rx.cond(
                 message.cut != "",

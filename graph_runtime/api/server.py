@@ -24,6 +24,9 @@ from graph_runtime.telemetry import logs
 
 MAX_FRAME_BYTES: Final = 1_000_000
 """One WebSocket frame; a pasted flow must fit, the web chat has its own, smaller limit."""
+KEPT_SECONDS: Final = 150
+"""How long an idle connection is kept: longer than proxies keep theirs (nginx 60 s, Traefik 90 s, Caddy 120 s), which otherwise
+send a request into one that is being closed and answer 502."""
 STOP_WITHIN_SECONDS: Final = 5
 """For requests and sockets that are still open when the turns have ended."""
 
@@ -111,7 +114,7 @@ def server_config(app: object, settings: Settings) -> uvicorn.Config:
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=25,
         ws_ping_timeout=35,
-        timeout_keep_alive=30,
+        timeout_keep_alive=KEPT_SECONDS,
         timeout_graceful_shutdown=int(settings.drain_seconds) + 2 * STOP_WITHIN_SECONDS,
         server_header=False,
         access_log=False,

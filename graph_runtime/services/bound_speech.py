@@ -74,6 +74,14 @@ class BoundSpeech:
             self._keep(self._transcribers, key, found)
         return ChosenTranscriber(found, kind)
 
+    async def chosen_transcriber(self, workspace_id: str, agent_id: str) -> Transcriber | None:
+        """What somebody has chosen to hear with; None when nobody has: speech without keys knows no free speech.
+
+        Raises: as `transcriber`
+        """
+        row, _ = await self._chosen(workspace_id, agent_id, TRANSCRIBER_SLOT, TRANSCRIBER_SLOT)
+        return None if row["id"] is None else (await self.transcriber(workspace_id, agent_id)).transcriber
+
     async def synthesizer(self, workspace_id: str, agent_id: str, slot: str = SYNTHESIZER_SLOT) -> ChosenVoice:
         """What speaks in this agent's calls; a step may name a slot of its own.
 

@@ -28,6 +28,7 @@ from graph_runtime.services.thinking_ahead import ThinkingAhead
 from graph_runtime.services.turn_rows import hung_up, is_stale, rows_of, unchanged
 from graph_runtime.services.turn_world import Outside, TurnWorld
 from graph_runtime.services.versions import Versions
+from graph_runtime.services.voice_messages import VoiceMessages
 from graph_runtime.services.wishes import obeyed, wish_of
 from graph_runtime.services.workspace_facts import WorkspaceFacts
 from graph_runtime.storage.database import DISK_FULL
@@ -72,6 +73,7 @@ class TurnRunner:
         self.world = TurnWorld(store, outside)
         self.ahead = ThinkingAhead(store, versions, facts, self.world)
         self.gathering = Gathering(store, live)
+        self.voice_messages: VoiceMessages | None = None
         self._jobs = jobs or NoJobs()
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_conversation: dict[str, asyncio.Task[None]] = {}
@@ -275,6 +277,8 @@ class TurnRunner:
 
         async def begin(turn: LeasedTurn, journal: EffectRows) -> TurnResult:
             nonlocal wish
+            if self.voice_messages is not None:
+                turn = await self.voice_messages.heard(place, turn)
             if wish := wish_of(turn, facts):
                 return obeyed(turn, facts, wish)
             live = LiveObserver(self._live, says_at_once=is_call, is_test=turn.is_test, hides=manner.hides)

@@ -32,6 +32,36 @@ async def content(connection: Connection, file_id: str) -> Row | None:
     return await (await connection.execute("SELECT content, place FROM file WHERE id = %s", (file_id,))).fetchone()
 
 
+async def sound(connection: Connection, conversation_id: str, file_id: str) -> tuple[Row | None, bool]:
+    """(what `FileBytes.read` needs, with mime and transcript; whether it is still to come)."""
+    cursor = await connection.execute(
+        "SELECT content, place, mime, transcript FROM file WHERE id = %s AND conversation_id = %s",
+        (file_id, conversation_id),
+    )
+    row = await cursor.fetchone()
+    if row is not None:
+        return row, False
+    cursor = await connection.execute("SELECT 1 FROM file_fetch WHERE id = %s AND state <> 'failed'", (file_id,))
+    return None, await cursor.fetchone() is not None
+
+
+async def set_transcript(connection: Connection, conversation_id: str, file_id: str, text: str) -> None:
+    """What was heard in it, once: from now on these are words of its message."""
+    cursor = await connection.execute(
+        "UPDATE file SET transcript = %s WHERE id = %s AND transcript IS NULL", (text, file_id)
+    )
+    if not cursor.rowcount or not text:
+        return
+    await connection.execute(
+        "UPDATE message SET text = concat_ws(E'\\n', nullif(text, ''), %s::text), flags = flags || '{\"from_speech\": true}'"
+        " WHERE conversation_id = %s AND role = 'contact' AND parts @> jsonb_build_array(jsonb_build_object('file_id', %s::text))",
+        (text, conversation_id, file_id),
+    )
+    await connection.execute(
+        "UPDATE conversation SET preview = left(%s, 140) WHERE id = %s AND preview = ''", (text, conversation_id)
+    )
+
+
 async def used_bytes(connection: Connection, conversation_id: str) -> int:
     """How much a conversation's files take."""
     cursor = await connection.execute(

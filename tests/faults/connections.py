@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import orjson
 
 NO_ANSWER = (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError)
 """What a request raises when nobody answered it."""
+IDLE_SECONDS = 15.0
+"""What was idle for longer is not used again, as every client does: the other side may be closing it."""
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -39,7 +42,7 @@ class Connections:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._free: dict[str, list[Pair]] = defaultdict(list)
+        self._free: dict[str, list[tuple[Pair, float]]] = defaultdict(list)
 
     async def request(
         self, method: str, address: str, path: str, headers: Mapping[str, str], body: bytes | None
@@ -59,22 +62,22 @@ class Connections:
                 pair[1].transport.abort()
                 raise
         if is_kept:
-            self._free[address].append(pair)
+            self._free[address].append((pair, time.monotonic()))
         else:
             pair[1].close()
         return answer
 
     def close(self) -> None:
         """Hang up everywhere."""
-        for pair in (pair for pairs in self._free.values() for pair in pairs):
+        for pair in (pair for pairs in self._free.values() for pair, _ in pairs):
             pair[1].transport.abort()
         self._free.clear()
 
     def _take(self, address: str) -> Pair | None:
         free = self._free[address]
         while free:
-            reader, writer = free.pop()
-            if not reader.at_eof() and not writer.is_closing():
+            (reader, writer), since = free.pop()
+            if not reader.at_eof() and not writer.is_closing() and time.monotonic() - since < IDLE_SECONDS:
                 return reader, writer
             writer.close()
         return None

@@ -14,12 +14,14 @@ import pytest
 from graph_runtime.contract.catalog import load_catalog
 from graph_runtime.contract.errors import Conflict, CredentialRejected, InputInvalid
 from graph_runtime.contract.flow import Flow
+from graph_runtime.services.voice_messages import VoiceMessages
 from graph_runtime.storage.embedded_postgres import EmbeddedPostgres
 from graph_runtime.storage.objects import FileBytes
 from graph_runtime.storage.virus_scanner import Clamd
 from tests.delivery_world import Place
 from tests.engine.small_nodes import flow
 from tests.fakes.clamd import HARMFUL, clamd
+from tests.fakes.hearing import Hears, recording
 from tests.fakes.telegram import PNG, TelegramFake, telegram
 from tests.telegram_world import bots, until
 
@@ -252,6 +254,26 @@ async def test_files_are_fetched_and_an_album_is_one_message(
     ids = {str(i) for (i,) in admin.execute("SELECT id FROM file").fetchall()}
     assert {p["file_id"] for parts, _ in said[:3] for p in parts if p["kind"] == "media"} == ids
     assert len(said[3][1]["files_failed"]) == 1
+
+
+async def test_a_voice_message_is_fetched_heard_and_answered(
+    postgres: EmbeddedPostgres, admin: Admin, fake: TelegramFake, place: Place
+) -> None:
+    bot, hears = fake.bot(), Hears()
+    async with bots(postgres.app_url) as side:
+        side.runner.voice_messages = VoiceMessages(side.database, hears, side.live.changed)
+        await side.connect(place, bot)
+        bot.files["voice"] = recording("audio/ogg", 4.0)
+        bot.fail("server_error", method="getFile")
+        bot.write(voice={"file_id": "voice", "mime_type": "audio/x-opus+ogg", "duration": 4, "file_size": 9_000})
+        await until(lambda: bot.texts() == ["1 I need 4 chairs", "2 I need 4 chairs"], 20)
+        bot.fail("bad_request", method="getFile")
+        bot.write(voice={"file_id": "gone", "mime_type": "audio/ogg", "duration": 4, "file_size": 9_000})
+        await until(lambda: len(bot.texts()) >= 3, 20)
+    assert len(hears.asked) == 1
+    assert admin.execute("SELECT text FROM message WHERE role = 'contact' AND seq = 1").fetchall() == [
+        ("I need 4 chairs",)
+    ]
 
 
 async def test_a_file_that_cannot_be_scanned_is_fetched_again_and_a_harmful_one_is_not(
