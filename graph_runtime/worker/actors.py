@@ -1,4 +1,4 @@
-"""Takes jobs from Redis: one bulkhead per queue, each with a concurrency of its own; the turns run on our own loop."""
+"""Takes jobs from Redis: one bulkhead per queue, each with a number of places of its own; the turns run on our own loop."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from graph_runtime.services.turn_runner import TurnRunner
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 REDIS_SECONDS: Final = 5.0
+CHATS_AT_ONCE: Final = 256
+THREADS: Final = 4
+"""Of a queue: they begin turns, and do not wait for their end."""
 THREAD_SECONDS: Final = 1.0
 """How often an idle thread looks whether it should end; a job wakes it at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bulkhead:
-    """`at_once`: jobs of one worker process. `idle_ms`: how long an idle queue is left alone before the next look."""
+    """`at_once`: turns of one worker process. `idle_ms`: how long an idle queue is left alone before the next look."""
 
     at_once: int
     idle_ms: int
@@ -33,7 +36,7 @@ class Bulkhead:
 
 BULKHEADS: Final[dict[Queue, Bulkhead]] = {
     "voice": Bulkhead(8, 100),
-    "chat": Bulkhead(32, 50),
+    "chat": Bulkhead(CHATS_AT_ONCE, 50),
     "integrations": Bulkhead(6, 500),
     "bulk": Bulkhead(2, 1000),
     "ingest": Bulkhead(1, 1000),
@@ -56,6 +59,7 @@ class Actors:
 
     def __init__(self, url: str, runner: TurnRunner, bulkheads: dict[Queue, Bulkhead] | None = None) -> None:
         self._runner = runner
+        self._tasks: set[asyncio.Task[None]] = set()
         self._parts = [
             self._part(url, queue, bulkhead) for queue, bulkhead in (bulkheads or BULKHEADS).items() if queue in QUEUES
         ]
@@ -64,16 +68,25 @@ class Actors:
         """A broker of its own: a queue cannot hold up another one."""
         own: WakeBroker = broker(url, seconds=REDIS_SECONDS)
         own.declare_queue(queue)
-        runner = self._runner
+        runner, places = self._runner, asyncio.Semaphore(bulkhead.at_once)
 
         async def handle_turn(workspace_id: str, conversation_id: str) -> None:
-            if not runner.is_closing:
-                await asyncio.wait({runner.start(workspace_id, conversation_id)})
+            """Begin it. Most turns do nothing but wait, for a model or for the contact's next message: a place costs
+            nothing, a thread does."""
+            await places.acquire()
+            if runner.is_closing:
+                places.release()
+                return
+            task = runner.start(workspace_id, conversation_id)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(lambda _: places.release())
 
+        threads = min(bulkhead.at_once, THREADS)
         dramatiq.actor(actor_name=HANDLE_TURN, queue_name=queue, broker=own)(handle_turn)
-        worker = dramatiq.Worker(own, queues={queue}, worker_threads=bulkhead.at_once, worker_timeout=bulkhead.idle_ms)
+        worker = dramatiq.Worker(own, queues={queue}, worker_threads=threads, worker_timeout=bulkhead.idle_ms)
         # What this process cannot begin at once stays in Redis for a process that can.
-        worker.queue_prefetch = bulkhead.at_once
+        worker.queue_prefetch = threads
         return worker
 
     def start(self) -> None:
@@ -94,3 +107,5 @@ class Actors:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds + 5):
                 await asyncio.gather(*stops, return_exceptions=True)
+                if self._tasks:
+                    await asyncio.wait([*self._tasks])  # whoever does not wait any more does not end them

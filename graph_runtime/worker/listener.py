@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from graph_runtime.storage.calls import TURNS_CHANNEL
 
-AT_ONCE: Final = 32
+AT_ONCE: Final = 256
+"""Most turns do nothing but wait, for a model or for the contact's next message."""
 MOST_WAITING: Final = 2000
 
 Listen = Callable[..., AsyncIterator[tuple[str, str]]]

@@ -134,7 +134,10 @@ async def test_on_a_phone_the_panel_covers_the_page(
         await page.get_by_role("button", name="Open the chat").tap()
         await Visitor(page.frame_locator("patchcord-chat iframe")).hears("What is your name?")
         box = await page.locator("patchcord-chat iframe").bounding_box()
-        assert box == {"x": 0, "y": 0, "width": 390, "height": 720}
+        # The last millionths of its opening move are no fault.
+        assert box is not None
+        sides = {side: round(float(str(pixels))) for side, pixels in box.items()}
+        assert sides == {"x": 0, "y": 0, "width": 390, "height": 720}
         assert await serious(page) == []
         await context.close()
 

@@ -67,6 +67,23 @@ async def test_a_full_queue_holds_up_no_other(redis: RedisServer) -> None:
     assert client.hlen("patchcord:bulk.msgs") == 0, "what was done was not acknowledged"
 
 
+async def test_turns_that_only_wait_leave_room_for_many_more(redis: RedisServer) -> None:
+    runner = Runner()
+    actors = Actors(redis.url, cast(TurnRunner, runner), {"chat": Bulkhead(51, 20)})
+    jobs = RedisJobs(redis.url, NoJobs(), seconds=2)
+    actors.start()
+    waiting = [f"slow {n}" for n in range(50)]
+    for name in waiting:
+        jobs.send(HandleTurn("w", name), "chat")
+    await runner.until(*waiting)
+    jobs.send(HandleTurn("w", "quick"), "chat")
+    await runner.until("quick")
+    runner.may_end.set()
+    await jobs.close()
+    await actors.stop(5)
+    assert not actors._tasks
+
+
 async def test_a_stopping_worker_leaves_what_it_did_not_begin_to_others(redis: RedisServer) -> None:
     first, second = Runner(), Runner()
     jobs = RedisJobs(redis.url, NoJobs(), seconds=2)
