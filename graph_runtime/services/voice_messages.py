@@ -139,7 +139,7 @@ async def decoded(content: bytes, mime: str) -> bytes:
 async def _listen(transcriber: Transcriber, pcm: bytes, language: str) -> str:
     """Raises: BuilderError, TimeoutError."""
     said: list[str] = []
-    for piece in pieces(pcm):
+    for piece in await asyncio.to_thread(lambda: [*pieces(pcm)]):
         listening = transcriber.listen(ListenRequest(RATE, language, seconds=HEARING_SECONDS))
         try:
             listening.feed(piece)

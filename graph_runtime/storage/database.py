@@ -151,13 +151,13 @@ class Borrowed(AbstractAsyncContextManager[Connection]):
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Connection:
-        connection = await self._pool.getconn()
+        connection = await _taken(self._pool)
         while not _is_alive(connection):
             try:
                 await connection.close()
             finally:
                 await self._pool.putconn(connection)
-            connection = await self._pool.getconn()
+            connection = await _taken(self._pool)
         self._connection = connection
         return connection
 
@@ -180,7 +180,7 @@ class Transaction(AbstractAsyncContextManager[Connection]):
     async def __aenter__(self) -> Connection:
         """Connections that died with an earlier server are replaced on the way."""
         for left in range(self._most, -1, -1):
-            connection = await self._pool.getconn()  # its time-out says nothing about any connection
+            connection = await _taken(self._pool)  # its time-out says nothing about any connection
             try:
                 await self._begin(connection)
             except BaseException as error:
@@ -222,6 +222,18 @@ class Transaction(AbstractAsyncContextManager[Connection]):
         else:
             await connection.execute(b"BEGIN")
             await connection.execute("SELECT set_config('app.workspace_id', %s, true)", (self._workspace_id,))
+
+
+async def _taken(pool: AsyncConnectionPool[Connection]) -> Connection:
+    """A connection of the pool. Who is cancelled while waiting for one is cancelled: in Python 3.11 the pool, which waits with
+    `wait_for`, forgets it when the connection comes at that moment, and what was to end goes on for ever."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    connection = await pool.getconn()
+    if task is not None and task.cancelling() > before:
+        await pool.putconn(connection)
+        raise asyncio.CancelledError
+    return connection
 
 
 def _is_alive(connection: Connection) -> bool:

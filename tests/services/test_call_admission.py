@@ -75,7 +75,9 @@ async def test_one_process_that_lets_calls_in_is_enough(
             await process.takes_calls(state)
         assert await admission.refuses(line.owner.workspace_id, line.agent_id) == refuses
         assert await announced(line) == ("desk" if refuses else "ok")
-    assert await admission.refuses(line.owner.workspace_id, line.agent_id) == "", "processes that are gone do not count"
+    async with asyncio.timeout(10):  # processes that are gone do not count; the server notices a little later
+        while await admission.refuses(line.owner.workspace_id, line.agent_id):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_process_shows_one_state_at_a_time_and_again_in_a_new_session(services: Services, line: Line) -> None:

@@ -163,3 +163,37 @@ async def test_an_id_with_a_nul_is_not_found(database: Database, owner: Principa
     with pytest.raises(NotFound):
         async with database.workspace(owner.workspace_id) as connection:
             await connection.execute("SELECT FROM agent WHERE id = %s", ("\0",))
+
+
+@pytest.mark.parametrize("ticks", range(10))
+@pytest.mark.parametrize("way", ["direct", "system"])
+async def test_who_is_cancelled_while_a_connection_comes_is_cancelled(
+    postgres: EmbeddedPostgres, way: str, ticks: int
+) -> None:
+    database = Database(postgres.app_url, min_size=1, max_size=1)
+    await database.open()
+    try:
+        borrow = getattr(database, way)
+        went_on = asyncio.Event()
+
+        async def work() -> None:
+            async with borrow() as connection:
+                await connection.execute("SELECT 1")
+            went_on.set()
+            await asyncio.Event().wait()
+
+        async with database.direct():
+            waiting = asyncio.create_task(work())
+            while not database._pool._waiting:  # noqa: ASYNC110  # nothing tells it
+                await asyncio.sleep(0)
+            for _ in range(3):
+                await asyncio.sleep(0)
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting}, timeout=5)
+        assert waiting.cancelled(), "it goes on as if nobody had asked it to end"
+        async with asyncio.timeout(5), borrow() as connection:
+            await connection.execute("SELECT 1")
+    finally:
+        await database.close()
