@@ -8,6 +8,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8600
+_NO_SECRETS = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPYCACHEPREFIX",
+)  # fmt: skip
 
 
 def default_data_dir() -> Path:
@@ -21,6 +25,11 @@ def default_data_dir() -> Path:
 def default_screens_dir() -> Path:
     """Where the prebuilt screens are kept; building them again takes half a minute, so they outlive a data folder."""
     return REPOSITORY / "webroot"
+
+
+def without_secrets() -> dict[str, str]:
+    """The environment of a Python process that opens what strangers sent."""
+    return {name: os.environ[name] for name in _NO_SECRETS if name in os.environ} | {"PYTHONPATH": str(REPOSITORY)}
 
 
 def keep_bytecode(environment: MutableMapping[str, str], folder: Path) -> None:

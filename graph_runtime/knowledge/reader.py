@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from graph_runtime.knowledge.reading_process import HEAD, pack_head
 from graph_runtime.knowledge.splitting import Passage
+from graph_runtime.places import without_secrets
 
 MODULE: Final = "graph_runtime.knowledge.reading_process"
 START_SECONDS: Final = 120.0
@@ -21,8 +20,6 @@ IDLE_SECONDS: Final = 120.0
 PART_BYTES: Final = 1_000_000
 FILES_PER_PROCESS: Final = 200
 """Then a fresh one: what libraries leak goes with it."""
-_ROOT: Final = Path(__file__).parents[2]
-_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 """It gets no secret of this process."""
 
 
@@ -110,11 +107,10 @@ class Reader:
             raise NotRead("crashed") from None
 
     async def _start(self) -> asyncio.subprocess.Process:
-        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", MODULE,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            env=passed | {"PYTHONPATH": str(_ROOT), "HAYSTACK_TELEMETRY_ENABLED": "False", "PYTHONUNBUFFERED": "1"},
+            env=without_secrets() | {"HAYSTACK_TELEMETRY_ENABLED": "False", "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         self._process, self._files = process, 0
         try:

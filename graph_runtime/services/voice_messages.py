@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from array import array
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import structlog
 from graph_runtime.contract.calls import PHONE
 from graph_runtime.contract.errors import BuilderError
 from graph_runtime.contract.speech import ListenRequest, Transcriber
-from graph_runtime.places import REPOSITORY
+from graph_runtime.places import without_secrets
 from graph_runtime.storage import files as rows
 from graph_runtime.storage.database import Database, Row
 from graph_runtime.storage.turns import LeasedTurn
@@ -37,7 +36,6 @@ _CONTAINERS: Final = {
     "video/webm": "matroska",
 }  # fmt: skip
 """By what the bytes say; browsers and phones record sound alone as these kinds of video, too."""
-_PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TMPDIR")
 
 
 class Speech(Protocol):
@@ -124,7 +122,7 @@ async def decoded(content: bytes, mime: str) -> bytes:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "graph_runtime.services.sound_decoder", container, str(RATE), str(LONGEST_SECONDS),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        env={n: os.environ[n] for n in _PASSED_ON if n in os.environ} | {"PYTHONPATH": str(REPOSITORY)},
+        env=without_secrets(),
     )  # fmt: skip
     try:
         async with asyncio.timeout(HEARING_SECONDS):

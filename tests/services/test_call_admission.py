@@ -76,7 +76,7 @@ async def test_one_process_that_lets_calls_in_is_enough(
         assert await admission.refuses(line.owner.workspace_id, line.agent_id) == refuses
         assert await announced(line) == ("desk" if refuses else "ok")
     async with asyncio.timeout(10):  # processes that are gone do not count; the server notices a little later
-        while await admission.refuses(line.owner.workspace_id, line.agent_id):
+        while await admission.refuses(line.owner.workspace_id, line.agent_id):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
