@@ -92,6 +92,10 @@ async def test_what_a_contact_sent_is_seen_heard_and_downloaded(  # noqa: PLR091
     seen = page.locator(".ps-file-image img")
     await expect(seen).to_be_visible()
     await page.wait_for_function("document.querySelector('.ps-file-image img').naturalWidth === 900")
+    frame, drawn = await page.locator(".ps-file-image").bounding_box(), await seen.bounding_box()
+    assert frame is not None
+    assert drawn is not None
+    assert (round(frame["width"]), round(drawn["width"])) == (280, 280), "the frame is as wide as the picture"
     heard = page.locator("audio.ps-file-player")
     await page.wait_for_function("document.querySelector('audio.ps-file-player').duration === 1.5")
     await expect(heard).to_have_count(1)
