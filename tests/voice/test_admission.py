@@ -251,7 +251,7 @@ async def test_an_older_dialplan_comes_again_and_finds_room(services: Services, 
         plan = house.plan(knows_desk=False)
         running = asyncio.create_task(plan.run())
         await until(lambda: plan.trail.count("next=desk") >= 2)
-        await end(house, leg)
+        leg.hang_up()  # its place may be taken the moment it is free
         await until(lambda: any(plan.legs[-1].audio))
         assert (await house.outcomes())[0] == "talking"
         plan.legs[-1].hang_up()

@@ -136,7 +136,8 @@ function Success({ number, onClose }: { number: number; onClose(): void }) {
         <li><a href={`/agents/${agent.id}?tab=phone`}>{t("publish.phone")}</a><small>{t("publish.phone_hint")}</small></li>
         <li><a href="/api/docs" target="_blank" rel="noreferrer">{t("publish.api")} <ExternalLink size={13} aria-hidden="true" /></a><small>{t("publish.api_hint")}</small></li>
       </ul>
-      <footer><button type="button" className="pp-button" data-tone="primary" autoFocus onClick={onClose}>{t("publish.back")}</button></footer>
+      {/* It lies where “Publish” lay: the second half of a double click there is not meant for it. */}
+      <footer><button type="button" className="pp-button" data-tone="primary" autoFocus onClick={(event) => event.detail < 2 && onClose()}>{t("publish.back")}</button></footer>
     </div>
   );
 }
