@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
 import importlib
 import os
 import signal
@@ -74,7 +73,7 @@ async def serve(settings: Settings) -> None:
         if port is not None:
             clock.start()
             _hurry()
-            gc.freeze()
+            event_loop.keep_what_stands()
             await _open_sockets(sockets, settings)
             watch.start()
             log.info("voice_ready", host=settings.voice_host, port=port)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ import psutil
 import structlog
 import uvloop
 
+from graph_runtime import event_loop
 from tests.benchmarks._call_load import STEPS_FROM
 from tests.benchmarks.parts.whole_calls import Calls
 from voice.audiosocket.server import Ears, Line, Server
@@ -181,8 +181,7 @@ async def _serve(kind: str, *, steps: bool) -> None:
             print(flush=True)
             continue
         if what == "freeze":
-            gc.collect()
-            gc.freeze()
+            event_loop.keep_what_stands()
         times = me.cpu_times()
         found = {
             "rss": me.memory_info().rss,
