@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph_runtime.api import errors
 from graph_runtime.api.access import refuse_unguarded
 from graph_runtime.api.chat.page import STATIC, ChatFiles
 from graph_runtime.api.editor.rooms import Rooms
-from graph_runtime.api.headers import SecurityHeaders
+from graph_runtime.api.headers import Policies, SecurityHeaders
+from graph_runtime.api.lean import COMPRESSED_FROM, COMPRESSION, ShortWay
 from graph_runtime.api.limits import Admission, BodyLimit, Places, Windows
 from graph_runtime.api.metrics import Measured
 from graph_runtime.api.routes import (
@@ -113,6 +114,18 @@ UPLOADS: Final = (20, 60.0)
 REQUESTS_PER_KEY: Final = (1200, 60.0)
 
 
+class Application(FastAPI):
+    """Lean routes are asked first."""
+
+    short_way: ShortWay
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, one socket, or the process's own beginning and end."""
+        received = await self.short_way.take(scope, receive, send)
+        if received is not None:
+            await super().__call__(scope, received, send)
+
+
 def create_app(services: Services, screens: ASGIApp | None = None) -> FastAPI:
     """The whole web process as one ASGI application.
 
@@ -129,7 +142,7 @@ def create_app(services: Services, screens: ASGIApp | None = None) -> FastAPI:
             yield
 
     settings = services.settings
-    app = FastAPI(title="Patchcord", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = Application(title="Patchcord", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.services = services
     app.state.rooms = Rooms(services)
     app.state.catalogs = {}
@@ -146,11 +159,11 @@ def create_app(services: Services, screens: ASGIApp | None = None) -> FastAPI:
     app.router.routes.append(Mount("/static/chat", app=ChatFiles(directory=STATIC), name="static"))
     app.router.routes.append(Mount("", app=shown, name="screens"))
     refuse_unguarded(app, mounts=MOUNTS)
+    policies = Policies(public_url=settings.public_url, screens_pages=settings.screens_dir / "build" / "client")
     app.add_middleware(BodyLimit)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(
-        SecurityHeaders, public_url=settings.public_url, screens_pages=settings.screens_dir / "build" / "client"
-    )
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=COMPRESSION)
+    app.add_middleware(SecurityHeaders, policies=policies)
     app.add_middleware(Measured)
     app.add_middleware(Admission, waiting=services.waiting)  # outermost: a refusal has to be cheap
+    app.short_way = ShortWay(app, services.waiting, policies)
     return app

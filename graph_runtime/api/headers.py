@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -43,30 +44,19 @@ def chat_policy(*, is_https: bool, framed_by: str) -> str:
     return _CHAT.format(sockets="wss:" if is_https else "ws:", framed_by=framed_by)
 
 
-class SecurityHeaders:
-    """Adds the headers of a path's group to every answer, unless the route has set its own."""
+class Policies:
+    """What each answer has to say. `screens_pages`: the prebuilt pages of the screens."""
 
-    def __init__(self, app: ASGIApp, *, public_url: str, screens_pages: Path) -> None:
-        self.app = app
+    def __init__(self, *, public_url: str, screens_pages: Path) -> None:
         self._is_https = public_url.startswith("https://")
         # Older Safari does not count wss: as 'self'; the host is known only to the browser, so the scheme must do.
         sockets = "wss:" if self._is_https else "ws:"
         self._screens = _SCREENS.format(hashes=inline_script_hashes(screens_pages), sockets=sockets)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        path = scope["path"]
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = message.get("headers", ())
-                names = {name.lower() for name, _ in given}
-                message["headers"] = [*given, *(header for header in self._of(path) if header[0] not in names)]
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
+    def missing(self, path: str, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Headers of the path's group that an answer has not set itself."""
+        names = {name.lower() for name, _ in given}
+        return [header for header in self._of(path) if header[0] not in names]
 
     def _of(self, path: str) -> tuple[tuple[bytes, bytes], ...]:
         # A policy governs documents; on the screens' thirty scripts and fonts it would be 40 kB of the first page, on the
@@ -82,6 +72,28 @@ class SecurityHeaders:
         if path.startswith(("/api/", "/health", "/metrics", "/widget.js")):
             return NOTHING
         return self._screens
+
+
+class SecurityHeaders:
+    """Adds them to every answer."""
+
+    def __init__(self, app: ASGIApp, policies: Policies) -> None:
+        self.app = app
+        self._policies = policies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"]
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = message.get("headers", ())
+                message["headers"] = [*given, *self._policies.missing(path, given)]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
 
 
 @cache

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph_runtime.api.errors import SENTENCES, problem
@@ -52,12 +53,16 @@ class Admission:
         self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(("/api/", "/hooks/")) and self._waiting() > self._most:
-            RATE_LIMITED.labels("waiting").inc()
-            answer = problem(503, "busy", BUSY, params={}, headers={"Retry-After": "2"})
-            await answer(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+        answer = refusal(scope["path"], self._waiting(), self._most) if scope["type"] == "http" else None
+        await (answer or self.app)(scope, receive, send)
+
+
+def refusal(path: str, waiting: int, most: int = MOST_WAITING) -> Response | None:
+    """Why a request is not served now, or None."""
+    if waiting <= most or not path.startswith(("/api/", "/hooks/")):
+        return None
+    RATE_LIMITED.labels("waiting").inc()
+    return problem(503, "busy", BUSY, params={}, headers={"Retry-After": "2"})
 
 
 class BodyLimit:

@@ -46,9 +46,14 @@ class Measured:
             await self.app(scope, receive, noted)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            requests, seconds = _meters(method, _template(scope), status)
-            requests.inc()
-            seconds.observe(time.perf_counter() - began)
+            note_answer(method, _template(scope), status, time.perf_counter() - began)
+
+
+def note_answer(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one answer. `route`: its template."""
+    requests, durations = _meters(method, route, status)
+    requests.inc()
+    durations.observe(seconds)
 
 
 @cache
