@@ -7,8 +7,8 @@ import gc
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-LOOKS_AFTER: Final = (10_000, 20, 20)
-"""New objects, and looks at younger ones, before the garbage collector looks."""
+LOOKS_AFTER: Final = (10_000, 3, 3)
+"""New objects, and looks at younger ones, before the garbage collector looks: at everything after ninety thousand."""
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -32,10 +32,11 @@ class Bridging:
         self._is_answering = is_answering
         self._give_up = give_up
         self._running: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def begin(self, speech: SpeechParts, voice: Callable[[], Voice]) -> None:
         """An answer is due from now on; nothing new when one was due before. `voice`: of the call, whenever it is asked."""
-        if self._running is None:
+        if self._running is None and not self._is_closed:
             self.ladder = Ladder(self._house.waiting.now())
             self._running = asyncio.create_task(self._run(speech, voice), name="bridging")
 
@@ -45,6 +46,12 @@ class Bridging:
         if running is not None and running is not asyncio.current_task():
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    async def close(self) -> None:
+        """The call is over: nothing is awaited any more, and nobody asked."""
+        self._is_closed = True
+        await self.end()
+        self._is_answering, self._give_up = bool, _nothing
 
     async def _run(self, speech: SpeechParts, voice_now: Callable[[], Voice]) -> None:
         speaker: Speaker | None = None  # most answers need none
@@ -75,6 +82,10 @@ class Bridging:
         finally:
             if speaker is not None:
                 await speaker.stop()
+
+
+def _nothing() -> None:
+    """Nobody is told."""
 
 
 async def _heard(speaker: Speaker) -> None:

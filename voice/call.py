@@ -98,7 +98,7 @@ class Call:
         self._timer_at: float | None = None
         self._voice_at = 0.0
         self._fading = Fading()
-        self._is_leaving = False
+        self._is_leaving = self._is_closed = self._is_over = False
 
     # the line
 
@@ -144,10 +144,21 @@ class Call:
             self._message.stop()
         if self._recording is not None:
             self._recording.close()
+        self._is_closed = True
         if self._dialogue is not None:
             self._dialogue.line_closed(reason)
+            self._part()
         else:
             self._on_over(self)
+
+    def _part(self) -> None:
+        """Once line and dialogue have ended, nothing of the call holds another part of it: the memory of a call is free when it
+        is over, not when the garbage collector looks, which it does seldom."""
+        if self._is_closed and self._is_over and self._playout is not None:
+            self._playout.on_started = self._playout.on_ended = _nothing
+            self._playout.tap = None
+            self._ear.on_window, self._ear.pull = _nothing, None
+            self._dialogue = None
 
     @property
     def false_interruptions(self) -> int:
@@ -201,6 +212,8 @@ class Call:
         finally:
             self.end()
             self._on_over(self)
+            self._is_over = True
+            self._part()
 
     # turns
 
@@ -301,14 +314,15 @@ class Call:
         task.add_done_callback(self._results.discard)
 
     async def _recognised(self, hearing: Hearing, latency: TurnLatency) -> None:
-        assert self._dialogue is not None
+        dialogue = self._dialogue
+        assert dialogue is not None
         try:
             speech = await hearing.result()
         except ConnectorError as error:
             log.warning("speech_not_recognised", call=str(self.call_id), reason=type(error).__name__)
             speech = Speech(text="")
         latency.stamp(Stamp.FINAL_TEXT, self.house.monotonic())
-        self._dialogue.take(speech if speech.text else Silence())
+        dialogue.take(speech if speech.text else Silence())
 
     def _understood_so_far(self, text: str) -> None:
         self.step(Words(text))
@@ -421,3 +435,7 @@ class Call:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._timer_at = None
+
+
+def _nothing(*_: object) -> None:
+    """Nobody is told."""

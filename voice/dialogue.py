@@ -185,12 +185,13 @@ class Dialogue:
             self.speech = await self._house.speech(phone)
             await self._converse(phone)
         finally:
-            await self._bridging.end()
+            await self._bridging.close()
             self.think_no_more()
             for task in (self._turn, self._cutting, self._recording):
                 if task is not None:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
+            self._turn = self._cutting = self._recording = None  # a task that was cancelled remembers where, and us
 
     async def _converse(self, phone: PhoneCall) -> None:
         self._begin_turn(phone, Begin())

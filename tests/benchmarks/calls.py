@@ -213,6 +213,7 @@ def _hour(report: Report, calls: int, minutes: int) -> None:
     told: list[dict[str, float]] = []
     with _server("whole") as server:
         port = int(_line(server))
+        _ask(server, "freeze")  # as the voice process does
         with _process("_call_turnover", str(port), str(calls), str(minutes), core=-1) as load:
             for minute in range(1, minutes + 1):
                 told.append(json.loads(_line(load)) | _ask(server, "figures"))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.benchmarks._call_load import Caller, Load, _line
 from tests.benchmarks._call_server import Media, Steps
+from voice.call import Call
+from voice.dialogue import Dialogue
 from voice.latency import TurnLatency
-from voice.playout import Utterance
+from voice.playout import Playout, Utterance
 from voice.speaker import Piece, Speaker
 
 SECONDS = 10
@@ -55,6 +58,27 @@ async def test_what_calls_counted_stays_counted_when_they_are_over() -> None:
     assert before["interruptions"] >= 2
     assert before["false_interruptions"] >= 3
     assert media.calls.figures() == before
+
+
+async def test_a_call_that_is_over_is_forgotten_at_once() -> None:
+    """Not when the garbage collector looks: it looks seldom, and calls end all the time."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with played(2) as media:
+            assert media.calls is not None
+            parts = [
+                weakref.ref(part)
+                for call in media.calls._on
+                for part in (call, call._dialogue, call._playout)
+                if part is not None
+            ]
+            assert [type(part()) for part in parts[:3]] == [Call, Dialogue, Playout]
+        async with asyncio.timeout(5):
+            while any(part() is not None for part in parts):  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 async def test_a_turn_leaves_nothing_to_the_garbage_collector() -> None:
