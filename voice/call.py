@@ -154,11 +154,11 @@ class Call:
     def _part(self) -> None:
         """Once line and dialogue have ended, nothing of the call holds another part of it: the memory of a call is free when it
         is over, not when the garbage collector looks, which it does seldom."""
-        if self._is_closed and self._is_over and self._playout is not None:
+        if self._is_closed and self._is_over and self._playout is not None and self._dialogue is not None:
             self._playout.on_started = self._playout.on_ended = _nothing
             self._playout.tap = None
             self._ear.on_window, self._ear.pull = _nothing, None
-            self._dialogue = None
+            self._dialogue.part()
 
     @property
     def false_interruptions(self) -> int:
@@ -314,15 +314,14 @@ class Call:
         task.add_done_callback(self._results.discard)
 
     async def _recognised(self, hearing: Hearing, latency: TurnLatency) -> None:
-        dialogue = self._dialogue
-        assert dialogue is not None
+        assert self._dialogue is not None
         try:
             speech = await hearing.result()
         except ConnectorError as error:
             log.warning("speech_not_recognised", call=str(self.call_id), reason=type(error).__name__)
             speech = Speech(text="")
         latency.stamp(Stamp.FINAL_TEXT, self.house.monotonic())
-        dialogue.take(speech if speech.text else Silence())
+        self._dialogue.take(speech if speech.text else Silence())
 
     def _understood_so_far(self, text: str) -> None:
         self.step(Words(text))

@@ -176,6 +176,10 @@ class Dialogue:
                 one.key.end()  # whoever waits for its end, such as what bridges a silence, waits in vain
         return is_cut
 
+    def part(self) -> None:
+        """It has run, and the call is over: neither keeps the other."""
+        del self._call
+
     async def run(self, call_id: str, full: str = "") -> None:
         """The whole call; `full`: why this process lets no new one in. Raises: BuilderError when it cannot be attached."""
         self._phone = phone = await self._house.phone.attach(call_id, full)
