@@ -1,4 +1,7 @@
-"""What the engine tells its observers: things that happened, past tense, as data."""
+"""What the engine tells its observers: things that happened, past tense, as data.
+
+Nobody changes one. They are not frozen because making one that is takes twice as long, and every step makes three.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class EngineEvent:
     """Root: where and when it happened."""
 
@@ -17,14 +20,14 @@ class EngineEvent:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TurnStarted(EngineEvent):
     """A turn began; `trigger` is "message", "start", "timer"."""
 
     trigger: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NodeEntered(EngineEvent):
     """The conversation came to a step."""
 
@@ -32,7 +35,7 @@ class NodeEntered(EngineEvent):
     node_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NodeLeft(EngineEvent):
     """The conversation left a step through a port; `port` is "" while it waits there. `ms` is the time spent."""
 
@@ -41,7 +44,7 @@ class NodeLeft(EngineEvent):
     ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class WaitBegan(EngineEvent):
     """A step asks somebody who may take a while. `filler` bridges it on a call: "" the usual words, None nothing."""
 
@@ -49,7 +52,7 @@ class WaitBegan(EngineEvent):
     filler: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TextStreamed(EngineEvent):
     """A piece of an answer that is not final yet; `key` names the message it belongs to. `reset` drops what came."""
 
@@ -60,7 +63,7 @@ class TextStreamed(EngineEvent):
     language: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class MessageSaid(EngineEvent):
     """A step said something; it becomes final with the turn's commit."""
 
@@ -70,7 +73,7 @@ class MessageSaid(EngineEvent):
     language: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class VariableSet(EngineEvent):
     """A step set a variable."""
 
@@ -79,7 +82,7 @@ class VariableSet(EngineEvent):
     value: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ChainAsked(EngineEvent):
     """A step puts the contact into a chain of follow-ups, or (`leaves`) takes them out; chain "" then means all of them.
 
@@ -91,7 +94,7 @@ class ChainAsked(EngineEvent):
     leaves: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class EventAwaited(EngineEvent):
     """A step that waits for time goes on earlier when something happens to the contact; `value`: what it has to name, "" nothing."""
 
@@ -100,7 +103,7 @@ class EventAwaited(EngineEvent):
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ModelAnswered(EngineEvent):
     """A model call ended; `cost_microusd` is None when unknown. `replayed` when a recorded answer was re-used."""
 
@@ -114,7 +117,7 @@ class ModelAnswered(EngineEvent):
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ModelDiscarded(EngineEvent):
     """A model was asked for an answer before it was certain that it would be wanted, and it was not.
 
@@ -129,7 +132,7 @@ class ModelDiscarded(EngineEvent):
     is_estimated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class KnowledgeSearched(EngineEvent):
     """A step searched knowledge. `documents`: ids of what it got, best first, each once; none: nothing was sure enough.
 
@@ -144,7 +147,7 @@ class KnowledgeSearched(EngineEvent):
     documents: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SourcesCited(EngineEvent):
     """A step answered from the passages that `node_id` had found. `documents`: those the answer names; none: the answer was
     not among them."""
@@ -153,7 +156,7 @@ class SourcesCited(EngineEvent):
     documents: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class OutsideCalled(EngineEvent):
     """A step called something outside. `what` names it ("POST https://…"), `outcome` how it ended ("200").
 
@@ -169,7 +172,7 @@ class OutsideCalled(EngineEvent):
     details: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NodeFailed(EngineEvent):
     """A step failed; `message` is safe to show to members."""
 
@@ -178,7 +181,7 @@ class NodeFailed(EngineEvent):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TurnEnded(EngineEvent):
     """A turn was committed; `waits` is "reply", "time" or "" when the conversation is over."""
 

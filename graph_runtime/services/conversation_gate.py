@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from graph_runtime.contract.errors import NotFound
@@ -13,6 +14,7 @@ from graph_runtime.storage.conversations import ConversationReader
 
 Access = Principal | ChannelAccess
 OWNERS_KEPT = 5000
+_AS_WE_WRITE_IT: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class ConversationGate:
@@ -77,6 +79,8 @@ def no_conversation(conversation_id: str) -> NotFound:
 
 def is_uuid(text: str | None) -> bool:
     """Whether an id can be one of ours."""
+    if text is not None and _AS_WE_WRITE_IT.fullmatch(text):
+        return True
     try:
         UUID(text or "")
     except (ValueError, AttributeError):
