@@ -21,7 +21,7 @@ import uvloop
 from pydantic import SecretStr
 
 from connectors.offline_speech.speech import EspeakSynthesizer, SphinxTranscriber, missing
-from graph_runtime import bootstrap
+from graph_runtime import bootstrap, event_loop
 from graph_runtime.contract.calls import Voice
 from graph_runtime.contract.models import ModelEvent, ModelReply, ModelRequest, TextDelta
 from graph_runtime.engine.models import ModelRunner
@@ -218,6 +218,7 @@ async def _measure(url: str, folder: Path) -> dict[str, float]:
         talks = await new_line(services, who, TALKS, endpoint_ms=ENDPOINT_MS)
         reads = await new_line(services, who, READS)
         async with voice_process(services, Understands(), FakeSynthesizer()) as process, asyncio.TaskGroup() as group:
+            event_loop.keep_what_stands()  # as the voice process does before it lets calls in
             group.create_task(_listen(process, reads, found))
             for _ in range(CALLS):
                 group.create_task(_talk(process, talks, found))
