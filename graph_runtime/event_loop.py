@@ -30,13 +30,16 @@ def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
     return type(loop).__module__.partition(".")[0] == "uvloop"
 
 
-def keep_what_stands() -> None:
+def keep_what_stands(*, collects: bool = True) -> None:
     """Once a process is ready: what it is made of stays, and the garbage collector need not look through it again.
 
     It is a quarter of a million objects, and looking through them stops everything for more than a tenth of a second, just
     when many new objects come at once. What comes then is looked through seldom: with thirty turns on their way, each of the
     usual looks, after 700 objects, goes through thousands that are still used.
+
+    `collects` False: at once, where somebody is waiting already; what is garbage by now stays.
     """
-    gc.collect()
+    if collects:
+        gc.collect()
     gc.freeze()
     gc.set_threshold(*LOOKS_AFTER)

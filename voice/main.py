@@ -73,7 +73,7 @@ async def serve(settings: Settings) -> None:
         if port is not None:
             clock.start()
             _hurry()
-            event_loop.keep_what_stands()
+            event_loop.keep_what_stands(collects=False)  # calls that go on come at once
             await _open_sockets(sockets, settings)
             watch.start()
             log.info("voice_ready", host=settings.voice_host, port=port)

@@ -1,6 +1,6 @@
 """What the engine tells its observers: things that happened, past tense, as data.
 
-Nobody changes one. They are not frozen because making one that is takes twice as long, and every step makes three.
+Nobody changes one. They are not frozen because making one that is takes three times as long, and every step makes three.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from tests.benchmarks._call_load import Caller, Load, _line
 from tests.benchmarks._call_server import Media, Steps
@@ -49,6 +49,19 @@ async def played(calls: int) -> AsyncIterator[Media]:
         media.detector.stop()
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """The garbage collector looks only when it is told to."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
 async def test_what_calls_counted_stays_counted_when_they_are_over() -> None:
     async with played(2) as media:
         assert media.calls is not None
@@ -62,9 +75,7 @@ async def test_what_calls_counted_stays_counted_when_they_are_over() -> None:
 
 async def test_a_call_that_is_over_is_forgotten_at_once() -> None:
     """Not when the garbage collector looks: it looks seldom, and calls end all the time."""
-    gc.collect()
-    gc.disable()
-    try:
+    with uncollected():
         async with played(2) as media:
             assert media.calls is not None
             parts = [
@@ -77,23 +88,15 @@ async def test_a_call_that_is_over_is_forgotten_at_once() -> None:
         async with asyncio.timeout(5):
             while any(part() is not None for part in parts):  # noqa: ASYNC110  # nobody tells
                 await asyncio.sleep(0.01)
-    finally:
-        gc.enable()
 
 
 async def test_a_turn_leaves_nothing_to_the_garbage_collector() -> None:
     """What it finds it finds late: turns of many minutes would lie in memory."""
-    gc.collect()
-    gc.disable()
-    try:
+    with uncollected():
         async with played(1) as media:
             assert media.calls is not None
             assert media.calls.figures()["answers"] >= 3
             gc.set_debug(gc.DEBUG_SAVEALL)
             gc.collect()
             left = [type(o).__name__ for o in gc.garbage if isinstance(o, OF_A_TURN)]
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
     assert left == []
